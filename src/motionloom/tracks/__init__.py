@@ -1,0 +1,1 @@
+"""Motion and tracks: what people edit and what methods consume."""

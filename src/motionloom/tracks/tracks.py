@@ -1,0 +1,245 @@
+"""Tracks: where points are, frame by frame. What every method consumes.
+
+Shapes use T frames and N tracks. Coordinates are pixels of a canvas of ``size`` (height, width), x to the right and
+y down, continuous: the image spans [0, W] x [0, H] and the centre of the top left pixel is at (0.5, 0.5).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from motionloom.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MAX_FRAMES = 100_000
+MAX_SIDE = 65_536
+
+
+@dataclass(frozen=True, eq=False)
+class Tracks:
+    """Points over time on a canvas. Immutable: every operation returns new tracks.
+
+    Args:
+        points: float32 [T, N, 2], (x, y) in pixels of ``size``. Points may lie outside the canvas.
+        visible: bool [T, N]. Where False, the position is kept but means nothing.
+        size: (height, width) of the canvas in pixels.
+        fps: frames per second, above zero.
+
+    Raises:
+        InputError: not finite, shapes that disagree, no frame, or a size or rate that makes no sense.
+    """
+
+    points: NDArray[np.float32]
+    visible: NDArray[np.bool_]
+    size: tuple[int, int]
+    fps: float
+
+    def __post_init__(self) -> None:
+        points = np.array(self.points, dtype=np.float32, copy=True, order="C")
+        visible = np.array(self.visible, copy=True, order="C")
+        if points.ndim != 3 or points.shape[-1] != 2:
+            raise InputError(f"points: found shape {points.shape}, expected [T, N, 2]")
+        if visible.shape != points.shape[:2]:
+            raise InputError(f"visible: found shape {visible.shape}, expected {points.shape[:2]} to match points")
+        if visible.dtype != np.bool_:
+            raise InputError(f"visible: found dtype {visible.dtype}, expected bool")
+        if points.shape[0] < 1:
+            raise InputError("points: found no frame, expected at least one")
+        if not np.isfinite(points).all():
+            frame, track, _ = np.argwhere(~np.isfinite(points))[0]
+            raise InputError(
+                f"points: found a value that is not finite at frame {frame}, track {track}; "
+                "mark points you do not know as not visible and give them any finite position"
+            )
+        height, width = (int(side) for side in self.size)
+        if not (1 <= height <= MAX_SIDE and 1 <= width <= MAX_SIDE):
+            raise InputError(f"size: found {self.size}, expected (height, width) between 1 and {MAX_SIDE}")
+        fps = float(self.fps)
+        if not (np.isfinite(fps) and fps > 0):
+            raise InputError(f"fps: found {self.fps}, expected a number above zero")
+        points.setflags(write=False)
+        visible.setflags(write=False)
+        object.__setattr__(self, "points", points)
+        object.__setattr__(self, "visible", visible)
+        object.__setattr__(self, "size", (height, width))
+        object.__setattr__(self, "fps", fps)
+
+    # ------------------------------------------------------------------ facts
+    @classmethod
+    def empty(cls, num_frames: int, size: tuple[int, int], fps: float) -> Tracks:
+        """Tracks with ``num_frames`` frames and no track: the base model's own motion."""
+        return cls(np.zeros((num_frames, 0, 2), np.float32), np.zeros((num_frames, 0), np.bool_), size, fps)
+
+    @property
+    def num_frames(self) -> int:
+        return self.points.shape[0]
+
+    @property
+    def num_tracks(self) -> int:
+        return self.points.shape[1]
+
+    @property
+    def height(self) -> int:
+        return self.size[0]
+
+    @property
+    def width(self) -> int:
+        return self.size[1]
+
+    @property
+    def duration(self) -> float:
+        """Seconds from the first to the last frame: (T - 1) / fps."""
+        return (self.num_frames - 1) / self.fps
+
+    def inside(self) -> NDArray[np.bool_]:
+        """bool [T, N]: the position lies on the canvas (0 <= x < W and 0 <= y < H)."""
+        x, y = self.points[..., 0], self.points[..., 1]
+        return (x >= 0) & (x < self.width) & (y >= 0) & (y < self.height)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Tracks):
+            return NotImplemented
+        return (
+            self.size == other.size
+            and self.fps == other.fps
+            and np.array_equal(self.points, other.points)
+            and np.array_equal(self.visible, other.visible)
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        share = float(self.visible.mean()) if self.visible.size else 0.0
+        return (
+            f"Tracks({self.num_tracks} tracks, {self.num_frames} frames at {self.fps:g} fps, "
+            f"{self.width}x{self.height}, {share:.0%} visible)"
+        )
+
+    def _replace(self, **changes: Any) -> Tracks:
+        fields = {"points": self.points, "visible": self.visible, "size": self.size, "fps": self.fps}
+        return Tracks(**{**fields, **changes})
+
+    # ------------------------------------------------------------------ space
+    def resize(self, size: tuple[int, int]) -> Tracks:
+        """The same motion on a canvas of another (height, width); each axis is scaled by its own factor."""
+        scale = np.array([size[1] / self.width, size[0] / self.height], np.float64)
+        return self._replace(points=(self.points * scale).astype(np.float32), size=size)
+
+    def crop(self, left: int, top: int, size: tuple[int, int]) -> Tracks:
+        """The motion seen through a window of (height, width) whose corner is at (left, top), in pixels.
+
+        Points outside the window keep their position (now negative or beyond the size) and their visibility.
+        """
+        return self._replace(points=self.points - np.array([left, top], np.float32), size=size)
+
+    def translate(self, dx: float = 0.0, dy: float = 0.0, *, per_frame: tuple[float, float] = (0.0, 0.0)) -> Tracks:
+        """Shift all points by (dx, dy) pixels, plus ``per_frame`` pixels for every frame after the first (a pan)."""
+        steps = np.arange(self.num_frames, dtype=np.float64)[:, None, None]
+        shift = np.array([dx, dy], np.float64) + steps * np.array(per_frame, np.float64)
+        return self._replace(points=(self.points + shift).astype(np.float32))
+
+    # ------------------------------------------------------------------- time
+    def resample(self, num_frames: int | None = None, *, fps: float | None = None) -> Tracks:
+        """The same motion on another time grid. Speeds in pixels per second are kept when ``fps`` is given.
+
+        Args:
+            num_frames: stretch or squeeze the whole motion onto this many frames (first and last frame kept). With
+                ``fps`` too: play at ``fps`` for ``num_frames`` frames; beyond the end the last position holds.
+            fps: play the same motion at another rate; without ``num_frames`` the duration is kept as closely as
+                whole frames allow and never exceeds the original.
+
+        Positions are linear between frames, except beside a hidden frame, where the visible neighbour counts alone;
+        visibility is that of the nearest frame (the earlier one in the middle).
+
+        Raises:
+            InputError: neither argument, or one that is not positive.
+        """
+        if num_frames is None and fps is None:
+            raise InputError("resample: give num_frames, fps, or both")
+        if num_frames is not None and not 1 <= num_frames <= MAX_FRAMES:
+            raise InputError(f"num_frames: found {num_frames}, expected 1 to {MAX_FRAMES}")
+        if fps is not None and not (np.isfinite(fps) and fps > 0):
+            raise InputError(f"fps: found {fps}, expected a number above zero")
+        last = self.num_frames - 1
+        if fps is None:
+            assert num_frames is not None
+            times = np.linspace(0.0, last, num_frames) if num_frames > 1 else np.zeros(1)
+            # Same duration on another number of frames: the rate that keeps pixels per second.
+            rate = self.fps * (num_frames - 1) / last if last and num_frames > 1 else self.fps
+            return self.at(times, fps=rate)
+        if num_frames is None:
+            num_frames = int(np.floor(self.duration * fps + 1e-6)) + 1
+            if num_frames > MAX_FRAMES:
+                raise InputError(f"fps: {fps:g} makes {num_frames} frames, expected at most {MAX_FRAMES}")
+        return self.at(np.arange(num_frames) * (self.fps / fps), fps=fps)
+
+    def at(self, frames: Sequence[float] | NDArray[np.float64], *, fps: float | None = None) -> Tracks:
+        """Tracks sampled at fractional frame indices [S], clamped to the first and last frame. See `resample`."""
+        times = np.clip(np.asarray(frames, np.float64), 0.0, self.num_frames - 1)
+        low = np.floor(times).astype(np.int64)
+        high = np.minimum(low + 1, self.num_frames - 1)
+        part = (times - low)[:, None]
+        seen_low, seen_high = self.visible[low], self.visible[high]
+        weight = np.where(seen_low & ~seen_high, 0.0, np.where(seen_high & ~seen_low, 1.0, part))
+        weight = np.where(part == 0.0, 0.0, weight)[..., None]
+        points = self.points[low] * (1.0 - weight) + self.points[high] * weight
+        visible = np.where(part > 0.5, seen_high, seen_low)
+        return self._replace(points=points.astype(np.float32), visible=visible, fps=self.fps if fps is None else fps)
+
+    def reverse(self) -> Tracks:
+        """The motion played backwards."""
+        return self._replace(points=self.points[::-1], visible=self.visible[::-1])
+
+    def smooth(self, sigma: float) -> Tracks:
+        """Gaussian smoothing over time with ``sigma`` in frames; only visible frames count, visibility is kept.
+
+        Hidden frames keep their position. At the ends the kernel is cut, not padded, so a static point stays put.
+        """
+        if not (np.isfinite(sigma) and sigma >= 0):
+            raise InputError(f"sigma: found {sigma}, expected frames, zero or more")
+        if sigma == 0 or self.num_frames == 1 or self.num_tracks == 0:
+            return self
+        from scipy.ndimage import gaussian_filter1d
+
+        seen = self.visible.astype(np.float64)[..., None]
+        total = gaussian_filter1d(self.points * seen, sigma, axis=0, mode="constant")
+        weight = gaussian_filter1d(seen, sigma, axis=0, mode="constant")
+        smoothed = np.where(seen > 0, total / np.maximum(weight, 1e-12), self.points)
+        return self._replace(points=smoothed.astype(np.float32))
+
+    # -------------------------------------------------------------- selection
+    def select(self, tracks: Iterable[int] | NDArray[Any] | Callable[[Tracks], NDArray[np.bool_]]) -> Tracks:
+        """Some of the tracks: indices, a bool mask [N], or a function from tracks to such a mask."""
+        chosen = tracks(self) if callable(tracks) else np.asarray(list(tracks) if not hasattr(tracks, "shape") else tracks)
+        if chosen.size == 0:
+            chosen = chosen.astype(np.int64)
+        if chosen.dtype == np.bool_ and chosen.shape != (self.num_tracks,):
+            raise InputError(f"tracks: found a mask of shape {chosen.shape}, expected ({self.num_tracks},)")
+        if chosen.dtype != np.bool_ and chosen.size and not (
+            -self.num_tracks <= chosen.min() and chosen.max() < self.num_tracks
+        ):
+            raise InputError(f"tracks: found index {chosen.max()}, expected 0 to {self.num_tracks - 1}")
+        return self._replace(points=self.points[:, chosen], visible=self.visible[:, chosen])
+
+    def concat(self, *others: Tracks) -> Tracks:
+        """These tracks and the others', in order.
+
+        Raises:
+            InputError: canvas, rate or number of frames differ (`resize` and `resample` first).
+        """
+        for other in others:
+            for name in ("size", "fps", "num_frames"):
+                mine, theirs = getattr(self, name), getattr(other, name)
+                if mine != theirs:
+                    raise InputError(f"concat: {name} differs, {mine} and {theirs}; resize or resample first")
+        return self._replace(
+            points=np.concatenate([self.points, *(other.points for other in others)], axis=1),
+            visible=np.concatenate([self.visible, *(other.visible for other in others)], axis=1),
+        )
