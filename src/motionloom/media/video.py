@@ -1,0 +1,146 @@
+"""MP4 (H.264) and WebM (VP9) through PyAV, and reading whatever video FFmpeg's safe demuxers know."""
+
+from __future__ import annotations
+
+import os
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.error import FFmpegError
+from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
+from numpy.typing import NDArray
+
+from motionloom.errors import FileFormatError, MotionloomError
+from motionloom.media.envelope import Envelope
+from motionloom.media.files import replacing
+
+# quality 1..100 -> constant rate factor; 90 is visually close to the source.
+_QUALITY = (1, 50, 75, 90, 100)
+_CODECS: dict[str, dict[str, Any]] = {
+    ".mp4": {
+        "codec": "libx264",
+        "crf": (51, 30, 23, 17, 6),
+        "options": {"preset": "medium"},
+        "container": {"movflags": "+faststart"},
+    },
+    ".webm": {
+        "codec": "libvpx-vp9",
+        "crf": (63, 42, 33, 22, 6),
+        "options": {"b:v": "0", "deadline": "good", "cpu-used": "4", "row-mt": "1"},
+        "container": {},
+    },
+}
+SUFFIXES = tuple(_CODECS)
+# Playlists and concat scripts may name other files and addresses; they are never opened.
+_DEMUXERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,h264,hevc,flv,ogg,asf,gif,ivf,yuv4mpegpipe"
+
+
+def write_video(path: Path, frames: NDArray[np.uint8], envelope: Envelope, *, quality: int) -> None:
+    """Encode uint8 [T, H, W, 3] as 4:2:0 with BT.709 matrix and primaries, sRGB transfer, limited range.
+
+    4:2:0 needs even sides: an odd side gains one repeated row or column, which reading the envelope cuts off again.
+    """
+    settings = _CODECS[path.suffix.lower()]
+    height, width = frames.shape[1:3]
+    padding = ((0, height % 2), (0, width % 2), (0, 0))
+    try:
+        with (
+            replacing(path) as temporary,
+            av.open(os.fspath(temporary), "w", container_options=settings["container"]) as container,
+        ):
+            container.metadata["comment"] = envelope.dumps()
+            stream = container.add_stream(settings["codec"], rate=Fraction(envelope.fps).limit_denominator(65_535))
+            stream.width, stream.height = width + width % 2, height + height % 2
+            stream.pix_fmt = "yuv420p"
+            crf = round(float(np.interp(quality, _QUALITY, settings["crf"])))
+            stream.options = {**settings["options"], "crf": str(crf)}
+            context = stream.codec_context
+            context.color_primaries, context.color_trc = ColorPrimaries.BT709, ColorTrc.IEC61966_2_1
+            context.colorspace, context.color_range = Colorspace.ITU709, ColorRange.MPEG
+            for frame in frames:
+                pixels = np.pad(frame, padding, mode="edge") if height % 2 or width % 2 else np.ascontiguousarray(frame)
+                picture = av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(
+                    format="yuv420p",
+                    src_colorspace=Colorspace.ITU709,
+                    dst_colorspace=Colorspace.ITU709,
+                    src_color_range=ColorRange.JPEG,
+                    dst_color_range=ColorRange.MPEG,
+                )
+                container.mux(stream.encode(picture))
+            container.mux(stream.encode())
+    except FFmpegError as error:
+        raise MotionloomError(
+            f"{path}: cannot be encoded as {settings['codec']}, {width}x{height} ({error})"
+        ) from error
+
+
+def read_envelope(path: Path) -> Envelope | None:
+    """The envelope in the container's comment, without decoding a frame."""
+    with _open(path) as container:
+        return _envelope(container)
+
+
+def read_video(path: Path, *, max_frames: int, max_pixels: int) -> tuple[NDArray[np.uint8], float, Envelope | None]:
+    """Frames uint8 [T, H, W, 3], frames per second, and the envelope if motionloom wrote the file."""
+    with _open(path) as container:
+        if not container.streams.video:
+            raise FileFormatError(f"{path}: holds no video stream")
+        stream = container.streams.video[0]
+        stream.thread_type = "AUTO"
+        envelope = _envelope(container)
+        height, width = stream.codec_context.height, stream.codec_context.width
+        _check(path, max(stream.frames, 1), height, width, max_frames, max_pixels)
+        rate = stream.average_rate or stream.guessed_rate or stream.base_rate
+        fps = envelope.fps if envelope else float(rate or 0)
+        frames: list[NDArray[np.uint8]] = []
+        try:
+            for picture in container.decode(stream):
+                # Checked frame by frame, since headers may lie and a stream may change its size.
+                _check(path, len(frames) + 1, picture.height, picture.width, max_frames, max_pixels)
+                frame = picture.to_ndarray(format="rgb24").astype(np.uint8, copy=False)
+                frame = np.rot90(frame, k=picture.rotation // 90) if picture.rotation else frame
+                if frames and frame.shape != frames[0].shape:
+                    raise FileFormatError(f"{path}: the frame size changes at frame {len(frames)}")
+                frames.append(frame)
+        except FFmpegError as error:
+            raise FileFormatError(f"{path}: the video is damaged after frame {len(frames)} ({error})") from error
+    if not frames:
+        raise FileFormatError(f"{path}: no frame could be decoded")
+    if not fps > 0:
+        raise FileFormatError(f"{path}: the frame rate is not known; re-encode the video with a constant rate")
+    video = np.stack(frames)
+    if envelope:
+        height, width = envelope.size
+        if 0 <= video.shape[1] - height <= 1 and 0 <= video.shape[2] - width <= 1:
+            video = np.ascontiguousarray(video[:, :height, :width])
+    return video, fps, envelope
+
+
+def _check(path: Path, num_frames: int, height: int, width: int, max_frames: int, max_pixels: int) -> None:
+    if num_frames > max_frames:
+        raise FileFormatError(f"{path}: more than {max_frames} frames; cut the video or raise max_frames")
+    if num_frames * height * width > max_pixels:
+        raise FileFormatError(
+            f"{path}: {num_frames} frames of {width}x{height} or more exceed {max_pixels / 1e6:.0f} million pixels "
+            "in all; scale the video down or raise max_pixels"
+        )
+
+
+def _open(path: Path) -> InputContainer:
+    try:
+        return av.open(os.fspath(path), "r", options={"format_whitelist": _DEMUXERS, "protocol_whitelist": "file"})
+    except FileNotFoundError:
+        raise FileFormatError(f"{path}: no such file, expected a video") from None
+    except (FFmpegError, OSError, ValueError) as error:
+        raise FileFormatError(f"{path}: not a video motionloom can read ({error})") from None
+
+
+def _envelope(container: InputContainer) -> Envelope | None:
+    for key, value in container.metadata.items():
+        if key.lower() == "comment":
+            return Envelope.loads(value)
+    return None
