@@ -30,7 +30,7 @@ _LK = {
 _AGREEMENT = 1.0  # px between where a point started and where its way there and back ends
 _TEMPLATE = 31  # side of the patch that is registered
 _SMALLEST_TEMPLATE = 13  # what has to be left of it at the border
-_SEARCH = 24  # px around the template that the registration may look at
+_SEARCH = 16  # px around the template that the registration may look at
 _ECC_STOP = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 30, 1e-4)
 _ACCEPT, _REACQUIRE = 0.8, 0.9  # correlation to believe a registration; to bring back a point that had left
 _LARGEST_CORRECTION = 3.0  # px
@@ -177,8 +177,8 @@ def _step_flow(
 ) -> None:
     """Move every point by its own flow to the next frame, and say in ``seen`` whose flow is consistent."""
     start = np.array([point.lk for point in points], np.float32)[:, None]
-    moved, found, _ = cv2.calcOpticalFlowPyrLK(before, after, start, None, **_LK)
-    back, found_back, _ = cv2.calcOpticalFlowPyrLK(after, before, moved, None, **_LK)
+    moved, found, _ = cv2.calcOpticalFlowPyrLK(before, after, start, start.copy(), **_LK)
+    back, found_back, _ = cv2.calcOpticalFlowPyrLK(after, before, moved, moved.copy(), **_LK)
     residual = np.linalg.norm((back - start)[:, 0], axis=1)
     lk_ok = (found[:, 0] == 1) & (found_back[:, 0] == 1) & (residual < _AGREEMENT)
 
@@ -265,4 +265,4 @@ def _sample(flow: NDArray[np.float32], places: NDArray[np.float64]) -> NDArray[n
 
 
 def _grey(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return np.ascontiguousarray(frame) if frame.ndim == 2 else cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
+    return np.ascontiguousarray(frame if frame.ndim == 2 else cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), np.uint8)

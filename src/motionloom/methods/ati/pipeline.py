@@ -1,0 +1,69 @@
+"""ATI on the stock Wan image-to-video pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from torch import Tensor
+
+from motionloom.methods.ati import ati
+from motionloom.methods.guidance import TrackConditionedPipeline
+from motionloom.tracks.tracks import Tracks
+
+
+class ATIWanImageToVideoPipeline(TrackConditionedPipeline):
+    """`WanImageToVideoPipeline` guided by tracks with ATI; `from_pipe(pipe)` shares a loaded pipeline's components."""
+
+    def __call__(
+        self,
+        *args: Any,
+        tracks: Tracks | Sequence[Tracks] | None = None,
+        strength: float = 1.0,
+        window: tuple[float, float] = (0.0, 1.0),
+        drop_tracks_in_uncond: bool = False,
+        temperature: float = ati.TEMPERATURE,
+        top_k: int = ati.TOP_K,
+        mask_mode: Literal["auto", "reference", "max"] = "auto",
+        **kwargs: Any,
+    ) -> Any:
+        """Generate a video whose things move along the tracks.
+
+        Args:
+            *args, **kwargs: of `WanImageToVideoPipeline.__call__`.
+            tracks: for all prompts, or one per prompt. Brought to the video's size and number of frames. None or no
+                track: the base model.
+            strength: factor on the weights; 0 is the base model bit for bit.
+            window: (start, end) of the denoising, from 0 to 1, in which the tracks are seen.
+            drop_tracks_in_uncond: guide with the tracks too: the unconditional branch does not see them. The published
+                program shows them to both.
+            temperature, top_k: see `motionloom.methods.ati.ati.guide`.
+            mask_mode: "auto" is "max" where a ``last_image`` is given, otherwise "reference".
+
+        Raises:
+            InputError: a pipeline without image condition, tracks that do not fit the batch, options out of range.
+        """
+        return self.call_with_tracks(
+            *args,
+            tracks=tracks,
+            strength=strength,
+            window=window,
+            drop_tracks_in_uncond=drop_tracks_in_uncond,
+            options={"temperature": temperature, "top_k": top_k, "mask_mode": mask_mode},
+            **kwargs,
+        )
+
+    def guide_condition(
+        self,
+        condition: Tensor,
+        points: Tensor,
+        visible: Tensor,
+        size: tuple[int, int],
+        *,
+        strength: float,
+        has_last_image: bool,
+        **options: Any,
+    ) -> Tensor:
+        if options["mask_mode"] == "auto":
+            options["mask_mode"] = "max" if has_last_image else "reference"
+        return ati.guide(condition, points, visible, size, strength=strength, time_stride=self.strides[0], **options)

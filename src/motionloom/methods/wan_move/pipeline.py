@@ -1,0 +1,72 @@
+"""Wan-Move on the stock Wan image-to-video pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor
+
+from motionloom.methods.guidance import TrackConditionedPipeline
+from motionloom.methods.wan_move import wan_move
+from motionloom.tracks.tracks import Tracks
+
+
+class WanMoveImageToVideoPipeline(TrackConditionedPipeline):
+    """`WanImageToVideoPipeline` guided by tracks with Wan-Move; `from_pipe(pipe)` shares a pipeline's components."""
+
+    def __call__(
+        self,
+        *args: Any,
+        tracks: Tracks | Sequence[Tracks] | None = None,
+        strength: float = 1.0,
+        window: tuple[float, float] = (0.0, 1.0),
+        drop_tracks_in_uncond: bool = False,
+        pooling: wan_move.Pooling = "sample",
+        collision: wan_move.Collision = "random",
+        collision_seed: int = 0,
+        legacy_hidden_source: bool = False,
+        **kwargs: Any,
+    ) -> Any:
+        """Generate a video whose things move along the tracks.
+
+        Args:
+            *args, **kwargs: of `WanImageToVideoPipeline.__call__`.
+            tracks: for all prompts, or one per prompt. Brought to the video's size and number of frames. None or no
+                track: the base model.
+            strength: 1 copies, 0 is the base model bit for bit.
+            window: (start, end) of the denoising, from 0 to 1, in which the tracks are seen.
+            drop_tracks_in_uncond: guide with the tracks too: the unconditional branch does not see them. The published
+                program shows them to both.
+            pooling, collision, collision_seed, legacy_hidden_source: see `motionloom.methods.wan_move.wan_move.guide`.
+
+        Raises:
+            InputError: a pipeline without image condition, tracks that do not fit the batch, options out of range.
+        """
+        return self.call_with_tracks(
+            *args,
+            tracks=tracks,
+            strength=strength,
+            window=window,
+            drop_tracks_in_uncond=drop_tracks_in_uncond,
+            options={
+                "pooling": pooling,
+                "collision": collision,
+                "seed": collision_seed,
+                "legacy_hidden_source": legacy_hidden_source,
+            },
+            **kwargs,
+        )
+
+    def guide_condition(
+        self,
+        condition: Tensor,
+        points: Tensor,
+        visible: Tensor,
+        size: tuple[int, int],
+        *,
+        strength: float,
+        has_last_image: bool,
+        **options: Any,
+    ) -> Tensor:
+        return wan_move.guide(condition, points, visible, size, strides=self.strides, strength=strength, **options)
