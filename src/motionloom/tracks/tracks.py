@@ -170,7 +170,7 @@ class Tracks:
         last = self.num_frames - 1
         if fps is None:
             assert num_frames is not None
-            times = np.linspace(0.0, last, num_frames) if num_frames > 1 else np.zeros(1)
+            times = np.arange(num_frames) * (last / max(num_frames - 1, 1))
             # Same duration on another number of frames: the rate that keeps pixels per second.
             rate = self.fps * (num_frames - 1) / last if last and num_frames > 1 else self.fps
             return self.at(times, fps=rate)
@@ -214,16 +214,31 @@ class Tracks:
         smoothed = np.where(seen > 0, total / np.maximum(weight, 1e-12), self.points)
         return self._replace(points=smoothed.astype(np.float32))
 
+    # ---------------------------------------------------------------- density
+    def densify(self, spacing: float = 8.0, region: NDArray[np.bool_] | None = None) -> Tracks:
+        """Few tracks as many: a grid ``spacing`` pixels apart that moves as these tracks say, by interpolation.
+
+        Args:
+            region: bool [H, W], the part of the first frame to fill; default the whole canvas.
+        """
+        from motionloom.tracks.interpolate import densify
+
+        return densify(self, spacing=spacing, region=region)
+
     # -------------------------------------------------------------- selection
     def select(self, tracks: Iterable[int] | NDArray[Any] | Callable[[Tracks], NDArray[np.bool_]]) -> Tracks:
         """Some of the tracks: indices, a bool mask [N], or a function from tracks to such a mask."""
-        chosen = tracks(self) if callable(tracks) else np.asarray(list(tracks) if not hasattr(tracks, "shape") else tracks)
+        chosen = (
+            tracks(self) if callable(tracks) else np.asarray(list(tracks) if not hasattr(tracks, "shape") else tracks)
+        )
         if chosen.size == 0:
             chosen = chosen.astype(np.int64)
         if chosen.dtype == np.bool_ and chosen.shape != (self.num_tracks,):
             raise InputError(f"tracks: found a mask of shape {chosen.shape}, expected ({self.num_tracks},)")
-        if chosen.dtype != np.bool_ and chosen.size and not (
-            -self.num_tracks <= chosen.min() and chosen.max() < self.num_tracks
+        if (
+            chosen.dtype != np.bool_
+            and chosen.size
+            and not (-self.num_tracks <= chosen.min() and chosen.max() < self.num_tracks)
         ):
             raise InputError(f"tracks: found index {chosen.max()}, expected 0 to {self.num_tracks - 1}")
         return self._replace(points=self.points[:, chosen], visible=self.visible[:, chosen])
