@@ -1,0 +1,52 @@
+# make setup   install into .venv (done by every other target when needed)
+# make demo    example photographs set in motion; the last line says where to look
+# make test    the tests          make lint   ruff          make types   pyright
+# make bench   every benchmark, numbers as JSON in out/benchmarks/
+#
+# Another interpreter: make PYTHON=python3.12 ...   Another environment: make VENV=/path/to/venv ...
+# Options for pip, such as an index with CPU-only torch wheels: make PIP_FLAGS="--extra-index-url ..." setup
+
+PYTHON ?= python3
+VENV ?= .venv
+PIP_FLAGS ?=
+PYTEST_FLAGS ?= -n auto
+OUT ?= out
+
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.motionloom-installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint types bench
+
+help:
+	@sed -n '1,/^$$/s/^# \{0,1\}//p' $(firstword $(MAKEFILE_LIST))
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "motionloom needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>&1). Name another: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet $(PIP_FLAGS) -c constraints.txt -e '.[dev]'
+	@touch $(STAMP)
+
+demo: $(STAMP)
+	@$(BIN)/motionloom demo --out $(OUT)
+
+# One thread per worker: the tests run side by side on all cores.
+test: $(STAMP)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PYTEST_FLAGS)
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP)
+	$(BIN)/pyright --pythonpath $(BIN)/python
+
+bench: $(STAMP)
+	@mkdir -p $(OUT)/benchmarks
+	@status=0; for script in benchmarks/[a-z]*.py; do \
+	  name=$$(basename $$script .py); echo "== $$name"; \
+	  $(BIN)/python $$script --json $(OUT)/benchmarks/$$name.json || status=1; \
+	done; exit $$status

@@ -1,0 +1,57 @@
+"""What the commands share: progress on the terminal, the policy for existing files, options as Python values."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import typer
+
+from motionloom.errors import InputError
+
+
+def say(text: str) -> None:
+    """One line of result, to standard output."""
+    typer.echo(text)
+
+
+def warn(text: str) -> None:
+    """One line of caution, to standard error."""
+    print("motionloom: " + " ".join(text.split()), file=sys.stderr)
+
+
+@contextmanager
+def progress(label: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on the terminal, fed by on_progress(step, total); silent where standard error is no terminal."""
+    if not sys.stderr.isatty():
+        yield lambda step, total: None
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as bars:
+        task = bars.add_task(label, total=None)
+        yield lambda step, total: bars.update(task, completed=step, total=total)
+
+
+def refuse_existing(paths: Iterable[Path | None], overwrite: bool) -> None:
+    """Nothing that exists is destroyed unless asked for; known before the work begins.
+
+    Raises:
+        InputError: a file exists and ``overwrite`` is not set.
+    """
+    if overwrite:
+        return
+    for path in paths:
+        if path is not None and path.exists() and not (path.is_dir() and not any(path.iterdir())):
+            raise InputError(f"{path}: exists already; choose another name with -o, or replace it with --overwrite")

@@ -1,0 +1,301 @@
+"""motionloom generate and motionloom preview."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from motionloom.cli.console import progress, refuse_existing, say, warn
+from motionloom.errors import InputError, MotionloomError
+
+if TYPE_CHECKING:
+    from motionloom.jobs import Job, Parameters
+    from motionloom.media import Clip
+
+DEFAULT_MODEL = "nano"
+
+Out = Annotated[
+    str | None,
+    typer.Option("-o", "--out", help="Clip to write: .mp4 .webm .gif .webp, or a folder of PNGs (ending in /)."),
+]
+Overlay = Annotated[
+    bool | None, typer.Option("--overlay/--no-overlay", help="Also write the clip with paths drawn on it.")
+]
+SideBySide = Annotated[bool, typer.Option("--side-by-side", help="Also write the drawn photograph beside the clip.")]
+ContactSheet = Annotated[bool, typer.Option("--contact-sheet", help="Also write one PNG with frames of the clip.")]
+Size = Annotated[str | None, typer.Option("--size", help="WIDTHxHEIGHT of the clip.", metavar="WxH")]
+Frames = Annotated[int | None, typer.Option("--frames", help="Number of frames.", min=1)]
+Fps = Annotated[float | None, typer.Option("--fps", help="Frames per second.")]
+Strength = Annotated[float, typer.Option("--strength", help="How strongly the motion guides; 0 is not at all.")]
+Seed = Annotated[int, typer.Option("--seed", help="Same seed, same clip; -1 draws one.", min=-1)]
+Quality = Annotated[int, typer.Option("--quality", help="1 (small) to 100 (best).", min=1, max=100)]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
+
+
+def generate(
+    image: Annotated[
+        Path | None, typer.Argument(help="Photograph; or a batch file (.yaml, .jsonl).", show_default=False)
+    ] = None,
+    motion: Annotated[Path | None, typer.Argument(help="*.motion.json or any track file.", show_default=False)] = None,
+    model: Annotated[
+        str, typer.Option("-m", "--model", help="Name, folder or hub id; see motionloom models list.")
+    ] = DEFAULT_MODEL,
+    prompt: Annotated[str | None, typer.Option("-p", "--prompt", help="Text; default: the motion's own.")] = None,
+    out: Out = None,
+    overlay: Overlay = None,
+    side_by_side: SideBySide = False,
+    contact_sheet: ContactSheet = False,
+    seed: Seed = 0,
+    size: Size = None,
+    frames: Frames = None,
+    fps: Fps = None,
+    steps: Annotated[int | None, typer.Option("--steps", help="Denoising steps.", min=1)] = None,
+    guidance_scale: Annotated[
+        float | None, typer.Option("--guidance-scale", help="How strongly the prompt guides.")
+    ] = None,
+    strength: Strength = 1.0,
+    window: Annotated[
+        str, typer.Option("--window", help="Part of the denoising the motion guides.", metavar="A:B")
+    ] = "0:1",
+    negative_prompt: Annotated[str | None, typer.Option("--negative-prompt", help="What to keep away from.")] = None,
+    last_image: Annotated[Path | None, typer.Option("--last-image", help="Photograph the clip should end on.")] = None,
+    method: Annotated[
+        str | None, typer.Option("--method", help="Way of guiding, for models that know several.")
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option("--device", help="cpu, cuda, cuda:1 ...; default: the best there is.")
+    ] = None,
+    quality: Quality = 90,
+    again: Annotated[
+        Path | None, typer.Option("--again", help="Make this clip again from the record inside it.", show_default=False)
+    ] = None,
+    moved_image: Annotated[
+        Path | None, typer.Option("--image", help="With --again: where the photograph is now.", show_default=False)
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="With --again: go on though model or frames differ.")] = False,
+    overwrite: Overwrite = False,
+) -> None:
+    """Make a video in which the things on IMAGE move as MOTION says.
+
+    IMAGE may be a batch file instead: a YAML list or JSONL of items with image, motion (or track), prompt (or text)
+    and any option of this command by its long name. Every item runs; finished ones are skipped on the next run.
+    """
+    given = {
+        "IMAGE": image, "MOTION": motion, "--prompt": prompt, "--size": size, "--frames": frames, "--fps": fps,
+        "--steps": steps, "--guidance-scale": guidance_scale, "--negative-prompt": negative_prompt, "--method": method,
+        "--seed": seed or None, "--strength": None if strength == 1.0 else strength,
+        "--window": None if window == "0:1" else window, "--model": None if model == DEFAULT_MODEL else model,
+    }  # fmt: skip
+    extras = Extras(bool(overlay), side_by_side, contact_sheet, quality, overwrite)
+    if again is not None:
+        for name, value in given.items():
+            if value is not None:
+                raise InputError(f"{name}: cannot be given with --again, which repeats the recorded run as it was")
+        _again(again, moved_image, last_image, device, out, force, extras)
+        return
+    if moved_image is not None or force:
+        raise InputError(
+            "--image and --force: belong to --again CLIP; the photograph of a new clip is the first argument"
+        )
+    if image is None:
+        raise InputError("IMAGE: missing, expected a photograph and a motion, a batch file, or --again CLIP")
+    from motionloom.jobs import Parameters, parse_size, parse_window
+
+    parameters = Parameters(
+        prompt=prompt, negative_prompt=negative_prompt, seed=seed, size=parse_size(size) if size else None,
+        num_frames=frames, fps=fps, num_inference_steps=steps, guidance_scale=guidance_scale, strength=strength,
+        window=parse_window(window), method=method,
+    )  # fmt: skip
+    from motionloom.batch_file import is_batch
+
+    if motion is None:
+        if not is_batch(image):
+            raise InputError(f"MOTION: missing beside {image}, expected a *.motion.json or track file")
+        if side_by_side or contact_sheet or last_image:
+            raise InputError("--side-by-side, --contact-sheet, --last-image: not for batches; name last_image per item")
+        _batch(image, out, model, parameters, device, overlay is not False, overwrite)
+        return
+    _one(image, motion, model, parameters, last_image, device, out, extras)
+
+
+def preview(
+    image: Annotated[Path, typer.Argument(help="Photograph.", show_default=False)],
+    motion: Annotated[Path, typer.Argument(help="*.motion.json or any track file.", show_default=False)],
+    out: Out = None,
+    overlay: Overlay = None,
+    side_by_side: SideBySide = False,
+    contact_sheet: ContactSheet = False,
+    size: Size = None,
+    frames: Frames = None,
+    fps: Fps = None,
+    strength: Strength = 1.0,
+    quality: Quality = 90,
+    overwrite: Overwrite = False,
+) -> None:
+    """Bend the photograph along the motion: no network, seconds on any CPU, full resolution."""
+    from motionloom.jobs import Parameters, parse_size
+
+    parameters = Parameters(size=parse_size(size) if size else None, num_frames=frames, fps=fps, strength=strength)
+    out = out or f"{image.stem}.preview.mp4"
+    extras = Extras(bool(overlay), side_by_side, contact_sheet, quality, overwrite)
+    _one(image, motion, "warp", parameters, None, None, out, extras)
+
+
+@dataclass(frozen=True)
+class Extras:
+    """What is written beside the clip, and how."""
+
+    overlay: bool
+    side_by_side: bool
+    contact_sheet: bool
+    quality: int
+    overwrite: bool
+
+    def targets(self, out: str) -> dict[str, Path]:
+        """File by kind; the clip itself is "clip". CLIP.mp4 gets CLIP.overlay.mp4 and so on beside it."""
+        clip = Path(out)
+        folder = out.endswith("/") or not clip.suffix
+        suffix = ".mp4" if folder else clip.suffix
+        found = {"clip": clip}
+        if self.overlay:
+            found["overlay"] = clip.with_name(f"{clip.stem}.overlay{suffix}")
+        if self.side_by_side:
+            found["side_by_side"] = clip.with_name(f"{clip.stem}.side_by_side{suffix}")
+        if self.contact_sheet:
+            found["contact_sheet"] = clip.with_name(f"{clip.stem}.contact_sheet.png")
+        return found
+
+    def check(self, out: str) -> None:
+        refuse_existing(self.targets(out).values(), self.overwrite)
+
+    def write(self, job: Job, clip: Clip, out: str) -> None:
+        """Save the clip and all that was asked for beside it, and say so."""
+        targets = self.targets(out)
+        height, width = clip.size
+        clip.save(out, quality=self.quality)
+        seconds = clip.provenance.get("seconds", 0.0)
+        say(
+            f"{out}: {clip.num_frames} frames at {clip.fps:g} fps, {width}x{height}, {job.model}, "
+            f"seed {job.parameters.seed}, {seconds:.1f} s"
+        )
+        if len(targets) == 1:
+            return
+        from motionloom import draw as drawing
+        from motionloom.jobs import compiled
+        from motionloom.media import write_image
+
+        tracks = compiled(job.motion, clip)
+        if "overlay" in targets:
+            say(str(drawing.draw(clip, tracks).save(targets["overlay"], quality=self.quality)))
+        if "side_by_side" in targets:
+            say(str(beside(clip, tracks, job.model).save(targets["side_by_side"], quality=self.quality)))
+        if "contact_sheet" in targets:
+            say(str(write_image(targets["contact_sheet"], drawing.contact_sheet(drawing.draw(clip, tracks)))))
+
+
+def beside(clip: Clip, tracks, label: str) -> Clip:
+    """The first frame with the whole motion drawn on it, beside the clip."""
+    import numpy as np
+
+    from motionloom import draw as drawing
+    from motionloom.media import Clip
+
+    still = drawing.draw_paths(clip.frames[0], tracks)
+    drawn = Clip(np.repeat(still[None], clip.num_frames, axis=0), clip.fps)
+    return drawing.side_by_side(drawn, clip, labels=("drawn", label))
+
+
+def _one(
+    image: Path, motion_file: Path, model: str, parameters: Parameters, last_image: Path | None, device: str | None,
+    out: str | None, extras: Extras,
+) -> None:  # fmt: skip
+    from dataclasses import replace
+
+    from motionloom.jobs import Job, draw_seed, read_motion
+    from motionloom.media import read_image
+
+    out = out or f"{image.stem}.{Path(model).name}.mp4"
+    extras.check(out)
+    # Read here as well, so that a bad file is refused before a large model is loaded.
+    for file in (image, last_image):
+        if file is not None:
+            read_image(file)
+    motion = read_motion(motion_file, image)
+    if parameters.prompt is None:
+        parameters = replace(parameters, prompt=getattr(motion, "prompt", None))
+    if parameters.seed < 0:
+        parameters = replace(parameters, seed=draw_seed())
+    job = Job(image, motion, model, parameters, last_image, motion_file, device)
+    with progress(f"{image.name} ({model})") as on_progress:
+        clip = job.run(on_progress=on_progress, command=_command(), beside=Path(out).parent)
+    extras.write(job, clip, out)
+
+
+def _again(
+    source: Path, image: Path | None, last_image: Path | None, device: str | None, out: str | None, force: bool,
+    extras: Extras,
+) -> None:  # fmt: skip
+    from motionloom import provenance
+    from motionloom.jobs import again, check_model
+
+    out = out or str(source.with_name(f"{source.stem}.again{source.suffix}"))
+    extras.check(out)
+    job, record = again(source, image=image, last_image=last_image, device=device)
+    model = job.load_model()
+    note = check_model(model, record, force=force)
+    if note:
+        warn(note)
+    with progress(f"{job.image.name} ({job.model})") as on_progress:
+        clip = job.run(model=model, on_progress=on_progress, command=_command(), beside=Path(out).parent)
+    extras.write(job, clip, out)
+    if clip.digest() == record.get("frames_sha256"):
+        say(f"the frames are those of {source}, bit for bit")
+        return
+    changes = ", ".join(provenance.changed_versions(record["versions"])) or "another machine or device"
+    text = f"{out}: the frames differ from those of {source} ({changes})"
+    if not force:
+        raise MotionloomError(f"{text}; --force accepts that")
+    warn(text)
+
+
+def _batch(
+    file: Path, out: str | None, model: str, parameters: Parameters, device: str | None, overlays: bool, overwrite: bool
+) -> None:
+    from motionloom.batch import Batch
+    from motionloom.batch_file import read_batch
+
+    items = read_batch(file)
+    folder = Path(out or f"{file.stem}_out")
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder}: is a file, expected a folder for the batch's output")
+    batch = Batch(folder, model, parameters, device, overlays, overwrite, _command())
+    with progress(f"{len(items)} items") as on_progress:
+        # One bar for all items: each counts as much as its share of steps that are done.
+        place = 0
+
+        def begin(number: int, item: object) -> None:
+            nonlocal place
+            place = number
+            on_progress(number * 1000, len(items) * 1000)
+
+        results = batch.run(
+            items,
+            on_item=begin,
+            on_progress=lambda step, total: on_progress(place * 1000 + 1000 * step // max(total, 1), len(items) * 1000),
+        )
+    width = max(len(result.name) for result in results)
+    for result in results:
+        what = result.error or f"{result.video}  ({result.seconds:.1f} s, seed {result.seed})"
+        say(f"{result.name:{width}}  {result.status:7}  {what}")
+    counts = {status: sum(result.status == status for result in results) for status in ("done", "skipped", "failed")}
+    say(f"{', '.join(f'{count} {status}' for status, count in counts.items())}; see {folder}/results.jsonl")
+    if counts["failed"]:
+        raise typer.Exit(1)
+
+
+def _command() -> list[str]:
+    return ["motionloom", *sys.argv[1:]]

@@ -1,0 +1,248 @@
+"""A job: one photograph, one motion, one model and the parameters; run once, or again from a clip's provenance."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from motionloom import provenance
+from motionloom.errors import AmbiguousUnitsError, CheckpointError, FileFormatError, InputError
+from motionloom.media import Clip, read_image, read_provenance
+from motionloom.tracks.tracks import Tracks
+
+if TYPE_CHECKING:
+    from motionloom.models.loading import Model
+    from motionloom.tracks.motion import Motion
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """What a run may be told; None leaves the choice to the model. Names are those of `Model.generate`.
+
+    ``size`` is (height, width). ``method`` chooses how the tracks guide a model that knows several ways.
+    """
+
+    prompt: str | None = None
+    negative_prompt: str | None = None
+    seed: int = 0
+    size: tuple[int, int] | None = None
+    num_frames: int | None = None
+    fps: float | None = None
+    num_inference_steps: int | None = None
+    guidance_scale: float | None = None
+    strength: float = 1.0
+    window: tuple[float, float] = (0.0, 1.0)
+    method: str | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("num_frames", "num_inference_steps", "fps"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise InputError(f"{name}: found {value}, expected a number above zero")
+        if self.size is not None and min(self.size) < 1:
+            raise InputError(f"size: found {self.size[1]}x{self.size[0]}, expected positive sides")
+        start, end = self.window
+        if not 0.0 <= start <= end <= 1.0:
+            raise InputError(f"window: found {start:g}:{end:g}, expected 0 <= start <= end <= 1")
+
+    def record(self) -> dict[str, Any]:
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Parameters:
+        """Parameters from provenance; one that this version does not know is refused, since it would be ignored."""
+        unknown = sorted(set(record) - set(cls.__dataclass_fields__))
+        if unknown:
+            raise FileFormatError(f"provenance: unknown parameter {unknown[0]!r}; update motionloom")
+        values: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in record.items()}
+        try:
+            return cls(**values)
+        except (TypeError, ValueError) as error:
+            raise FileFormatError(f"provenance: the parameters are damaged ({error})") from error
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything one run needs.
+
+    ``model`` is a catalogue name, a folder or a hub id; ``device`` None means automatic.
+    """
+
+    image: Path
+    motion: Motion | Tracks
+    model: str
+    parameters: Parameters = field(default_factory=Parameters)
+    last_image: Path | None = None
+    motion_file: Path | None = None
+    device: str | None = None
+
+    def load_model(self) -> Model:
+        from motionloom.models.loading import load
+
+        return load(self.model, method=self.parameters.method, device=self.device)
+
+    def record(self, digest: str, *, beside: Path | None = None) -> dict[str, Any]:
+        """The part of the provenance that is known before the run; ``digest`` is that of the model's weights."""
+        record: dict[str, Any] = {
+            "version": provenance.VERSION,
+            "image": provenance.file_record(self.image, beside),
+            "last_image": provenance.file_record(self.last_image, beside) if self.last_image else None,
+            "motion": {
+                "name": self.motion_file.name if self.motion_file else None,
+                "record": provenance.motion_record(self.motion),
+            },
+            "model": {"name": self.model, "digest": digest},
+            "parameters": self.parameters.record(),
+        }
+        return {**record, "fingerprint": provenance.fingerprint(record)}
+
+    def run(
+        self,
+        *,
+        model: Model | None = None,
+        on_progress: Progress | None = None,
+        command: Sequence[str] = (),
+        beside: Path | None = None,
+    ) -> Clip:
+        """Generate the clip; its provenance holds all that `again` needs.
+
+        Args:
+            model: the model, where it is loaded already.
+            on_progress: called with (step, total); may raise `Cancelled`.
+            command: the command line, for the record.
+            beside: the folder the clip will lie in, so that the record can say where the photograph is from there.
+        """
+        if model is None:
+            model = self.load_model()
+        record = self.record(model.digest, beside=beside)
+        options = asdict(self.parameters)
+        del options["method"]
+        started = time.perf_counter()
+        clip = model.generate(
+            os.fspath(self.image),
+            self.motion,
+            last_image=os.fspath(self.last_image) if self.last_image else None,
+            on_progress=on_progress,
+            **options,
+        )
+        details = {key: value for key, value in clip.provenance.items() if key != "motion"}
+        record |= {
+            "command": list(command),
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "versions": provenance.versions(),
+            "seconds": round(time.perf_counter() - started, 3),
+            "frames_sha256": clip.digest(),
+            "details": details,
+        }
+        return replace(clip, provenance=record)
+
+
+def read_motion(path: Path, image: Path) -> Motion | Tracks:
+    """The motion in a file of any supported format. Pixels of a file that names no canvas are the photograph's."""
+    from motionloom.tracks.formats import read_motion as read
+    from motionloom.tracks.formats import read_tracks
+
+    if not path.is_file():
+        raise FileFormatError(f"{path}: no such file, expected a motion or tracks")
+    try:
+        return read(path)
+    except AmbiguousUnitsError:
+        height, width = read_image(image).shape[:2]
+        return read_tracks(path, size=(height, width))
+
+
+def compiled(motion: Motion | Tracks, clip: Clip) -> Tracks:
+    """The tracks of a motion on a clip's canvas and frames."""
+    if isinstance(motion, Tracks):
+        return motion.resize(clip.size).resample(clip.num_frames)
+    return motion.compile(size=clip.size, num_frames=clip.num_frames, fps=clip.fps)
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """WIDTHxHEIGHT as (height, width)."""
+    match = re.fullmatch(r"\s*0*([1-9]\d{0,4})\s*[xX*]\s*0*([1-9]\d{0,4})\s*", text)
+    if not match:
+        raise InputError(f"size: found {text!r}, expected WIDTHxHEIGHT such as 832x480")
+    return int(match[2]), int(match[1])
+
+
+def parse_window(text: str) -> tuple[float, float]:
+    """START:END as two numbers."""
+    try:
+        start, end = (float(part) for part in text.split(":"))
+    except ValueError:
+        raise InputError(f"window: found {text!r}, expected START:END such as 0:0.8") from None
+    return start, end
+
+
+def draw_seed() -> int:
+    """A seed for someone who wants a different clip every time."""
+    return secrets.randbelow(2**31)
+
+
+def again(
+    path: Path, *, image: Path | None = None, last_image: Path | None = None, device: str | None = None
+) -> tuple[Job, dict[str, Any]]:
+    """The job that made a clip, and its record.
+
+    Args:
+        path: a clip that motionloom generated.
+        image: where the photograph is now, when it moved; it must be the same file, byte for byte.
+        last_image: the same for the last frame's photograph.
+        device: where to run.
+
+    Raises:
+        FileFormatError: no provenance inside, or the photograph is gone or another one.
+    """
+    record = read_provenance(path)
+    provenance.check_record(record, path)
+    found = _same_file(record["image"], path, image, "--image")
+    last = _same_file(record["last_image"], path, last_image, "--last-image") if record.get("last_image") else None
+    name = record["motion"].get("name")
+    job = Job(
+        image=found,
+        motion=provenance.read_motion_record(record["motion"]["record"]),
+        model=record["model"]["name"],
+        parameters=Parameters.from_record(record["parameters"]),
+        last_image=last,
+        motion_file=Path(name) if name else None,
+        device=device,
+    )
+    return job, record
+
+
+def check_model(model: Model, record: Mapping[str, Any], *, force: bool) -> str | None:
+    """Refuse other weights than the recorded ones, or with ``force`` say so in one line."""
+    expected = record["model"].get("digest")
+    if model.digest == expected:
+        return None
+    text = f"model {record['model']['name']}: the weights are not those of the clip ({_short(model.digest)} here, "
+    text += f"{_short(expected)} then)"
+    if force:
+        return text
+    raise CheckpointError(f"{text}; frames would differ, use --force to go on all the same")
+
+
+def _same_file(record: Mapping[str, Any], clip: Path, given: Path | None, option: str) -> Path:
+    if given is None:
+        return provenance.find_file(record, clip, option=option)
+    digest = provenance.image_digest(given)
+    if digest != record["sha256"]:
+        raise FileFormatError(
+            f"{given}: is not the file {clip.name} was made from (sha256 {_short(digest)}, "
+            f"expected {_short(record['sha256'])})"
+        )
+    return given
+
+
+def _short(digest: str | None) -> str:
+    return f"{digest[:12]}..." if digest else "none"
