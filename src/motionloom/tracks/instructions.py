@@ -192,7 +192,6 @@ class DepthMap(Node):
 class Instruction(Node):
     """What all instructions share."""
 
-    kind: str
     id: Identifier | None = Field(None, description="unique in the motion; made up from the kind when left out")
     name: str = ""
     color: Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")] | None = Field(None, description="#rrggbb, for display")

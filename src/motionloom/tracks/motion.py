@@ -165,7 +165,9 @@ class Motion(Node):
 
     def dumps(self) -> str:
         """The document as JSON text; fields without a value are left out."""
-        text = json.dumps(self.model_dump(mode="json", exclude_none=True), indent=2, ensure_ascii=False)
+        data = self.model_dump(mode="json", exclude_none=True)
+        data["instructions"] = [{"id": each["id"], "kind": each["kind"], **each} for each in data["instructions"]]
+        text = json.dumps(data, indent=2, ensure_ascii=False)
         # Lists of numbers on one line: a path reads as a path. A line break cannot occur inside a JSON string.
         return re.sub(r"\[\n\s+([-+.\deE,\s]*?)\n\s+\]", lambda m: f"[{' '.join(m[1].split())}]", text) + "\n"
 
@@ -311,7 +313,7 @@ def _check(instruction: Instruction, scene: Scene, known: dict[str | None, Instr
 def _has_area(instruction: Instruction) -> bool:
     if isinstance(instruction, Rotate):
         return instruction.region is not None
-    return isinstance(instruction, Area) or isinstance(instruction, Box)
+    return isinstance(instruction, (Area, Box))
 
 
 def _with_ids(instructions: tuple[AnyInstruction, ...]) -> tuple[AnyInstruction, ...]:

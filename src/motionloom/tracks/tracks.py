@@ -6,12 +6,12 @@ y down, continuous: the image spans [0, W] x [0, H] and the centre of the top le
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from motionloom.errors import InputError
 
@@ -42,7 +42,12 @@ class Tracks:
     fps: float
 
     def __post_init__(self) -> None:
-        points = np.array(self.points, dtype=np.float32, copy=True, order="C")
+        try:
+            # A number beyond float32 becomes infinite here and is refused below.
+            with np.errstate(over="ignore"):
+                points = np.array(self.points, dtype=np.float32, copy=True, order="C")
+        except (TypeError, ValueError) as error:
+            raise InputError(f"points: found values that are not an array of numbers ({error})") from None
         visible = np.array(self.visible, copy=True, order="C")
         if points.ndim != 3 or points.shape[-1] != 2:
             raise InputError(f"points: found shape {points.shape}, expected [T, N, 2]")
@@ -58,17 +63,12 @@ class Tracks:
                 f"points: found a value that is not finite at frame {frame}, track {track}; "
                 "mark points you do not know as not visible and give them any finite position"
             )
-        height, width = (int(side) for side in self.size)
-        if not (1 <= height <= MAX_SIDE and 1 <= width <= MAX_SIDE):
-            raise InputError(f"size: found {self.size}, expected (height, width) between 1 and {MAX_SIDE}")
-        fps = float(self.fps)
-        if not (np.isfinite(fps) and fps > 0):
-            raise InputError(f"fps: found {self.fps}, expected a number above zero")
+        size, fps = _checked_size(self.size), _checked_fps(self.fps)
         points.setflags(write=False)
         visible.setflags(write=False)
         object.__setattr__(self, "points", points)
         object.__setattr__(self, "visible", visible)
-        object.__setattr__(self, "size", (height, width))
+        object.__setattr__(self, "size", size)
         object.__setattr__(self, "fps", fps)
 
     # ------------------------------------------------------------------ facts
@@ -129,6 +129,7 @@ class Tracks:
     # ------------------------------------------------------------------ space
     def resize(self, size: tuple[int, int]) -> Tracks:
         """The same motion on a canvas of another (height, width); each axis is scaled by its own factor."""
+        size = _checked_size(size)
         scale = np.array([size[1] / self.width, size[0] / self.height], np.float64)
         return self._replace(points=(self.points * scale).astype(np.float32), size=size)
 
@@ -165,12 +166,12 @@ class Tracks:
             raise InputError("resample: give num_frames, fps, or both")
         if num_frames is not None and not 1 <= num_frames <= MAX_FRAMES:
             raise InputError(f"num_frames: found {num_frames}, expected 1 to {MAX_FRAMES}")
-        if fps is not None and not (np.isfinite(fps) and fps > 0):
-            raise InputError(f"fps: found {fps}, expected a number above zero")
+        if fps is not None:
+            fps = _checked_fps(fps)
         last = self.num_frames - 1
         if fps is None:
             assert num_frames is not None
-            times = np.arange(num_frames) * (last / max(num_frames - 1, 1))
+            times = np.arange(num_frames, dtype=np.float64) * (last / max(num_frames - 1, 1))
             # Same duration on another number of frames: the rate that keeps pixels per second.
             rate = self.fps * (num_frames - 1) / last if last and num_frames > 1 else self.fps
             return self.at(times, fps=rate)
@@ -180,7 +181,7 @@ class Tracks:
                 raise InputError(f"fps: {fps:g} makes {num_frames} frames, expected at most {MAX_FRAMES}")
         return self.at(np.arange(num_frames) * (self.fps / fps), fps=fps)
 
-    def at(self, frames: Sequence[float] | NDArray[np.float64], *, fps: float | None = None) -> Tracks:
+    def at(self, frames: ArrayLike, *, fps: float | None = None) -> Tracks:
         """Tracks sampled at fractional frame indices [S], clamped to the first and last frame. See `resample`."""
         times = np.clip(np.asarray(frames, np.float64), 0.0, self.num_frames - 1)
         low = np.floor(times).astype(np.int64)
@@ -204,8 +205,11 @@ class Tracks:
         """
         if not (np.isfinite(sigma) and sigma >= 0):
             raise InputError(f"sigma: found {sigma}, expected frames, zero or more")
-        if sigma == 0 or self.num_frames == 1 or self.num_tracks == 0:
+        # Below an eighth of a frame the kernel, cut at four sigma, is its middle alone.
+        if sigma < 0.125 or self.num_frames == 1 or self.num_tracks == 0:
             return self
+        # Wider than this it is flat over all frames; the bound keeps the kernel small.
+        sigma = min(sigma, 16.0 * self.num_frames)
         from scipy.ndimage import gaussian_filter1d
 
         seen = self.visible.astype(np.float64)[..., None]
@@ -228,19 +232,19 @@ class Tracks:
     # -------------------------------------------------------------- selection
     def select(self, tracks: Iterable[int] | NDArray[Any] | Callable[[Tracks], NDArray[np.bool_]]) -> Tracks:
         """Some of the tracks: indices, a bool mask [N], or a function from tracks to such a mask."""
-        chosen = (
-            tracks(self) if callable(tracks) else np.asarray(list(tracks) if not hasattr(tracks, "shape") else tracks)
-        )
-        if chosen.size == 0:
-            chosen = chosen.astype(np.int64)
-        if chosen.dtype == np.bool_ and chosen.shape != (self.num_tracks,):
-            raise InputError(f"tracks: found a mask of shape {chosen.shape}, expected ({self.num_tracks},)")
-        if (
-            chosen.dtype != np.bool_
-            and chosen.size
-            and not (-self.num_tracks <= chosen.min() and chosen.max() < self.num_tracks)
-        ):
-            raise InputError(f"tracks: found index {chosen.max()}, expected 0 to {self.num_tracks - 1}")
+        found = tracks(self) if callable(tracks) else tracks
+        chosen = np.asarray(found if hasattr(found, "shape") else list(found))
+        if chosen.size == 0 and chosen.dtype != np.bool_:
+            chosen = np.zeros(0, np.int64)
+        if chosen.dtype == np.bool_:
+            if chosen.shape != (self.num_tracks,):
+                raise InputError(f"tracks: found a mask of shape {chosen.shape}, expected ({self.num_tracks},)")
+        elif chosen.ndim != 1 or chosen.dtype.kind not in "iu":
+            raise InputError(f"tracks: found {chosen.dtype} {chosen.shape}, expected a list of indices or a bool mask")
+        else:
+            wrong = chosen[(chosen < -self.num_tracks) | (chosen >= self.num_tracks)]
+            if len(wrong):
+                raise InputError(f"tracks: found index {wrong[0]}, expected 0 to {self.num_tracks - 1}")
         return self._replace(points=self.points[:, chosen], visible=self.visible[:, chosen])
 
     def concat(self, *others: Tracks) -> Tracks:
@@ -258,3 +262,24 @@ class Tracks:
             points=np.concatenate([self.points, *(other.points for other in others)], axis=1),
             visible=np.concatenate([self.visible, *(other.visible for other in others)], axis=1),
         )
+
+
+def _checked_size(size: Any) -> tuple[int, int]:
+    try:
+        height, width = (int(side) for side in size)
+        whole = (height, width) == tuple(size)
+    except (TypeError, ValueError, OverflowError):
+        height, width, whole = 0, 0, False
+    if not (whole and 1 <= height <= MAX_SIDE and 1 <= width <= MAX_SIDE):
+        raise InputError(f"size: found {size}, expected (height, width) in whole pixels between 1 and {MAX_SIDE}")
+    return height, width
+
+
+def _checked_fps(fps: Any) -> float:
+    try:
+        rate = float(fps)
+    except (TypeError, ValueError):
+        rate = float("nan")
+    if not (np.isfinite(rate) and rate > 0):
+        raise InputError(f"fps: found {fps}, expected a number above zero")
+    return rate
