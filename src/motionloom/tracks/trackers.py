@@ -1,9 +1,9 @@
 """Video to tracks without a network: sparse and dense optical flow, refined against the first frame.
 
 Pyramidal Lucas-Kanade follows a point while its forward and backward flow agree, a chain of DIS flow takes over where
-it fails, and an affine registration (ECC) to the frame the point was given on removes the drift of both. On textured
-clips the median error is 0.04 px with a mean of 0.06 to 0.25 px; on soft ones 0.3 px. It does not see through
-occlusion: differences below these figures say nothing.
+it fails, and an affine registration (ECC) to the frame the point was given on removes the drift of both. On a textured
+clip that zooms by 1.25 and turns by 15 degrees in 24 frames the median error is 0.05 px and the mean 0.1 px. It does
+not see through occlusion: a hidden point takes on the motion of what hides it.
 
 Inside this file positions have integer pixel centres, as OpenCV has; at its border they are ours (centre at +0.5).
 """

@@ -127,7 +127,7 @@ def patch(
     for weight, track in zip(weights_BSKP.unbind(2), tracks_BSKP.unbind(2), strict=True):
         index = track.reshape(B, 1, -1).expand(-1, C - time_stride, -1)
         splat.addcmul_(features_BDN.gather(2, index), weight.reshape(B, 1, -1), value=strength)
-    moved = latents[:, :, 1:] * (1 - total.clamp(max=1)) + splat.view(B, -1, T - 1, H, W)
+    moved = latents[:, :, 1:] * (1 - total.clamp(max=1)) + splat.view(B, C - time_stride, T - 1, H, W)
 
     out = torch.empty_like(condition)
     out[:, time_stride:, 0] = condition[:, time_stride:, 0]
@@ -197,9 +197,10 @@ def latent_places(points_BFN2: Tensor, visible_BFN: Tensor, time_stride: int) ->
         positions [B, S, N, 2], the mean over the visible frames (shrunk a little towards the centre by the 1e-5 of the
         published program), and amounts [B, S, N] in [0, 1], 1 from one fully visible frame on.
     """
-    seen = visible_BFN[:, 1:].unflatten(1, (-1, time_stride))
+    chunks = ((visible_BFN.shape[1] - 1) // time_stride, time_stride)
+    seen = visible_BFN[:, 1:].unflatten(1, chunks)
     count = seen.sum(2)
-    place = (points_BFN2[:, 1:].unflatten(1, (-1, time_stride)) * seen.unsqueeze(-1)).sum(2)
+    place = (points_BFN2[:, 1:].unflatten(1, chunks) * seen.unsqueeze(-1)).sum(2)
     return place / (count + 1e-5).unsqueeze(-1), count.clamp(0, 1)
 
 
@@ -239,7 +240,7 @@ def strongest(
                 key = key.masked_fill_(key == best.gather(1, cell), 0)
     weights = keys.bitwise_right_shift(32).to(torch.int32).view(torch.float32)
     tracks = keys.bitwise_and_(0xFFFFFFFF)
-    return weights.view(B, S, top_k, -1), tracks.view(B, S, top_k, -1)
+    return weights.view(B, S, top_k, H * W), tracks.view(B, S, top_k, H * W)
 
 
 def _window(place: Tensor, cells: int, short: int, temperature: float) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.numpy import load_file
+
+from motionloom.errors import InputError
+from motionloom.evaluate import tracks as metrics
+from motionloom.tracks.tracks import Tracks
+
+
+@pytest.fixture(scope="module")
+def golden():
+    tensors = load_file(Path(__file__).parents[1] / "golden" / "metrics" / "tracks.safetensors")
+    arrays = {
+        "measured": tensors["pred_tracks"].transpose(1, 0, 2),
+        "wanted": tensors["gt_tracks"].transpose(1, 0, 2),
+        "visible": tensors["gt_visible"].T.astype(bool),
+        "measured_visible": tensors["pred_visible"].T.astype(bool),
+    }
+    return arrays, {name: float(value.ravel()[0]) for name, value in tensors.items() if value.size == 1}
+
+
+def test_published_values(golden):
+    arrays, expected = golden
+    measured, wanted, visible = arrays["measured"], arrays["wanted"], arrays["visible"]
+    found = {
+        "epe_all": metrics.epe(measured, wanted, first=True),
+        "epe_visible_all_frames": metrics.epe(measured, wanted, visible, first=True),
+        "epe_visible_excl_first": metrics.epe(measured, wanted, visible),
+        "objmc_draganything": metrics.objmc(measured, wanted),
+        "trajerror_l1_mean_visible": metrics.trajectory_error(measured, wanted, visible),
+        "trajerror_l1_sum_xy_visible": metrics.trajectory_error(measured, wanted, visible, summed=True),
+    }
+    tap = metrics.tap_vid(measured, arrays["measured_visible"], wanted, visible)
+    found |= {f"tap_{name}": value for name, value in tap.items()}
+    assert set(found) == set(expected)
+    for name, value in expected.items():
+        assert found[name] == pytest.approx(value, abs=1e-9), name
+
+
+def test_values_by_hand():
+    wanted = np.zeros((3, 2, 2))
+    wanted[:, 0, 0] = [0, 10, 20]
+    measured = wanted.copy()
+    measured[2, 0] += [3, 4]
+    measured[1, 1] += [0, 2]
+    visible = np.array([[1, 1], [1, 1], [1, 0]], bool)
+    assert metrics.epe(measured, wanted, visible) == pytest.approx((0 + 5 + 2) / 3)
+    assert metrics.epe(measured, wanted) == pytest.approx(7 / 4)
+    assert metrics.final_error(measured, wanted, visible) == pytest.approx((5 + 2) / 2)
+    assert metrics.pck(measured, wanted, visible, threshold=5) == pytest.approx(2 / 3)
+    assert metrics.velocity_error(measured, wanted, visible) == pytest.approx((0 + 5 + 2) / 3)
+
+
+def test_nothing_visible_is_not_a_number():
+    zeros, hidden = np.zeros((4, 3, 2)), np.zeros((4, 3), bool)
+    assert metrics.epe(zeros, zeros, hidden) is None
+    assert metrics.final_error(zeros, zeros, hidden) is None
+    assert metrics.pck(zeros, zeros, hidden, threshold=1) is None
+    assert metrics.velocity_error(zeros, zeros, hidden) is None
+    assert metrics.displacement_correlation(zeros, zeros) is None
+    assert metrics.tap_vid(zeros, hidden, zeros, hidden)["average_jaccard"] is None
+    assert metrics.epe(np.zeros((1, 3, 2)), np.zeros((1, 3, 2))) is None
+
+
+def test_score_on_another_canvas_and_with_lost_points():
+    points = np.zeros((3, 2, 2))
+    points[:, :, 0] = np.array([0.0, 64, 128])[:, None]
+    wanted = Tracks(points, np.ones((3, 2), bool), (256, 512), 16.0)
+    still = points / 2
+    still[:, 1] = [5.0, 0.0]
+    seen = np.ones((3, 2), bool)
+    seen[1:, 1] = False
+    score = metrics.score(Tracks(still, seen, (128, 256), 16.0), wanted)
+    assert score["epe"] == pytest.approx((0 + 0 + 54 + 118) / 4)
+    assert score["epe_256"] == pytest.approx(score["epe"] / 2)
+    assert score["epe_pessimistic"] == pytest.approx(score["epe"])
+    assert score["lost_fraction"] == pytest.approx(0.5)
+    assert score["points"] == 4
+    assert metrics.score(wanted, wanted)["displacement_correlation"] == pytest.approx(1.0)
+    with pytest.raises(InputError, match="found 2 frames and 2 tracks, expected 3 and 2"):
+        metrics.score(wanted.resample(2), wanted)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(2, 6), st.integers(1, 5), st.integers(0, 1000), st.floats(0.1, 10))
+def test_a_constant_offset_is_the_error(frames, count, seed, length):
+    rng = np.random.default_rng(seed)
+    wanted, visible = rng.normal(size=(frames, count, 2)), rng.random((frames, count)) > 0.3
+    angle = rng.uniform(0, 2 * np.pi)
+    measured = wanted + length * np.array([np.cos(angle), np.sin(angle)])
+    error = metrics.epe(measured, wanted, visible)
+    assert error is None or error == pytest.approx(length)
+    velocity = metrics.velocity_error(measured, wanted, visible)
+    assert velocity is None or velocity == pytest.approx(0, abs=1e-9)
+
+
+def test_shapes_that_disagree():
+    with pytest.raises(InputError, match="measured: found shape"):
+        metrics.epe(np.zeros((3, 2, 2)), np.zeros((3, 1, 2)))
+    with pytest.raises(InputError, match="visible: found shape"):
+        metrics.epe(np.zeros((3, 2, 2)), np.zeros((3, 2, 2)), np.ones((3, 1)))
