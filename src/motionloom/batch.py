@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from motionloom.batch_file import Item
 from motionloom.errors import Cancelled, FileFormatError, InputError, MotionloomError
-from motionloom.jobs import Job, Parameters, Progress, compiled, draw_seed, read_motion
+from motionloom.jobs import Job, Parameters, Progress, compiled, read_motion
 from motionloom.media import read_image, read_provenance, write_image
 from motionloom.media.files import replacing
 
@@ -117,8 +117,11 @@ class Batch:
         overlay = self.folder / "overlays" / f"{item.name}.mp4" if self.overlays else None
         still = self.folder / "images_tracks" / f"{item.name}.png"
         recorded = _recorded(video)
-        job = self._job(item, recorded)
+        job = self._job(item)
         model = self._model(job)
+        # A random seed is drawn once: an item that is finished keeps the one it was made with.
+        kept = recorded.get("parameters", {}).get("seed")
+        job = job.settled(model, seed=kept if isinstance(kept, int) and kept >= 0 else None)
         files: dict[str, Any] = {"video": video, "overlay": overlay, "image_tracks": still}
         files["seed"] = job.parameters.seed
         if not self.overwrite and video.exists():
@@ -131,20 +134,12 @@ class Batch:
         self._write(job, clip, video, overlay, still)
         return Result(item.name, "done", **files)
 
-    def _job(self, item: Item, recorded: dict[str, Any]) -> Job:
-        motion = read_motion(item.motion, item.image)
-        parameters = replace(self.parameters, **item.options)
-        if parameters.prompt is None:
-            parameters = replace(parameters, prompt=getattr(motion, "prompt", None))
-        if parameters.seed < 0:
-            # A random seed is drawn once: an item that is finished keeps the one it was made with.
-            kept = recorded.get("parameters", {}).get("seed")
-            parameters = replace(parameters, seed=kept if isinstance(kept, int) else draw_seed())
+    def _job(self, item: Item) -> Job:
         return Job(
             image=item.image,
-            motion=motion,
+            motion=read_motion(item.motion, item.image),
             model=item.model or self.model,
-            parameters=parameters,
+            parameters=replace(self.parameters, **item.options),
             last_image=item.last_image,
             motion_file=item.motion,
             device=self.device,

@@ -130,6 +130,10 @@ def _option(where: str, key: str, value: Any) -> Any:
             return parse_size(value if isinstance(value, str) else "x".join(str(side) for side in value))
         if key == "window":
             return parse_window(value if isinstance(value, str) else ":".join(str(end) for end in value))
+        if key == "densify":
+            if not isinstance(value, bool):
+                raise ValueError("expected true or false")
+            return value
         if isinstance(value, bool):
             raise ValueError("expected a number")
         if key in ("seed", "num_frames", "num_inference_steps"):

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from motionloom.errors import Cancelled, MotionloomError
 from motionloom.examples_data import NAMES, example
 from motionloom.jobs import Job, Parameters, Progress, compiled
-from motionloom.media import Clip, read_image, write_image
+from motionloom.media import Clip, write_image
 from motionloom.media.files import replacing
 from motionloom.tracks.motion import Motion
 
@@ -76,12 +77,12 @@ def _show(name: str, out: Path, nano: bool, advance: Callable[[float], None]) ->
 
     image, motion_file = example(name)
     motion = Motion.load(motion_file)
-    parameters = Parameters(prompt=motion.prompt)
+    parameters = Parameters()
     started = time.perf_counter()
     warp = _run(Job(image, motion, "warp", parameters, motion_file=motion_file), out, lambda part: advance(0.5 * part))
     facts = [f"warp {warp.size[1]}x{warp.size[0]}, {warp.num_frames} frames in {time.perf_counter() - started:.1f} s"]
     tracks = compiled(motion, warp)
-    still = draw_paths(read_image(image), tracks.resize(read_image(image).shape[:2]))
+    still = draw_paths(warp.frames[0], tracks)
     columns = [(_still(still, warp), "drawn"), (warp, "warp (geometry)")]
     if nano:
         started = time.perf_counter()
@@ -121,12 +122,7 @@ def _run(job: Job, out: Path, advance: Callable[[float], None]) -> Clip:
     )
 
 
-def _still(image: np.ndarray, like: Clip) -> Clip:
-    import cv2
-
-    height, width = like.size
-    if image.shape[:2] != (height, width):
-        image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+def _still(image: NDArray[np.uint8], like: Clip) -> Clip:
     return Clip(np.repeat(image[None], like.num_frames, axis=0), like.fps)
 
 
@@ -136,8 +132,8 @@ def _matched(clip: Clip, like: Clip) -> Clip:
 
     height, width = like.size
     moments = np.rint(np.linspace(0, clip.num_frames - 1, like.num_frames)).astype(int)
-    large = [cv2.resize(frame, (width, height), interpolation=cv2.INTER_CUBIC) for frame in clip.frames]
-    return Clip(np.stack([large[moment] for moment in moments]).astype(np.uint8), like.fps)
+    large = np.stack([cv2.resize(frame, (width, height), interpolation=cv2.INTER_CUBIC) for frame in clip.frames])
+    return Clip(large.astype(np.uint8)[moments], like.fps)
 
 
 def _page(shown: Sequence[Shown]) -> str:

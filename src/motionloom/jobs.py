@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 Progress = Callable[[int, int], None]
 
+# Models without a text encoder; a prompt would only make them warn.
+_NO_TEXT = ("warp", "nano")
+
 
 @dataclass(frozen=True)
 class Parameters:
@@ -42,6 +45,7 @@ class Parameters:
     strength: float = 1.0
     window: tuple[float, float] = (0.0, 1.0)
     method: str | None = None
+    densify: bool | None = None
 
     def __post_init__(self) -> None:
         for name in ("num_frames", "num_inference_steps", "fps"):
@@ -90,6 +94,16 @@ class Job:
 
         return load(self.model, method=self.parameters.method, device=self.device)
 
+    def settled(self, model: Model, *, seed: int | None = None) -> Job:
+        """The same job with its open choices made: a negative seed is drawn (or is ``seed``, that of an earlier run),
+        and a model that reads text gets the motion's own prompt where none is given."""
+        parameters = self.parameters
+        if parameters.seed < 0:
+            parameters = replace(parameters, seed=secrets.randbelow(2**31) if seed is None else seed)
+        if parameters.prompt is None and model.card.name not in _NO_TEXT:
+            parameters = replace(parameters, prompt=getattr(self.motion, "prompt", None))
+        return replace(self, parameters=parameters)
+
     def record(self, digest: str, *, beside: Path | None = None) -> dict[str, Any]:
         """The part of the provenance that is known before the run; ``digest`` is that of the model's weights."""
         record: dict[str, Any] = {
@@ -123,6 +137,7 @@ class Job:
         """
         if model is None:
             model = self.load_model()
+        self = self.settled(model)
         record = self.record(model.digest, beside=beside)
         options = asdict(self.parameters)
         del options["method"]
@@ -163,7 +178,7 @@ def read_motion(path: Path, image: Path) -> Motion | Tracks:
 def compiled(motion: Motion | Tracks, clip: Clip) -> Tracks:
     """The tracks of a motion on a clip's canvas and frames."""
     if isinstance(motion, Tracks):
-        return motion.resize(clip.size).resample(clip.num_frames)
+        return motion.resize(clip.size).resample(clip.num_frames, fps=clip.fps)
     return motion.compile(size=clip.size, num_frames=clip.num_frames, fps=clip.fps)
 
 
@@ -182,11 +197,6 @@ def parse_window(text: str) -> tuple[float, float]:
     except ValueError:
         raise InputError(f"window: found {text!r}, expected START:END such as 0:0.8") from None
     return start, end
-
-
-def draw_seed() -> int:
-    """A seed for someone who wants a different clip every time."""
-    return secrets.randbelow(2**31)
 
 
 def again(

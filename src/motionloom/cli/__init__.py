@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Sequence
 from types import FrameType
 from typing import Annotated
@@ -66,6 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def run(arguments: Sequence[str] | None = None) -> int:
     """As `main`, but return the exit code."""
     debug = os.environ.get("MOTIONLOOM_DEBUG", "") not in ("", "0")
+    warnings.showwarning = _show_warning
     # A polite kill ends like Ctrl-C, so that temporary files are removed.
     previous = signal.signal(signal.SIGTERM, _interrupt)
     try:
@@ -77,7 +79,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return _fail("stopped; nothing half-written is left behind", STOPPED)
     except typer.TyperException as error:
         if type(error).__name__ == "NoArgsIsHelpError":
-            error.show()
+            error.show()  # pyright: ignore[reportAttributeAccessIssue]
             return BAD_INPUT
         context = getattr(error, "ctx", None)
         command = context.command_path if context else "motionloom"
@@ -109,6 +111,12 @@ def run(arguments: Sequence[str] | None = None) -> int:
 def _fail(message: str, code: int) -> int:
     print("motionloom: " + " ".join(message.split()), file=sys.stderr)
     return code
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *where: object, **more: object) -> None:
+    # Ours are for the person at the terminal; those of libraries are for their developers.
+    if category is UserWarning or os.environ.get("MOTIONLOOM_DEBUG"):
+        print("motionloom: " + " ".join(str(message).split()), file=sys.stderr)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

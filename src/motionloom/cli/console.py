@@ -6,10 +6,14 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from motionloom.errors import InputError
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 
 def say(text: str) -> None:
@@ -20,6 +24,13 @@ def say(text: str) -> None:
 def warn(text: str) -> None:
     """One line of caution, to standard error."""
     print("motionloom: " + " ".join(text.split()), file=sys.stderr)
+
+
+def show_table(table: Table) -> None:
+    """A table, as wide as the terminal; wide enough for everything where a program reads it."""
+    from rich.console import Console
+
+    Console(width=None if sys.stdout.isatty() else 200).print(table)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from motionloom.errors import InputError, MotionloomError
 if TYPE_CHECKING:
     from motionloom.jobs import Job, Parameters
     from motionloom.media import Clip
+    from motionloom.tracks.tracks import Tracks
 
 DEFAULT_MODEL = "nano"
 
@@ -66,6 +67,10 @@ def generate(
     method: Annotated[
         str | None, typer.Option("--method", help="Way of guiding, for models that know several.")
     ] = None,
+    densify: Annotated[
+        bool | None,
+        typer.Option("--densify/--no-densify", help="Spread the motion over the picture first; default: as trained."),
+    ] = None,
     device: Annotated[
         str | None, typer.Option("--device", help="cpu, cuda, cuda:1 ...; default: the best there is.")
     ] = None,
@@ -88,6 +93,7 @@ def generate(
         "IMAGE": image, "MOTION": motion, "--prompt": prompt, "--size": size, "--frames": frames, "--fps": fps,
         "--steps": steps, "--guidance-scale": guidance_scale, "--negative-prompt": negative_prompt, "--method": method,
         "--seed": seed or None, "--strength": None if strength == 1.0 else strength,
+        "--densify": densify,
         "--window": None if window == "0:1" else window, "--model": None if model == DEFAULT_MODEL else model,
     }  # fmt: skip
     extras = Extras(bool(overlay), side_by_side, contact_sheet, quality, overwrite)
@@ -108,7 +114,7 @@ def generate(
     parameters = Parameters(
         prompt=prompt, negative_prompt=negative_prompt, seed=seed, size=parse_size(size) if size else None,
         num_frames=frames, fps=fps, num_inference_steps=steps, guidance_scale=guidance_scale, strength=strength,
-        window=parse_window(window), method=method,
+        window=parse_window(window), method=method, densify=densify,
     )  # fmt: skip
     from motionloom.batch_file import is_batch
 
@@ -184,38 +190,37 @@ class Extras:
         )
         if len(targets) == 1:
             return
-        from motionloom import draw as drawing
+        from motionloom.draw import contact_sheet, draw
         from motionloom.jobs import compiled
         from motionloom.media import write_image
 
         tracks = compiled(job.motion, clip)
+        overlay = draw(clip, tracks)
         if "overlay" in targets:
-            say(str(drawing.draw(clip, tracks).save(targets["overlay"], quality=self.quality)))
+            say(str(overlay.save(targets["overlay"], quality=self.quality)))
         if "side_by_side" in targets:
             say(str(beside(clip, tracks, job.model).save(targets["side_by_side"], quality=self.quality)))
         if "contact_sheet" in targets:
-            say(str(write_image(targets["contact_sheet"], drawing.contact_sheet(drawing.draw(clip, tracks)))))
+            say(str(write_image(targets["contact_sheet"], contact_sheet(overlay))))
 
 
-def beside(clip: Clip, tracks, label: str) -> Clip:
+def beside(clip: Clip, tracks: Tracks, label: str) -> Clip:
     """The first frame with the whole motion drawn on it, beside the clip."""
     import numpy as np
 
-    from motionloom import draw as drawing
+    from motionloom.draw import draw_paths, side_by_side
     from motionloom.media import Clip
 
-    still = drawing.draw_paths(clip.frames[0], tracks)
+    still = draw_paths(clip.frames[0], tracks)
     drawn = Clip(np.repeat(still[None], clip.num_frames, axis=0), clip.fps)
-    return drawing.side_by_side(drawn, clip, labels=("drawn", label))
+    return side_by_side(drawn, clip, labels=["drawn", label])
 
 
 def _one(
     image: Path, motion_file: Path, model: str, parameters: Parameters, last_image: Path | None, device: str | None,
     out: str | None, extras: Extras,
 ) -> None:  # fmt: skip
-    from dataclasses import replace
-
-    from motionloom.jobs import Job, draw_seed, read_motion
+    from motionloom.jobs import Job, read_motion
     from motionloom.media import read_image
 
     out = out or f"{image.stem}.{Path(model).name}.mp4"
@@ -224,14 +229,11 @@ def _one(
     for file in (image, last_image):
         if file is not None:
             read_image(file)
-    motion = read_motion(motion_file, image)
-    if parameters.prompt is None:
-        parameters = replace(parameters, prompt=getattr(motion, "prompt", None))
-    if parameters.seed < 0:
-        parameters = replace(parameters, seed=draw_seed())
-    job = Job(image, motion, model, parameters, last_image, motion_file, device)
+    job = Job(image, read_motion(motion_file, image), model, parameters, last_image, motion_file, device)
+    loaded = job.load_model()
+    job = job.settled(loaded)
     with progress(f"{image.name} ({model})") as on_progress:
-        clip = job.run(on_progress=on_progress, command=_command(), beside=Path(out).parent)
+        clip = job.run(model=loaded, on_progress=on_progress, command=_command(), beside=Path(out).parent)
     extras.write(job, clip, out)
 
 

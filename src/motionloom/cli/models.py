@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from motionloom.cli.console import say
+from motionloom.cli.console import say, show_table
 from motionloom.errors import InputError
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ def list_(as_json: AsJson = False) -> None:
     if as_json:
         say(json.dumps([asdict(card) for card in cards], default=str, indent=2))
         return
-    from rich.console import Console
     from rich.table import Table
 
     table = Table("model", "here", "methods", "clip", "disk", "licence", "commercial use", box=None, pad_edge=False)
@@ -36,7 +35,7 @@ def list_(as_json: AsJson = False) -> None:
             card.name, "yes" if card.installed else "", ", ".join(card.methods), _clip(card), _bytes(card.size_on_disk),
             card.licence, _yes_no(card.commercial_use),
         )  # fmt: skip
-    Console().print(table)
+    show_table(table)
 
 
 @app.command()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from motionloom.cli.console import progress, refuse_existing, say
+from motionloom.cli.console import progress, refuse_existing, say, show_table
 from motionloom.errors import InputError
 
 if TYPE_CHECKING:
@@ -83,7 +83,8 @@ def draw(
     overwrite: Overwrite = False,
 ) -> None:
     """Draw the tracks on a photograph (still or moving) or on a clip."""
-    from motionloom import draw as drawing
+    from motionloom.draw import draw as draw_on
+    from motionloom.draw import draw_paths
     from motionloom.media import Clip, read_image, write_image
 
     refuse_existing([out], overwrite)
@@ -94,11 +95,11 @@ def draw(
     tracks = _read(file, options, canvas=(picture.shape[0], picture.shape[1]))
     tracks = tracks.resize((picture.shape[0], picture.shape[1]))
     if out.suffix.lower() in (".png", ".jpg", ".jpeg"):
-        write_image(out, drawing.draw_paths(picture, tracks))
+        write_image(out, draw_paths(picture, tracks))
     else:
         if clip:
             tracks = tracks.resample(clip.num_frames)
-        drawing.draw(clip or picture, tracks).save(out)
+        draw_on(clip or picture, tracks).save(out)
     say(f"{out}: {tracks!r}")
 
 
@@ -129,7 +130,6 @@ def extract(
 @app.command()
 def formats() -> None:
     """List the formats motionloom reads and writes."""
-    from rich.console import Console
     from rich.table import Table
 
     from motionloom.tracks.formats import list_formats
@@ -140,7 +140,7 @@ def formats() -> None:
             entry.name, " ".join(entry.suffixes), "yes" if entry.read else "", "yes" if entry.write else "",
             entry.units, entry.title,
         )  # fmt: skip
-    Console().print(table)
+    show_table(table)
 
 
 def _options(

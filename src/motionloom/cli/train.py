@@ -22,19 +22,29 @@ def _train() -> None: ...
 @app.command()
 def nano(
     budget: Annotated[str, typer.Option("--budget", help="Time to train for: 90s, 20m, 1h30m.")] = "20m",
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the model and its checkpoints.")] = Path(
-        "runs/nano"
-    ),
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the folder's last checkpoint.")] = False,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of checkpoints, log, and the model.")] = Path("runs"),
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the folder's checkpoint.")] = False,
     seed: Annotated[int, typer.Option("--seed", help="Same seed, same training data.", min=0)] = 0,
+    device: Annotated[str | None, typer.Option("--device", help="cpu, cuda ...; default: the best there is.")] = None,
+    compile: Annotated[
+        bool, typer.Option("--compile", help="Through torch.compile: slow start, faster steps.")
+    ] = False,
 ) -> None:
     """Train the small embedded model on procedural videos made on the fly."""
     seconds = parse_budget(budget)
-    from motionloom.train.nano import train
+    from motionloom.train.nano import NanoRecipe, train
 
-    with progress("training nano") as on_progress:
-        train(budget=seconds, out=out, resume=resume, seed=seed, on_progress=on_progress)
-    say(f"{out}: trained; use it with motionloom generate -m {out}")
+    with progress("training nano, seconds") as on_progress:
+        folder = train(
+            out,
+            budget=seconds,
+            recipe=NanoRecipe(seed=seed),
+            resume=resume,
+            device=device,
+            compile=compile,
+            on_progress=lambda facts: on_progress(round(facts["elapsed"]), round(facts["budget"])),
+        )
+    say(f"{folder}: trained; use it with motionloom generate -m {folder}")
 
 
 def parse_budget(text: str) -> float:
