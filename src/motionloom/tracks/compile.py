@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-MAX_POINTS = 40_000_000
+MAX_POINTS = 20_000_000
 DEFAULT_FOV = 50.0
 # Frames that differ by less are the same moment: other rates give frames such as 23.999999999.
 SAME_FRAME = 1e-6
@@ -91,6 +91,14 @@ class Scene:
         return travel(
             flatten(points, route.curve, into, out), self.times, frames, *self.span(instruction), instruction.easing
         )
+
+    def afford(self, count: int) -> None:
+        """Refuses more points than memory should hold, before they are made."""
+        if count * len(self.times) > MAX_POINTS:
+            raise InputError(
+                f"{count} tracks in {len(self.times)} frames are more than {MAX_POINTS} points in all; "
+                "choose a wider spacing or fewer frames"
+            )
 
     def shape(self, area: Area) -> Shape:
         if area.polygon is not None:
@@ -154,19 +162,21 @@ def trace_motion(motion: Motion, times: Array, *, occlusion: bool) -> list[Trace
     scene = Scene((motion.canvas.height, motion.canvas.width), times, float(motion.num_frames - 1), motion.folder)
     shown = [instruction for instruction in motion.instructions if not instruction.hidden]
     traces: list[Trace] = []
+    count = 0
     grids: list[tuple[int, Instruction]] = []
     for place, instruction in enumerate(shown):
         if isinstance(instruction, Camera) or (isinstance(instruction, Static) and instruction.grid is not None):
             grids.append((place, instruction))
         else:
             traces.append(_named(instruction, trace, scene))
+            count += traces[-1].points.shape[1]
+            scene.afford(count)
     # Grids keep clear of everything else, so they come when everything else is known.
     others = list(traces)
     for place, instruction in grids:
         traces.insert(place, _named(instruction, _trace_grid, scene, others))
-    count = sum(found.points.shape[1] for found in traces)
-    if count * len(times) > MAX_POINTS:
-        raise InputError(f"motion: {count} tracks in {len(times)} frames, expected at most {MAX_POINTS} points in all")
+        count += traces[place].points.shape[1]
+        scene.afford(count)
     traces = _apply_cameras(traces, scene)
     traces = [_pan(found, motion, times) for found in traces]
     return _occlude(traces) if occlusion else traces
@@ -292,11 +302,13 @@ def _affine(pivot: Array, shift: Array, scale: Array, degrees: Array) -> Array:
 
 
 def _rigid(instruction: Instruction, points: Array, shape: Shape | None, transform: Array, scene: Scene) -> Trace:
+    scene.afford(len(points))
     moved, _ = geometry.apply_homography(transform, points)
     return Trace(instruction, moved, window(scene, instruction, len(points)), shape, transform)
 
 
 def _still(instruction: Instruction, points: Array, scene: Scene) -> Trace:
+    scene.afford(len(points))
     moved = np.repeat(points[None], len(scene.times), axis=0)
     return Trace(instruction, moved, window(scene, instruction, len(points)))
 
@@ -385,6 +397,7 @@ def shot(instruction: Camera, scene: Scene) -> Shot:
 
 
 def _trace_camera(instruction: Camera, points: Array, scene: Scene) -> Trace:
+    scene.afford(len(points))
     view = shot(instruction, scene)
     # The picture is taken by the resting camera, also when the first keyframe is already away from it.
     rest = geometry.pose(1)

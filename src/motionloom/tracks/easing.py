@@ -58,8 +58,12 @@ def keyframed(
 
     ``easings`` [K]: how the value leaves each key; that of the last key is not used.
     """
-    found = np.full(times.shape, float(values[0]))
-    for k in range(len(frames) - 1):
-        eased = ease(progress(times, frames[k], frames[k + 1]), easings[k])
-        found = np.where(times >= frames[k], values[k] + (values[k + 1] - values[k]) * eased, found)
-    return found
+    at, value = np.asarray(frames, np.float64), np.asarray(values, np.float64)
+    here = np.clip(np.searchsorted(at, times, side="right") - 1, 0, len(at) - 1)
+    there = np.minimum(here + 1, len(at) - 1)
+    span = at[there] - at[here]
+    share = np.clip((times - at[here]) / np.where(span > 0, span, 1.0), 0.0, 1.0)
+    for easing in set(easings):
+        chosen = np.array([each == easing for each in easings])[here]
+        share[chosen] = ease(share[chosen], easing)
+    return value[here] + (value[there] - value[here]) * share

@@ -26,7 +26,7 @@ from motionloom.tracks.paths import CurveKind
 from motionloom.tracks.validation import one_line
 
 MAX_COORDINATE = 1_000_000.0
-MAX_KEYS = 100_000
+MAX_KEYS = 20_000
 
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-MAX_COORDINATE, le=MAX_COORDINATE)]
 Positive = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0, le=MAX_COORDINATE)]
@@ -237,6 +237,12 @@ class Circle(Instruction):
         return self
 
 
+IdentifierOrArea = Annotated[
+    Annotated[Identifier, Tag("id")] | Annotated[Area, Tag("area")],
+    Discriminator(lambda value: "id" if isinstance(value, str) else "area"),
+]
+
+
 class AnchorGrid(Node):
     """Static points all over the canvas, except on and near what moves.
 
@@ -245,7 +251,7 @@ class AnchorGrid(Node):
     """
 
     spacing: Spacing = 64.0
-    outside: tuple[Identifier | Area, ...] | None = None
+    outside: tuple[IdentifierOrArea, ...] | None = None
     margin: Annotated[float, Field(strict=True, ge=0, le=65_536)] | None = None
 
 
@@ -305,6 +311,12 @@ class Rotate(Instruction):
         return self
 
 
+PlaneOrMap = Annotated[
+    Annotated[Positive, Tag("plane")] | Annotated[DepthMap, Tag("map")],
+    Discriminator(lambda value: "map" if isinstance(value, (dict, DepthMap)) else "plane"),
+]
+
+
 class Camera(Instruction):
     """A camera move, as a grid of points of the scene: a plane facing the camera, or a depth map.
 
@@ -322,7 +334,7 @@ class Camera(Instruction):
     pedestal: ValueCurve = Field(0.0, description="move up")
     orbit: ValueCurve = Field(0.0, description="move to the right around the point ahead at orbit_depth, facing it")
     orbit_depth: Positive | None = Field(None, description="default: depth in the middle of the picture")
-    depth: Positive | DepthMap = Field(1.0, description="distance of the plane, or a depth map")
+    depth: PlaneOrMap = Field(1.0, description="distance of the plane, or a depth map")
     focal: Positive | None = Field(None, description="focal length in pixels, or")
     fov: Annotated[float, Field(strict=True, gt=0, lt=180)] | None = Field(
         None, description="horizontal field of view; default 50"
