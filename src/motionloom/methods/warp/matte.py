@@ -25,7 +25,8 @@ def matte(image: NDArray[np.uint8], region: NDArray[np.bool_], *, matting: Matti
             compared with the colours just inside and just outside, the drawn outline deciding where both are alike.
             "feather" trusts the region and only softens its edge by about a pixel.
     """
-    soft = np.clip(2.0 * cv2.GaussianBlur(region.astype(np.float32), (0, 0), 1.0) - 0.5, 0.0, 1.0)
+    blurred = cv2.GaussianBlur(region.astype(np.float32), (0, 0), 1.0)
+    soft = np.clip(2.0 * blurred - 0.5, 0.0, 1.0).astype(np.float32)
     if matting == "feather" or not region.any() or region.all():
         return soft
     band = max(3, round(BAND * min(region.shape)))
@@ -50,13 +51,14 @@ def _cut_out(image: NDArray[np.uint8], region: NDArray[np.bool_], band: int) -> 
         return None
     picture = cv2.GaussianBlur(image, (0, 0), 0.7).astype(np.float32)
     likely = _unlikeliness(picture, outside, band) - _unlikeliness(picture, inside, band)
-    logit = np.clip(0.5 * likely, -4.0, 4.0) + 4.0 * (depth / band)
+    logit = np.clip(0.5 * likely, -6.0, 6.0) + 2.0 * (depth / band)
     logit = np.where(inside, 8.0, np.where(outside, -8.0, np.clip(logit, -8.0, 8.0))).astype(np.float32)
     guide = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255.0
     smooth = cv2.GaussianBlur(_guided_filter(guide, logit, max(2, band // 2), 2e-3), (0, 0), 0.25 * band)
     found = (smooth > 0).astype(np.uint8)
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (band | 1, band | 1))
-    found = cv2.morphologyEx(cv2.morphologyEx(found, cv2.MORPH_CLOSE, disc), cv2.MORPH_OPEN, disc) | inside
+    found = cv2.morphologyEx(cv2.morphologyEx(found, cv2.MORPH_CLOSE, disc), cv2.MORPH_OPEN, disc)
+    found = ((found > 0) | inside).astype(np.uint8)
     alpha = _guided_filter(guide, cv2.GaussianBlur(found.astype(np.float32), (0, 0), 0.8), 2, 1e-3)
     near = cv2.dilate(found, np.ones((5, 5), np.uint8)) > 0
     return np.where(near, np.clip((alpha - 0.2) / 0.6, 0.0, 1.0), 0.0).astype(np.float32)
@@ -76,13 +78,11 @@ def _unlikeliness(picture: NDArray[np.float32], sure: NDArray[np.bool_], band: i
     return ((picture - mean) ** 2 / variance + np.log(variance)).sum(axis=-1)
 
 
-def _guided_filter(
-    guide: NDArray[np.float32], value: NDArray[np.float32], radius: int, epsilon: float
-) -> NDArray[np.float32]:
+def _guided_filter(guide: NDArray[Any], value: NDArray[Any], radius: int, epsilon: float) -> NDArray[Any]:
     """He, Sun and Tang's edge-preserving filter: locally ``value`` is a linear function of ``guide``."""
     side = (2 * radius + 1, 2 * radius + 1)
 
-    def mean(array: NDArray[Any]) -> NDArray[np.float32]:
+    def mean(array: NDArray[Any]) -> NDArray[Any]:
         return cv2.boxFilter(array, cv2.CV_32F, side, borderType=cv2.BORDER_REFLECT)
 
     guide_mean, value_mean = mean(guide), mean(value)
