@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -140,6 +141,8 @@ def _option(where: str, key: str, value: Any) -> Any:
             if int(value) != float(value):
                 raise ValueError("expected a whole number")
             return int(value)
+        if not math.isfinite(float(value)):
+            raise ValueError("expected a finite number")
         return float(value)
     except (TypeError, ValueError, OverflowError) as error:
         raise FileFormatError(f"{where}: {key} is {value!r} ({error})") from None

@@ -74,9 +74,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
         code = app(
             args=list(arguments) if arguments is not None else None, prog_name="motionloom", standalone_mode=False
         )
-        return code if isinstance(code, int) else 0
+        # typer turns Ctrl-C into this exit code itself, and says nothing.
+        return _stopped() if code == STOPPED else code if isinstance(code, int) else 0
     except (KeyboardInterrupt, Cancelled, typer.Abort):
-        return _fail("stopped; nothing half-written is left behind", STOPPED)
+        return _stopped()
     except typer.TyperException as error:
         if type(error).__name__ == "NoArgsIsHelpError":
             error.show()  # pyright: ignore[reportAttributeAccessIssue]
@@ -106,6 +107,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return _fail(f"{type(error).__name__}: {error} (MOTIONLOOM_DEBUG=1 shows where)", FAILED)
     finally:
         signal.signal(signal.SIGTERM, previous)
+
+
+def _stopped() -> int:
+    return _fail("stopped; nothing half-written is left behind", STOPPED)
 
 
 def _fail(message: str, code: int) -> int:

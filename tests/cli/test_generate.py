@@ -1,0 +1,359 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from motionloom.errors import Cancelled
+from motionloom.media import Clip, image_digest, read_image, read_provenance, write_image
+
+ARGUMENTS = ("generate", "photo.png", "slide.motion.json", "-m")
+
+
+def test_generate_writes_a_clip_that_knows_how_it_was_made(folder, call):
+    done = call(*ARGUMENTS, "warp", "-o", "out.mp4", "--seed", 3, "--frames", 5, "--strength", 0.5)
+    assert (done.code, done.err) == (0, "")
+    assert done.lines[0].startswith("out.mp4: 5 frames at 4 fps, 48x32, warp, seed 3")
+    record = read_provenance("out.mp4")
+    assert record["image"] == {
+        "path": "photo.png",
+        "sha256": image_digest("photo.png"),
+        "path_from_clip": "photo.png",
+    }
+    assert record["motion"]["name"] == "slide.motion.json"
+    assert record["motion"]["record"]["document"]["instructions"][0]["kind"] == "region"
+    assert record["model"]["name"] == "warp"
+    assert len(record["model"]["digest"]) == 64
+    assert {"seed": 3, "num_frames": 5, "strength": 0.5}.items() <= record["parameters"].items()
+    assert record["command"][0] == "motionloom"
+    assert set(record["versions"]) >= {"motionloom", "python", "torch", "numpy"}
+
+
+def test_again_gives_the_same_frames(folder, call):
+    assert call(*ARGUMENTS, "warp", "-o", "out.mp4").code == 0
+    again = call("generate", "--again", "out.mp4")
+    assert again.code == 0
+    assert again.lines[-1] == "the frames are those of out.mp4, bit for bit"
+    first, second = Clip.load("out.mp4"), Clip.load("out.again.mp4")
+    assert np.array_equal(first.frames, second.frames)
+    assert first.provenance["frames_sha256"] == second.provenance["frames_sha256"]
+    assert first.provenance["fingerprint"] == second.provenance["fingerprint"]
+
+
+def test_again_works_from_tracks_and_from_elsewhere(folder, call, monkeypatch):
+    assert call("tracks", "convert", "slide.motion.json", "slide.npz", "--to", "cotracker").code == 0
+    made = call("generate", "photo.png", "slide.npz", "-m", "warp", "-o", "clips/out.webp")
+    assert made.code == 0, made.err
+    (folder / "slide.npz").unlink()
+    (folder / "slide.motion.json").unlink()
+    monkeypatch.chdir(folder / "clips")
+    assert call("generate", "--again", "out.webp", "-o", "two.webp").lines[-1].endswith("bit for bit")
+    os.rename(folder / "photo.png", folder / "moved.png")
+    lost = call("generate", "--again", "out.webp", "-o", "three.webp")
+    assert lost.code == 2
+    assert "--image" in lost.err
+    assert call("generate", "--again", "out.webp", "-o", "three.webp", "--image", "../moved.png").code == 0
+    write_image(folder / "other.png", np.zeros((32, 48, 3), np.uint8))
+    other = call("generate", "--again", "out.webp", "-o", "four.webp", "--image", "../other.png")
+    assert other.code == 2
+    assert "is not the file" in other.err
+
+
+def test_again_refuses_other_weights_unless_forced(folder, call, fake):
+    assert call(*ARGUMENTS, "fake", "-o", "out.mp4").code == 0
+    fake.digest = "e2" * 32
+    refused = call("generate", "--again", "out.mp4")
+    assert refused.code == 1
+    assert "weights are not those" in refused.err
+    assert not (folder / "out.again.mp4").exists()
+    forced = call("generate", "--again", "out.mp4", "--force")
+    assert forced.code == 0
+    assert "weights are not those" in forced.err
+    assert forced.lines[-1].endswith("bit for bit")
+
+
+def test_again_says_when_frames_differ(folder, call, fake, monkeypatch):
+    assert call(*ARGUMENTS, "fake", "-o", "out.mp4").code == 0
+    honest = type(fake).generate
+
+    def drift(self, *args, **kwargs):
+        clip = honest(self, *args, **kwargs)
+        return replace(clip, frames=255 - clip.frames)
+
+    monkeypatch.setattr(type(fake), "generate", drift)
+    different = call("generate", "--again", "out.mp4")
+    assert different.code == 1
+    assert "frames differ" in different.err
+    assert call("generate", "--again", "out.mp4", "--force", "--overwrite").code == 0
+
+
+def test_options_reach_the_model_under_their_names(folder, call, fake):
+    write_image(folder / "last.png", np.zeros((32, 48, 3), np.uint8))
+    done = call(
+        *ARGUMENTS, "some/model", "-o", "out.mp4", "-p", "hello", "--negative-prompt", "no", "--seed", 9, "--size",
+        "64x32", "--frames", 7, "--fps", 12, "--steps", 4, "--guidance-scale", 2.5, "--strength", 0.7, "--window",
+        "0.1:0.6", "--last-image", "last.png", "--method", "ati", "--device", "cpu", "--no-densify",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    assert fake.loaded == {"name": "some/model", "method": "ati", "device": "cpu"}
+    (given,) = fake.calls
+    del given["motion"]
+    assert given == {
+        "image": "photo.png", "last_image": "last.png", "prompt": "hello", "negative_prompt": "no", "seed": 9,
+        "size": (32, 64), "num_frames": 7, "fps": 12.0, "num_inference_steps": 4, "guidance_scale": 2.5,
+        "strength": 0.7, "window": (0.1, 0.6), "densify": False,
+    }  # fmt: skip
+    again = call("generate", "--again", "out.mp4")
+    assert again.code == 0, again.err
+    repeated = fake.calls[-1]
+    del repeated["motion"]
+    assert repeated == given
+
+
+def test_the_motion_brings_its_prompt_and_a_seed_can_be_drawn(folder, call, fake):
+    assert call(*ARGUMENTS, "fake", "-o", "a.mp4", "--seed", -1).code == 0
+    assert call(*ARGUMENTS, "fake", "-o", "b.mp4", "--seed", -1, "-p", "mine").code == 0
+    first, second = fake.calls
+    assert (first["prompt"], second["prompt"]) == ("a square slides", "mine")
+    assert first["seed"] >= 0
+    assert first["seed"] != second["seed"]
+    assert call("generate", "--again", "a.mp4").lines[-1].endswith("bit for bit")
+
+
+def test_everything_beside_the_clip(folder, call):
+    flags = ("--overlay", "--side-by-side", "--contact-sheet")
+    done = call(*ARGUMENTS, "warp", "-o", "new/out.mp4", *flags)
+    assert done.code == 0, done.err
+    clip = Clip.load("new/out.mp4")
+    assert Clip.load("new/out.overlay.mp4").size == clip.size
+    assert Clip.load("new/out.side_by_side.mp4").num_frames == clip.num_frames
+    assert Clip.load("new/out.side_by_side.mp4").size[1] >= 2 * clip.size[1]
+    assert read_image("new/out.contact_sheet.png").shape[1] > clip.size[1]
+    assert sorted(os.listdir("new")) == [
+        "out.contact_sheet.png", "out.mp4", "out.overlay.mp4", "out.side_by_side.mp4",
+    ]  # fmt: skip
+    for name in os.listdir("new"):
+        if name != "out.overlay.mp4":
+            os.remove(f"new/{name}")
+    refused = call(*ARGUMENTS, "warp", "-o", "new/out.mp4", *flags)
+    assert refused.code == 2
+    assert "out.overlay.mp4: exists" in refused.err
+    assert os.listdir("new") == ["out.overlay.mp4"], "work began although the result could not be written"
+
+
+def test_existing_files_are_safe(folder, call, fake):
+    (folder / "out.mp4").write_text("precious")
+    refused = call(*ARGUMENTS, "fake", "-o", "out.mp4")
+    assert refused.code == 2
+    assert "--overwrite" in refused.err
+    assert (folder / "out.mp4").read_text() == "precious"
+    assert fake.calls == []
+    assert call(*ARGUMENTS, "fake", "-o", "out.mp4", "--overwrite").code == 0
+    assert Clip.load("out.mp4").num_frames == 5
+
+
+def test_preview_is_the_warp(folder, call):
+    done = call("preview", "photo.png", "slide.motion.json")
+    assert done.code == 0, done.err
+    assert Clip.load("photo.preview.mp4").num_frames == 9
+    assert read_provenance("photo.preview.mp4")["model"]["name"] == "warp"
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt(), Cancelled("stop")])
+def test_stopping_leaves_nothing(folder, call, fake, stop):
+    before = sorted(os.listdir())
+    fake.fail = stop
+    done = call(*ARGUMENTS, "fake", "-o", "out.mp4")
+    assert done.code == 130
+    assert done.err.startswith("motionloom: stopped")
+    assert sorted(os.listdir()) == before
+
+
+def test_a_killed_run_leaves_nothing(folder):
+    """SIGINT in the middle of the encoder, as Ctrl-C sends it."""
+    script = (
+        "import av, os, sys, time\n"
+        "from motionloom.cli import main\n"
+        "real = av.VideoFrame.from_ndarray\n"
+        "def slow(*a, **k):\n"
+        "    print('encoding', flush=True); time.sleep(20); return real(*a, **k)\n"
+        "av.VideoFrame.from_ndarray = staticmethod(slow)\n"
+        "main(['preview', 'photo.png', 'slide.motion.json', '-o', 'out.mp4'])\n"
+    )
+    for number in (signal.SIGINT, signal.SIGTERM):
+        process = subprocess.Popen(
+            [sys.executable, "-c", script], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        assert process.stdout.readline() == "encoding\n"
+        time.sleep(0.1)
+        process.send_signal(number)
+        _, err = process.communicate(timeout=30)
+        assert process.returncode == 130
+        assert err == "motionloom: stopped; nothing half-written is left behind\n"
+        assert sorted(os.listdir(folder)) == ["photo.png", "slide.motion.json"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["generate"], "IMAGE: missing"),
+        (["generate", "photo.png"], "MOTION: missing"),
+        (["generate", "none.png", "slide.motion.json", "-m", "warp"], "none.png: no such file"),
+        (["generate", "photo.png", "none.json", "-m", "warp"], "none.json: no such file"),
+        (["generate", "slide.motion.json", "slide.motion.json", "-m", "warp"], "not an image"),
+        (["generate", "photo.png", "photo.png", "-m", "warp"], "photo.png"),
+        (["generate", "photo.png", "slide.motion.json", "-m", "dream"], "dream"),
+        (["generate", "photo.png", "slide.motion.json", "--size", "big"], "WIDTHxHEIGHT"),
+        (["generate", "photo.png", "slide.motion.json", "--window", "1"], "START:END"),
+        (["generate", "photo.png", "slide.motion.json", "--window", "0.9:0.1"], "start <= end"),
+        (["generate", "photo.png", "slide.motion.json", "--fps", "0"], "fps: found 0"),
+        (["generate", "photo.png", "slide.motion.json", "--frames", "0"], "--frames"),
+        (["generate", "photo.png", "slide.motion.json", "-m", "warp", "-o", "a.avi"], ".avi"),
+        (["generate", "photo.png", "slide.motion.json", "--force"], "--again"),
+        (["generate", "--again", "photo.png"], "no provenance"),
+        (["generate", "--again", "none.mp4"], "no such file"),
+        (["generate", "--again", "none.mp4", "--steps", "3"], "--steps: cannot be given with --again"),
+        (["generate", "photo.png", "slide.motion.json", "--frobnicate"], "No such option"),
+        (["preview", "photo.png"], "motion"),
+        (["dance"], "No such command"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(folder, call, arguments, words):
+    before = sorted(os.listdir())
+    done = call(*arguments)
+    assert done.code == 2
+    assert words.lower() in done.err.lower()
+    assert done.err.startswith("motionloom: ")
+    assert done.err.count("\n") == 1
+    assert "Traceback" not in done.err
+    assert sorted(os.listdir()) == before
+
+
+def test_unexpected_errors_are_one_line_too_and_can_be_traced(folder, call, fake, monkeypatch):
+    fake.fail = RuntimeError("the tensor\nexploded")
+    done = call(*ARGUMENTS, "fake", "-o", "out.mp4")
+    assert done.code == 1
+    assert done.err == "motionloom: RuntimeError: the tensor exploded (MOTIONLOOM_DEBUG=1 shows where)\n"
+    monkeypatch.setenv("MOTIONLOOM_DEBUG", "1")
+    with pytest.raises(RuntimeError, match="exploded"):
+        call(*ARGUMENTS, "fake", "-o", "out.mp4")
+
+
+def test_version_and_help(call):
+    from motionloom import __version__
+
+    assert call("--version").out == f"motionloom {__version__}\n"
+    assert "generate" in call("--help").out
+    assert call().code == 2
+
+
+def batch(folder, *entries, name="jobs.yaml"):
+    (folder / name).write_text(json.dumps(entries))
+    return name
+
+
+ITEM = {"image": "photo.png", "track": "slide.motion.json", "text": None}
+
+
+def test_batch_layout_and_results(folder, call):
+    file = batch(folder, {**ITEM, "name": "first"}, {**ITEM, "frames": 5, "seed": 4})
+    done = call("generate", file, "-m", "warp", "-o", "res")
+    assert done.code == 0, done.err
+    found = sorted(str(path.relative_to(folder / "res")) for path in (folder / "res").rglob("*") if path.is_file())
+    assert found == [
+        "images_tracks/first.motion.json", "images_tracks/first.png",
+        "images_tracks/photo-slide.motion.json", "images_tracks/photo-slide.png",
+        "overlays/first.mp4", "overlays/photo-slide.mp4",
+        "results.jsonl",
+        "videos/first.mp4", "videos/photo-slide.mp4",
+    ]  # fmt: skip
+    results = [json.loads(line) for line in (folder / "res" / "results.jsonl").read_text().splitlines()]
+    assert [(r["name"], r["status"], r["seed"]) for r in results] == [("first", "done", 0), ("photo-slide", "done", 4)]
+    assert results[1]["video"] == "videos/photo-slide.mp4"
+    assert Clip.load("res/videos/photo-slide.mp4").num_frames == 5
+    assert read_image("res/images_tracks/first.png").shape == (32, 48, 3)
+    assert done.lines[-1] == "2 done, 0 skipped, 0 failed; see res/results.jsonl"
+
+
+def test_one_failure_does_not_stop_the_rest(folder, call, fake):
+    file = batch(folder, {**ITEM, "image": "gone.png"}, {**ITEM, "fps": -1}, {**ITEM, "name": "good"})
+    done = call("generate", file, "-m", "fake", "-o", "res", "--no-overlay")
+    assert done.code == 1
+    results = [json.loads(line) for line in (folder / "res" / "results.jsonl").read_text().splitlines()]
+    assert [r["status"] for r in results] == ["failed", "failed", "done"]
+    assert "gone.png: no such file" in results[0]["error"]
+    assert "fps" in results[1]["error"]
+    assert done.lines[-1].startswith("1 done, 0 skipped, 2 failed")
+    assert not (folder / "res" / "overlays").exists()
+
+
+def test_finished_items_are_skipped_and_changed_ones_run_again(folder, call, fake):
+    entries = [{**ITEM, "name": name, "seed": -1 if name == "b" else 1} for name in "abc"]
+    file = batch(folder, *entries)
+
+    def statuses():
+        code = call("generate", file, "-m", "fake", "-o", "res").code
+        lines = (folder / "res" / "results.jsonl").read_text().splitlines()
+        return code, "".join(json.loads(line)["status"][0] for line in lines)
+
+    assert statuses() == (0, "ddd")
+    assert statuses() == (0, "sss")
+    assert len(fake.calls) == 3
+    entries[0]["steps"] = 5
+    batch(folder, *entries)
+    assert statuses() == (0, "dss")
+    document = json.loads((folder / "slide.motion.json").read_text())
+    document["instructions"][1]["points"][0][0] = 39.0
+    (folder / "slide.motion.json").write_text(json.dumps(document))
+    assert statuses() == (0, "ddd")
+    write_image(folder / "photo.png", np.full((32, 48, 3), 9, np.uint8))
+    assert statuses() == (0, "ddd")
+    fake.digest = "f3" * 32
+    assert statuses() == (0, "ddd")
+    (folder / "res" / "videos" / "c.mp4").unlink()
+    assert statuses() == (0, "ssd")
+    (folder / "res" / "overlays" / "a.mp4").unlink()
+    assert statuses() == (0, "dss")
+    # The order of the file does not matter.
+    batch(folder, *entries[::-1])
+    assert statuses() == (0, "sss")
+
+
+def test_foreign_files_in_the_output_folder_are_safe(folder, call, fake):
+    file = batch(folder, {**ITEM, "name": "a"})
+    (folder / "res" / "videos").mkdir(parents=True)
+    (folder / "res" / "videos" / "a.mp4").write_text("precious")
+    assert call("generate", file, "-m", "fake", "-o", "res").code == 1
+    assert (folder / "res" / "videos" / "a.mp4").read_text() == "precious"
+    assert call("generate", file, "-m", "fake", "-o", "res", "--overwrite").code == 0
+    assert Clip.load("res/videos/a.mp4").num_frames == 5
+
+
+def test_stopping_a_batch_keeps_what_is_done(folder, call, fake, monkeypatch):
+    file = batch(folder, *({**ITEM, "name": name} for name in "abc"))
+    honest = type(fake).generate
+
+    def stop_at_second(self, *args, **kwargs):
+        if len(self.calls) == 1:
+            self.fail = KeyboardInterrupt()
+        return honest(self, *args, **kwargs)
+
+    monkeypatch.setattr(type(fake), "generate", stop_at_second)
+    assert call("generate", file, "-m", "fake", "-o", "res").code == 130
+    assert os.listdir("res/videos") == ["a.mp4"]
+    fake.fail = None
+    monkeypatch.setattr(type(fake), "generate", honest)
+    assert call("generate", file, "-m", "fake", "-o", "res").lines[-1].startswith("2 done, 1 skipped, 0 failed")
+
+
+def test_damaged_batch_files_are_refused_before_anything_runs(folder, call, fake):
+    (folder / "jobs.jsonl").write_text('{"image": "photo.png"}\n')
+    done = call("generate", "jobs.jsonl", "-o", "res")
+    assert done.code == 2
+    assert "jobs.jsonl: item 1: motion is missing" in done.err
+    assert not (folder / "res").exists()
