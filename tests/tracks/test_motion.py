@@ -1,5 +1,6 @@
 import json
 from importlib import resources
+from pathlib import Path
 
 import jsonschema
 import numpy as np
@@ -10,7 +11,7 @@ from PIL import Image
 
 from motionloom.errors import FileFormatError, InputError
 from motionloom.tracks.instructions import Camera, Circle, FreePath, Region, Route, Static
-from motionloom.tracks.motion import MIGRATIONS, Canvas, Motion, Pan, migrate
+from motionloom.tracks.motion import Canvas, Motion, Pan
 
 HEAD = {
     "format": "motionloom.motion",
@@ -128,46 +129,6 @@ def test_files_that_are_no_motion(tmp_path, content, words):
 def test_a_missing_file(tmp_path):
     with pytest.raises(FileFormatError, match=r"none\.motion\.json: cannot be read"):
         Motion.load(tmp_path / "none.motion.json")
-
-
-# ------------------------------------------------------------------------------------------------------------- versions
-def test_a_newer_version_says_to_update():
-    with pytest.raises(
-        FileFormatError, match=r"a\.json: version: found 2, this release reads up to 1; update motionloom"
-    ):
-        Motion.parse({**HEAD, "version": 2, "whatever": 1}, source="a.json")
-
-
-def test_version_0_is_read():
-    old = {
-        "format": "motionloom.motion",
-        "version": 0,
-        "size": [160, 320],
-        "num_frames": 11,
-        "fps": 10.0,
-        "instructions": [
-            {"kind": "path", "id": "a", "points": [[0, 0], [100, 0], [100, 50]], "vanish": True, "end": 5},
-            {"kind": "static", "points": [[1, 1]]},
-        ],
-    }
-    before = json.dumps(old)
-    motion = Motion.parse(old)
-    assert json.dumps(old) == before
-    assert (motion.version, motion.size) == (1, (160, 320))
-    path = motion.instructions[0]
-    assert isinstance(path, FreePath)
-    assert (path.easing, path.after, path.curve) == ("linear", "vanish", "polyline")
-    tracks = motion.compile()
-    np.testing.assert_allclose(tracks.points[4, 0], [100, 20], atol=1e-4)
-    assert tracks.visible[:, 0].tolist() == [True] * 6 + [False] * 5
-    with pytest.raises(FileFormatError, match="size: found null"):
-        Motion.parse({**old, "size": None})
-
-
-def test_migrations_run_one_after_another(monkeypatch):
-    monkeypatch.setitem(MIGRATIONS, -1, lambda data: {**data, "size": data["shape"]})
-    data = migrate({"format": "motionloom.motion", "version": -1, "shape": [1, 2], "instructions": []})
-    assert (data["version"], data["canvas"]) == (1, {"height": 1, "width": 2})
 
 
 # --------------------------------------------------------------------------------------------------------------- schema
@@ -321,6 +282,15 @@ def test_a_motion_can_carry_its_files(with_mask, tmp_path_factory):
     assert Motion.load(alone).embedded() == motion.embedded()
 
 
+def test_masks_may_not_fill_the_memory(with_mask, monkeypatch):
+    monkeypatch.setattr("motionloom.tracks.scene.MAX_MASK_PIXELS", 600)
+    region = {"kind": "region", "mask": "mask.png"}
+    assert Motion.parse(document(region, region), folder=with_mask).compile().num_tracks == 8
+    Image.open(with_mask / "mask.png").save(with_mask / "other.png")
+    with pytest.raises(InputError, match="'region-2': masks: found more than 600 pixels"):
+        Motion.parse(document(region, {**region, "mask": "other.png"}), folder=with_mask).compile()
+
+
 def test_masks_outside_the_folder_are_refused(with_mask):
     sub = with_mask / "sub"
     sub.mkdir()
@@ -340,3 +310,32 @@ def test_pan_in_code():
         pan=[Pan(velocity=(2, 1))],
     )
     np.testing.assert_allclose(motion.compile().points[4], [[9, 6]])
+
+
+# ----------------------------------------------------------------------------------------------------------------- docs
+DOCS = Path(__file__).parents[2] / "docs" / "motion.md"
+EXAMPLES = [json.loads(block.split("```")[0]) for block in DOCS.read_text("utf-8").split("```json\n")[1:]]
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda each: each.get("kind", "document"))
+def test_every_example_of_the_documentation_works(example, tmp_path):
+    values = np.tile(np.linspace(0, 255, 64).astype(np.uint8), (40, 1))
+    Image.fromarray(values).save(tmp_path / "cup.png")
+    Image.fromarray(values).save(tmp_path / "depth.png")
+    if "format" not in example:
+        head = {"canvas": {"width": 640, "height": 400}, "num_frames": 49, "fps": 16.0}
+        example = {**HEAD, **head, "instructions": [example]}
+    motion = Motion.parse(example, folder=tmp_path)
+    tracks = motion.compile(size=(200, 320), num_frames=17)
+    assert tracks.num_tracks > 0
+    assert tracks.visible[0].all()
+    moving = any(each.kind != "static" for each in motion.instructions)
+    assert (np.abs(tracks.points[-1] - tracks.points[0]).max() > 1) == moving
+
+
+def test_the_documentation_shows_every_kind():
+    schema = Motion.json_schema()
+    kinds = {
+        part["properties"]["kind"]["const"] for part in schema["$defs"].values() if "kind" in part.get("properties", {})
+    }
+    assert kinds == {example["kind"] for example in EXAMPLES if "kind" in example}

@@ -279,3 +279,14 @@ def test_only_tracks_alike_are_joined(other, name):
 def test_joining_nothing_changes_nothing(tracks):
     assert tracks.concat() == tracks
     assert tracks.concat(Tracks.empty(tracks.num_frames, SIZE, tracks.fps)) == tracks
+
+
+def test_densifying_fills_a_region_that_moves_with_the_tracks():
+    tracks = Tracks(np.array([[[30.0, 20]], [[34, 18]]]), np.ones((2, 1), bool), SIZE, 1)
+    region = np.zeros(SIZE, bool)
+    region[16:24, 24:40] = True
+    dense = tracks.densify(spacing=4, region=region)
+    near = np.linalg.norm(dense.points[0] - [30, 20], axis=1) < 1.5
+    assert dense.num_tracks >= 8
+    assert near.any()
+    np.testing.assert_allclose((dense.points[1] - dense.points[0])[near], [[4, -2]] * int(near.sum()), atol=0.5)

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from motionloom.errors import FileFormatError, InputError
 
-MAX_FILE_BYTES = 256 * 2**20
-MAX_PIXELS = 2**26
+MAX_FILE_BYTES = 40 * 2**20
+MAX_PIXELS = 2**25
 IMAGE_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF")
 
 DepthEncoding = Literal["depth", "disparity", "metric"]

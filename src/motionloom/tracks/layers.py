@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from motionloom.tracks.compile import Trace, assemble
+from motionloom.tracks.compile import assemble
 from motionloom.tracks.instructions import Box, FreePath, Static
+from motionloom.tracks.scene import Trace
 from motionloom.tracks.tracks import Tracks
 
 

@@ -7,7 +7,6 @@ import os
 import re
 import secrets
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -16,7 +15,7 @@ from pydantic import ConfigDict, Field, PrivateAttr, ValidationError, model_vali
 
 from motionloom.errors import FileFormatError, InputError
 from motionloom.tracks.assets import MAX_PIXELS, Folder
-from motionloom.tracks.compile import Scene, assemble, timeline, trace_motion
+from motionloom.tracks.compile import assemble, trace_motion
 from motionloom.tracks.instructions import (
     AnyInstruction,
     Area,
@@ -30,17 +29,16 @@ from motionloom.tracks.instructions import (
     Route,
     Static,
 )
+from motionloom.tracks.migrations import FORMAT, VERSION, migrate
 from motionloom.tracks.paths import legs
+from motionloom.tracks.scene import Scene, timeline
 from motionloom.tracks.tracks import MAX_FRAMES, MAX_SIDE, Tracks
-from motionloom.tracks.validation import one_line, shown
+from motionloom.tracks.validation import one_line
 
 if TYPE_CHECKING:
     from motionloom.tracks.layers import Layer
 
-FORMAT = "motionloom.motion"
-VERSION = 1
-SUFFIX = ".motion.json"
-MAX_DOCUMENT_BYTES = 256 * 2**20
+MAX_DOCUMENT_BYTES = 64 * 2**20
 MAX_INSTRUCTIONS = 10_000
 
 
@@ -186,11 +184,17 @@ class Motion(Node):
                         f"{path}: the motion's file {name!r} is not in this folder; "
                         "copy it there, or save motion.embedded(), which carries its files inside"
                     )
+        content = self.dumps().encode("utf-8")
+        if len(content) > MAX_DOCUMENT_BYTES:
+            raise InputError(
+                f"{path}: the motion takes {len(content)} bytes, expected at most {MAX_DOCUMENT_BYTES}; "
+                "keep large masks and depth maps as files beside it"
+            )
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
         try:
-            with open(temporary, "x", encoding="utf-8", newline="\n") as file:
-                file.write(self.dumps())
+            with open(temporary, "xb") as file:
+                file.write(content)
             os.replace(temporary, path)
         except BaseException:
             temporary.unlink(missing_ok=True)
@@ -352,60 +356,6 @@ def _nodes(value: Any) -> list[dict[str, Any]]:
     if isinstance(value, list):
         return [node for inner in value if isinstance(inner, (dict, list)) for node in _nodes(inner)]
     return []
-
-
-# --------------------------------------------------------------------------------------------------------- versions
-def _from_version_0(data: dict[str, Any]) -> dict[str, Any]:
-    """Version 0, the draft: the canvas was ``size`` [height, width], nothing had easing, and paths were polylines that
-    could ``vanish`` at their end."""
-    data = dict(data)
-    size = data.pop("size", None)
-    if not (isinstance(size, list) and len(size) == 2):
-        raise InputError(f"size: found {shown(size)}, expected [height, width] in a document of version 0")
-    data["canvas"] = {"height": size[0], "width": size[1]}
-    instructions = []
-    for old in data.get("instructions", []):
-        new = dict(old) if isinstance(old, dict) else old
-        if isinstance(new, dict):
-            new.setdefault("easing", "linear")
-            if new.pop("vanish", False):
-                new["after"] = "vanish"
-            if new.get("kind") == "path":
-                new.setdefault("curve", "polyline")
-        instructions.append(new)
-    data["instructions"] = instructions
-    return data
-
-
-MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {0: _from_version_0}
-
-
-def migrate(data: Any, source: str = "motion") -> dict[str, Any]:
-    """A document of any known version as one of the current version.
-
-    Raises:
-        FileFormatError: not a motion document, or of a version this release does not know.
-    """
-    if not isinstance(data, dict) or data.get("format") != FORMAT:
-        found = shown(data.get("format")) if isinstance(data, dict) else f"a {type(data).__name__}"
-        raise FileFormatError(f'{source}: format: found {found}, expected "{FORMAT}"')
-    version = data.get("version")
-    if isinstance(version, bool) or not isinstance(version, int):
-        raise FileFormatError(f"{source}: version: found {shown(version)}, expected a whole number up to {VERSION}")
-    if version > VERSION:
-        raise FileFormatError(
-            f"{source}: version: found {version}, this release reads up to {VERSION}; update motionloom to open it"
-        )
-    while version < VERSION:
-        if version not in MIGRATIONS:
-            raise FileFormatError(f"{source}: version: found {version}, expected 0 to {VERSION}")
-        try:
-            data = MIGRATIONS[version](data)
-        except InputError as error:
-            raise FileFormatError(f"{source}: {error}") from None
-        version += 1
-        data["version"] = version
-    return data
 
 
 def _refuse_constant(name: str) -> float:
