@@ -22,7 +22,9 @@ Fps = Annotated[float | None, typer.Option("--fps", help="Frames per second of a
 Units = Annotated[
     str | None, typer.Option("--units", help="Units of a file that does not say them: pixels, normalised.")
 ]
-Frames = Annotated[int | None, typer.Option("--frames", help="Frames to read, for formats that leave it open.", min=1)]
+Frames = Annotated[
+    int | None, typer.Option("--frames", "--num-frames", help="Frames to read, for formats that leave it open.", min=1)
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
 
 
