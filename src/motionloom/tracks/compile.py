@@ -5,7 +5,7 @@ Legend: T times, N points of one instruction.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -13,11 +13,7 @@ import numpy as np
 
 from motionloom.errors import MotionloomError
 from motionloom.tracks import camera as geometry
-from motionloom.tracks.instructions import (
-    Camera,
-    Instruction,
-    Static,
-)
+from motionloom.tracks.instructions import Camera, Instruction, Static
 from motionloom.tracks.scene import Array, Scene, Trace
 from motionloom.tracks.traces import Shot, shot, trace, trace_grid
 from motionloom.tracks.tracks import Tracks
@@ -59,7 +55,8 @@ def trace_motion(motion: Motion, times: Array, *, occlusion: bool) -> list[Trace
     return _occlude(traces) if occlusion else traces
 
 
-def _named(instruction: Instruction, step, *arguments) -> Trace:
+def _named(instruction: Instruction, step: Callable[..., Trace], *arguments: object) -> Trace:
+    """A step whose errors begin with the instruction's id."""
     try:
         return step(instruction, *arguments)
     except MotionloomError as error:
