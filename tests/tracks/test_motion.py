@@ -192,7 +192,7 @@ def test_the_schema_takes_short_forms_and_refuses_what_we_refuse():
         ({"kind": "rotate", "center": [1, 2], "angle": 3}, "found both points and region or neither"),
         ({"kind": "camera", "focal": 1, "fov": 2}, "found both focal and fov"),
         ({"kind": "camera", "zoom": 0}, "zoom: found 0, expected a factor above zero"),
-        ({"kind": "camera", "pan": [[0, 1], [0, 2]]}, "'camera-1': pan: keyframes: found frames [0.0, 0.0]"),
+        ({"kind": "camera", "pan": [[0, 1], [0, 2]]}, "'camera-1': pan: keyframes: found frame 0 after 0"),
         ({"kind": "camera", "pan": [[0, "q"]]}, 'instructions[0].pan[0].value: found "q"'),
         ({"kind": "camera", "depth": {"file": "d.png", "near": 3, "far": 2}}, "expected far above near"),
         ({"kind": "camera", "depth": {"file": "d.png", "fat": 2}}, "instructions[0].depth.fat: unknown field"),

@@ -62,8 +62,9 @@ class Scene:
         if isinstance(value, tuple):
             keys = [key for key in value if isinstance(key, Keyframe)]
             frames = [key.frame for key in keys]
-            if any(later <= earlier for earlier, later in pairwise(frames)):
-                raise InputError(f"keyframes: found frames {frames}, expected them to increase")
+            for earlier, later in pairwise(frames):
+                if later <= earlier:
+                    raise InputError(f"keyframes: found frame {later:g} after {earlier:g}, expected them to increase")
             return keyframed(self.times, frames, [key.value for key in keys], [key.easing for key in keys])
         return neutral + (float(value) - neutral) * ease(
             progress(self.times, *self.span(instruction)), instruction.easing
