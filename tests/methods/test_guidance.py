@@ -183,6 +183,34 @@ def test_the_base_pipeline_is_left_as_found(pipe, base, inputs):
     assert torch.equal(before, run(pipe, inputs()))
 
 
+def test_from_pipe_shares_components_as_they_are(pipe, base):
+    from diffusers import WanImageToVideoPipeline
+
+    class OtherVAE(type(base.vae)):
+        pass
+
+    transformer = type(base.transformer).from_config(base.transformer.config).to(torch.bfloat16)
+    vae = OtherVAE.from_config(base.vae.config)
+    stock = WanImageToVideoPipeline(None, None, vae, base.scheduler, transformer=transformer, boundary_ratio=None)
+    guided = type(pipe).from_pipe(stock)
+    assert guided.transformer is transformer
+    assert guided.vae is vae
+    assert transformer.dtype == torch.bfloat16
+    other = type(pipe).from_pipe(stock, transformer=base.transformer, boundary_ratio=0.5)
+    assert other.transformer is base.transformer
+    assert other.config["boundary_ratio"] == 0.5
+    assert stock.config["boundary_ratio"] is None
+    assert type(pipe).from_pipe(stock, dtype=torch.float32).transformer.dtype == torch.float32
+
+
+def test_a_saved_stock_pipeline_loads_as_a_guided_one(pipe, base, inputs, tmp_path):
+    base.save_pretrained(tmp_path)
+    loaded = type(pipe).from_pretrained(tmp_path, text_encoder=None, tokenizer=None)
+    loaded.set_progress_bar_config(disable=True)
+    found, expected = (run(one, inputs(), tracks=make_tracks()) for one in (loaded, pipe))
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+
+
 def test_a_last_image_is_honoured(pipe, inputs):
     last = inputs()["image"].rotate(180)
     tracks = make_tracks()
@@ -226,6 +254,7 @@ def test_refused_models(pipe, base):
         ({"tracks": make_tracks(), "strength": -0.5}, "strength: found -0.5"),
         ({"tracks": make_tracks(), "window": (0.5, 0.2)}, r"window: found \(0.5, 0.2\)"),
         ({"tracks": make_tracks(), "window": (0.5, 1.2)}, "window"),
+        ({"tracks": make_tracks(), "window": (0.5,)}, r"expected \(start, end\)"),
     ],
 )
 def test_refused_arguments(pipe, inputs, changes, message):

@@ -12,10 +12,11 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
+from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 from diffusers.pipelines.wan.pipeline_wan_i2v import WanImageToVideoPipeline
 from torch import Tensor, nn
 
@@ -70,11 +71,29 @@ class TrackGuidance:
 class TrackConditionedPipeline(WanImageToVideoPipeline):
     """`WanImageToVideoPipeline` that also takes tracks. A method subclasses it and says `guide_condition`.
 
-    `from_pretrained`, `from_pipe` and every argument of the stock pipeline work as they do there. Works for one expert
-    (Wan 2.1) and two (Wan 2.2 A14B), any batch, and any VAE strides the pipeline has.
+    `from_pretrained` and every argument of the stock pipeline work as they do there. Works for one expert (Wan 2.1) and
+    two (Wan 2.2 A14B), any batch, and any VAE strides the pipeline has.
     """
 
     _guidance: TrackGuidance | None = None
+
+    @classmethod
+    def from_pipe(cls, pipeline: DiffusionPipeline, **kwargs: Any) -> Self:
+        """A guided pipeline that shares the components of a loaded one, which stays usable beside it.
+
+        The components are taken as they are. The stock `from_pipe` casts them to float32 where no ``dtype`` is given,
+        in the other pipeline too, and leaves out a VAE that is not of the very class it expects.
+
+        Args:
+            pipeline: any pipeline with the components of `WanImageToVideoPipeline`.
+            **kwargs: components or settings to use instead; ``dtype`` to cast to.
+        """
+        dtype = kwargs.pop("dtype", None) or kwargs.pop("torch_dtype", None)
+        components, settings = cls._get_signature_keys(cls)
+        shared = {name: getattr(pipeline, name, None) for name in components}
+        shared |= {name: pipeline.config[name] for name in settings if name in pipeline.config}
+        guided = cls(**{**shared, **kwargs})
+        return guided if dtype is None else guided.to(dtype)
 
     @abstractmethod
     def guide_condition(
@@ -108,7 +127,7 @@ class TrackConditionedPipeline(WanImageToVideoPipeline):
         """The stock `__call__` with the tracks in force; the pipeline is left as it was found, whatever happens."""
         check_pipeline(self)
         listed = [] if tracks is None else [tracks] if isinstance(tracks, Tracks) else list(tracks)
-        guidance = TrackGuidance(listed, strength, (window[0], window[1]), drop_tracks_in_uncond, options)
+        guidance = TrackGuidance(listed, strength, window, drop_tracks_in_uncond, options)
         before = self._guidance
         self._guidance = guidance
         try:

@@ -128,6 +128,15 @@ def test_chunks_do_not_matter(sample, monkeypatch):
     assert torch.equal(whole, ati.guide(condition, points, visible, size))
 
 
+def test_memory_layout_of_the_condition_does_not_matter(sample):
+    condition, points, visible, size = sample
+    expected = ati.guide(condition, points, visible, size)
+    other = condition.transpose(0, 4).contiguous().transpose(0, 4)
+    assert torch.equal(ati.guide(other, points, visible, size), expected)
+    last = condition.to(memory_format=torch.channels_last_3d)
+    assert torch.equal(ati.guide(last, points, visible, size), expected)
+
+
 def test_no_tracks_or_no_strength_leave_the_condition(sample):
     condition, points, visible, size = sample
     assert torch.equal(ati.guide(condition, points[:, :, :0], visible[:, :, :0], size), condition)
@@ -185,9 +194,11 @@ def test_start_on_the_border_keeps_half_of_the_feature():
 
 def test_far_and_huge_positions_are_harmless():
     condition = torch.randn(1, 20, 2, 6, 9)
-    points = torch.full((5, 2, 2), 1e30)
+    points = torch.full((5, 2, 2), 3e38)
     out = ati.guide(condition, points, torch.ones(5, 2), (48, 72))
     assert torch.equal(out[:, 4:], condition[:, 4:])
+    mixed = points * torch.tensor([1, 1, 1, -1, -1.0])[:, None, None]
+    assert torch.isfinite(ati.guide(condition, mixed, torch.ones(5, 2), (48, 72))).all()
 
 
 def test_half_precision_condition_keeps_its_type(sample):

@@ -157,6 +157,15 @@ def test_random_order_follows_the_seed_alone(sample):
     assert not torch.equal(first, wan_move.guide(condition, points, visible, size, seed=4))
 
 
+def test_memory_layout_of_the_condition_does_not_matter(sample):
+    condition, points, visible, size = sample
+    expected = wan_move.guide(condition, points, visible, size)
+    other = condition.transpose(0, 4).contiguous().transpose(0, 4)
+    assert torch.equal(wan_move.guide(other, points, visible, size), expected)
+    last = condition.to(memory_format=torch.channels_last_3d)
+    assert torch.equal(wan_move.guide(last, points, visible, size), expected)
+
+
 def test_no_tracks_or_no_strength_leave_the_condition(sample):
     condition, points, visible, size = sample
     copy = condition.clone()

@@ -127,7 +127,7 @@ def patch(
     for weight, track in zip(weights_BSKP.unbind(2), tracks_BSKP.unbind(2), strict=True):
         index = track.reshape(B, 1, -1).expand(-1, C - time_stride, -1)
         splat.addcmul_(features_BDN.gather(2, index), weight.reshape(B, 1, -1), value=strength)
-    moved = latents[:, :, 1:] * (1 - total.clamp(max=1)) + splat.view(B, C - time_stride, T - 1, H, W)
+    moved = splat.view(B, C - time_stride, T - 1, H, W).addcmul_(latents[:, :, 1:], 1 - total.clamp(max=1))
 
     out = torch.empty_like(condition)
     out[:, time_stride:, 0] = condition[:, time_stride:, 0]
@@ -279,6 +279,7 @@ def _per_sample(condition: Tensor, points: Tensor, visible: Tensor, time_stride:
         )
     if not bool(torch.isfinite(points).all()):
         raise InputError("points: found a value that is not finite; give hidden points any finite position")
-    points = points.to(condition.device, torch.float32).expand(batch, -1, -1, -1)
+    # Far outside is far outside: the bound only keeps sums of absurd positions finite.
+    points = points.to(condition.device, torch.float32).clamp(-1e6, 1e6).expand(batch, -1, -1, -1)
     visible = visible.to(condition.device, torch.float32).clamp(0, 1).expand(batch, -1, -1)
     return points, visible

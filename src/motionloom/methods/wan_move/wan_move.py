@@ -83,8 +83,9 @@ def guide(
         if sorted(order.tolist()) != list(range(cells.shape[2])):
             raise InputError(f"order: expected a permutation of 0 to {cells.shape[2] - 1}")
         turn = order.to(condition.device).argsort()
-    moved = replicate(
-        condition[:, masks:],
+    out = condition.clone(memory_format=torch.contiguous_format)  # written through a flat view below
+    copies = _copies(
+        out[:, masks:],
         cells,
         turn,
         distance=offset if order is None and collision == "nearest" else None,
@@ -92,7 +93,10 @@ def guide(
         legacy_hidden_source=legacy_hidden_source,
         strength=strength,
     )
-    return torch.cat([condition[:, :masks], moved], dim=1)
+    if copies is not None:
+        sample, place, value = copies
+        out[:, masks:].flatten(2)[sample, :, place] = value
+    return out
 
 
 def latent_cells(
@@ -171,10 +175,28 @@ def replicate(
         frozen: bool [B, T, H, W]; cells that are not written.
         legacy_hidden_source, strength: see `guide`.
     """
-    B, D, T, H, W = latents.shape
+    out = latents.clone(memory_format=torch.contiguous_format)  # written through a flat view below
+    copies = _copies(latents, cells, turn, distance, frozen, legacy_hidden_source, strength)
+    if copies is not None:
+        sample, place, value = copies
+        out.flatten(2)[sample, :, place] = value
+    return out
+
+
+def _copies(
+    latents: Tensor,
+    cells: Tensor,
+    turn: Tensor,
+    distance: Tensor | None,
+    frozen: Tensor | None,
+    legacy_hidden_source: bool,
+    strength: float | Tensor,
+) -> tuple[Tensor, Tensor, Tensor] | None:
+    """What is written where, each cell once: samples [M], places in T * H * W [M], values [M, D]; None for nothing."""
+    B, _, T, H, W = latents.shape
     K, N = cells.shape[1:3]
     if N == 0 or K <= 1 or (not isinstance(strength, Tensor) and strength == 0):
-        return latents.clone()
+        return None
     flat = cells[..., 0] * W + cells[..., 1]
     start = flat[:, :1]
     known = (cells[:, :1, :, 0] >= 0).expand(-1, K - 1, -1)
@@ -201,15 +223,13 @@ def replicate(
     source = start.expand(-1, K - 1, -1).flatten(1)[sample, slot]
     flat_latents = latents.flatten(2)
     value = flat_latents[sample, :, source]
-    out = latents.clone()
     if isinstance(strength, Tensor):
         share = strength.to(latents.device).expand(B, -1, -1)[:, 1:K].flatten(1)[sample, slot].unsqueeze(-1)
         before = flat_latents[sample, :, place]
         value = (before + share * (value - before)).to(latents.dtype)
     elif strength != 1:
         value = torch.lerp(flat_latents[sample, :, place], value, strength)
-    out.view(B, D, -1)[sample, :, place] = value
-    return out
+    return sample, place, value
 
 
 def dynamic_strength(
