@@ -31,7 +31,9 @@ KIND = "After Effects keyframe files"
 DECIMALS = 4
 HEADER = "Adobe After Effects 8.0 Keyframe Data"
 _HEAD = re.compile(rb"Adobe After Effects [\d.]+ Keyframe Data")
-_BLOCK = re.compile(rb"^\tFrame\t(X pixels\tY pixels[^\n]*)\n((?:\t[-+]?[\d.][^\n]*\n?)*)", re.MULTILINE)
+_BLOCK = re.compile(
+    rb"^(?:Transform\tPosition|Effects\t)[^\n]*\n\tFrame\tX pixels\tY pixels([^\n]*)\n((?:\t[^\n]*\n)*)", re.MULTILINE
+)
 
 
 def sniff(source: Source) -> Detection | None:
@@ -48,8 +50,8 @@ def read(source: Source, ask: Ask) -> Tracks:
         int(_header(source, data, "Source Height")),
         int(_header(source, data, "Source Width")),
     )
-    blocks = [(header.count(b"\t") + (not header.endswith(b"\t")) + 1, rows) for header, rows in _BLOCK.findall(data)]
-    if not blocks or any(not rows for _, rows in blocks):
+    blocks = _BLOCK.findall(data if data.endswith(b"\n") else data + b"\n")
+    if not blocks or not all(rows for _, rows in blocks):
         raise source.error("found no position rows; expected blocks of Frame, X pixels, Y pixels")
     keys = _keys(source, blocks)
     last = max(int(key[-1, 0]) for key in keys)
@@ -69,25 +71,35 @@ def _header(source: Source, data: bytes, name: str) -> float:
     return value
 
 
-def _keys(source: Source, blocks: list[tuple[int, bytes]]) -> list[NDArray[np.float64]]:
+def _keys(source: Source, blocks: list[tuple[bytes, bytes]]) -> list[NDArray[np.float64]]:
     """Frame, x, y of every key: [K, 3] per block, frames rising."""
-    # All rows of all blocks become one list of numbers: parsing block by block takes seconds for thousands of them.
-    joined = b"".join(rows if rows.endswith(b"\n") else rows + b"\n" for _, rows in blocks)
-    counts = [rows.count(b"\n") + (not rows.endswith(b"\n")) for _, rows in blocks]
-    columns = {count for count, _ in blocks}
+    keys: list[NDArray[np.float64]] = [np.zeros((0, 3))] * len(blocks)
+    for header in {header for header, _ in blocks}:  # with or without Z pixels
+        chosen = [index for index, (other, _) in enumerate(blocks) if other == header]
+        # Rows of all blocks alike become one list of numbers: block by block takes seconds for thousands of them.
+        for index, key in zip(chosen, _table(source, [blocks[index][1] for index in chosen]), strict=True):
+            keys[index] = key
+    return keys
+
+
+def _table(source: Source, bodies: list[bytes]) -> list[NDArray[np.float64]]:
+    joined = b"".join(bodies)
+    if b"\n\t\t" in b"\n" + joined:  # a position without keys has no frame number
+        joined = (b"\n" + joined).replace(b"\n\t\t", b"\n\t0\t")[1:]
     flat = joined.replace(b"\t\n", b"\n").replace(b"\n\t", b"\t").strip(b"\t\n ").replace(b"\t", b",")
     values = parse_numbers(source, flat, "keyframes")
+    counts = [body.count(b"\n") for body in bodies]
     width, rest = divmod(len(values), sum(counts))
-    if rest or width < 3 or len(columns) != 1:
+    if rest or not 3 <= width <= 4:
         raise source.error("position rows differ in their number of columns, expected frame, x, y and sometimes z")
     table = values.reshape(-1, width)[:, :3]
-    keys = np.split(table, np.cumsum(counts)[:-1])
     frames = table[:, 0]
     starts = np.zeros(len(table), np.bool_)
     starts[np.cumsum([0, *counts[:-1]])] = True
-    if (frames < 0).any() or (frames != np.floor(frames)).any() or (np.diff(frames)[~starts[1:]] <= 0).any():
+    rising = (np.diff(frames) > 0) | starts[1:]
+    if not (frames >= 0).all() or not (frames == np.floor(frames)).all() or not rising.all():
         raise source.error("frame numbers have to be whole, zero or more, and rising")
-    return keys
+    return np.split(table, np.cumsum(counts)[:-1])
 
 
 def _frames(keys: list[NDArray[np.float64]], frames: int) -> NDArray[np.float64]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from motionloom.tracks.formats.source import Source
 
-MAX_READS = 1_000_000
+MAX_READS = 300_000
 MAX_LINE = 65_536
 VIEW_BYTES = 65_536  # larger pieces are views into the file, not copies
 
@@ -36,7 +36,7 @@ class Constructor:
 
 
 def load_plain(source: Source, data: memoryview, *, skip: int = 0) -> Any:
-    """The object in a pickle of protocol 0 to 5, made of plain values only. Arrays come as :class:`PlainArray`.
+    """The object in a pickle of protocol 1 to 5, made of plain values only. Arrays come as :class:`PlainArray`.
 
     Args:
         source: the file, for messages.
@@ -176,7 +176,7 @@ class _Window:
     def _step(self) -> None:
         self._reads += 1
         if self._reads > MAX_READS:
-            raise PickleRefused(f"the pickle has more than {MAX_READS} instructions; a track file needs a few hundred")
+            raise PickleRefused(f"the pickle has more than {MAX_READS} instructions; a track file needs far fewer")
 
 
 # The interpreter in Python, not the one in C: that one reserves what a length field says before it looks at the file.
@@ -197,7 +197,7 @@ class _PlainUnpickler(_Interpreter):
         except KeyError:
             named = f"{module}.{name}"[:80]
             raise PickleRefused(
-                f"the pickle wants to use {named!r}, which could run code; only numbers, texts and arrays are read"
+                f"the pickle wants to use {named!r}; only numbers, texts and arrays are read, nothing that could run"
             ) from None
 
     def load_reduce(self) -> None:
