@@ -1,0 +1,90 @@
+"""What models exist: what each is, where its files are, under what licence, and what it needs.
+
+To add a model: one entry here, and what loads it in `loading.py` if its files have a new layout.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from motionloom.errors import InputError
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What is known about a model before it is loaded.
+
+    Attributes:
+        name: what `motionloom.load` and ``-m`` take.
+        methods: how tracks guide it; the first is used unless another is asked for.
+        native_size: (height, width) it was trained at; only the area matters, the shape follows the photograph. None:
+            any size.
+        num_frames, fps: of its clips; None: those of the motion.
+        default_steps: of the denoising; None: no denoising.
+        size_on_disk, memory: bytes; memory is the peak of a run at the native size on a CPU, about.
+        folder: where the files are, if the model has any.
+    """
+
+    name: str
+    title: str
+    description: str
+    licence: str
+    commercial_use: bool | None
+    methods: tuple[str, ...]
+    native_size: tuple[int, int] | None = None
+    num_frames: int | None = None
+    fps: float | None = None
+    default_steps: int | None = None
+    size_on_disk: int = 0
+    memory: int | None = None
+    folder: Path | None = None
+    installed: bool = True
+
+
+def list_models() -> list[ModelCard]:
+    """All models of the catalogue, the ones that ship with the package first."""
+    nano = Path(str(resources.files("motionloom.models.nano") / "weights"))
+    files = [path for path in nano.rglob("*") if path.is_file()] if nano.is_dir() else []
+    return [
+        ModelCard(
+            name="warp",
+            title="Geometric warp",
+            description="No network: cuts out what moves, moves it, fills the place. Any size, seconds on any CPU.",
+            licence="Apache-2.0",
+            commercial_use=True,
+            methods=("warp",),
+        ),
+        ModelCard(
+            name="nano",
+            title="nano, the embedded diffusion model",
+            description=(
+                "A small Wan-architecture image-to-video model trained on procedural videos. It shows the methods at "
+                "work and runs everywhere; pictures are small and soft."
+            ),
+            licence="Apache-2.0",
+            commercial_use=True,
+            methods=("ati", "wan_move"),
+            native_size=(128, 128),
+            num_frames=17,
+            fps=8.0,
+            default_steps=20,
+            size_on_disk=sum(path.stat().st_size for path in files),
+            memory=900_000_000,
+            folder=nano,
+            installed=bool(files),
+        ),
+    ]
+
+
+def find_model(name: str) -> ModelCard:
+    """The card of a catalogue name.
+
+    Raises:
+        InputError: there is no such model; the message lists those there are.
+    """
+    cards = {card.name: card for card in list_models()}
+    if name not in cards:
+        raise InputError(f"model: found {name!r}, expected one of {', '.join(cards)}, or a folder with a model")
+    return cards[name]

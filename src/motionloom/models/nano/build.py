@@ -1,0 +1,108 @@
+"""The shape of nano: a stock Wan transformer and a stock scheduler, small enough to train on a CPU."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from diffusers.models.transformers.transformer_wan import WanTransformer3DModel
+from diffusers.schedulers.scheduling_unipc_multistep import UniPCMultistepScheduler
+
+from motionloom.models.nano.codec import BLOCK, BlockCodec
+
+Transformer = Any
+"""A `WanTransformer3DModel`; what diffusers decorates cannot be followed by a type checker."""
+
+NATIVE_SIZE = (128, 128)
+NUM_FRAMES = 17
+FPS = 8
+TEXT_DIM = 16
+"""nano has no text encoder; its transformer gets one all-zero text token of this width."""
+ANCHOR_CHANNELS = 4
+ANCHOR_VALUE = 30.0
+
+
+def build_transformer(
+    codec: BlockCodec, *, width: int = 384, layers: int = 5, expansion: int = 2, seed: int = 0
+) -> Transformer:
+    """A `WanTransformer3DModel` in the image-to-video layout of Wan 2.1 for the codec's latents.
+
+    Input channels: C noisy latents, 4 mask, C condition latents. The weights start as a copy machine: the embedding
+    keeps condition and noisy latents apart, the output layer returns the condition, and every block adds nothing yet.
+    What guidance copied along the tracks is then the first guess, and training learns to do better.
+    """
+    latent = codec.config["z_dim"]
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = WanTransformer3DModel(
+            patch_size=(1, 2, 2),
+            num_attention_heads=width // 64,
+            attention_head_dim=64,
+            in_channels=2 * latent + BLOCK,
+            out_channels=latent,
+            text_dim=TEXT_DIM,
+            freq_dim=64,
+            ffn_dim=expansion * width,
+            num_layers=layers,
+            cross_attn_norm=False,
+            qk_norm="rms_norm_across_heads",
+            image_dim=None,
+            rope_max_seq_len=1024,
+        )
+        _start_as_copy(model, latent, width)
+    return model
+
+
+def like(transformer: Transformer) -> Transformer:
+    """A new transformer of the same configuration."""
+    return WanTransformer3DModel.from_config(transformer.config)
+
+
+def build_scheduler() -> UniPCMultistepScheduler:
+    """The stock UniPC sampler on flow sigmas for a network that predicts the clean latent."""
+    return UniPCMultistepScheduler(
+        prediction_type="sample", use_flow_sigmas=True, flow_shift=1.0, num_train_timesteps=1000
+    )
+
+
+@torch.no_grad()
+def _start_as_copy(model: Transformer, latent: int, width: int) -> None:
+    corners = 4  # latent cells of one 2 x 2 token
+    embed, out = model.patch_embedding, model.proj_out
+    weight = embed.weight  # [width, 2 latent + 4, 1, 2, 2]
+    target = corners * latent
+    spare = width - target - ANCHOR_CHANNELS
+    weight.mul_(0.1)
+    weight[: target + spare].mul_(0.1)
+    for corner in range(corners):
+        row, column = divmod(corner, 2)
+        for channel in range(latent):
+            weight[corner * latent + channel, latent + BLOCK + channel, 0, row, column] = 1.0
+            # Fine channels come last; where the width does not hold all noisy values, those are mixed in elsewhere.
+            place = channel * corners + corner
+            if place < spare - BLOCK * corners:
+                weight[target + place, channel, 0, row, column] = 1.0
+        for channel in range(BLOCK):
+            weight[target + spare - 1 - corner * BLOCK - channel, latent + channel, 0, row, column] = 0.5
+    embed.bias.zero_()
+    # Layer norm divides every token by its own deviation. A few large constants make that deviation nearly the same
+    # for all tokens, so that amplitudes survive to the output.
+    weight[-ANCHOR_CHANNELS:] = 0
+    embed.bias[-ANCHOR_CHANNELS:] = ANCHOR_VALUE * torch.tensor([1.0, -1.0, 1.0, -1.0])
+    deviation = (1.0 + ANCHOR_CHANNELS * ANCHOR_VALUE**2 / width) ** 0.5
+    out.weight.mul_(0.1)
+    out.bias.zero_()
+    for place in range(target):  # output order: channels of the first corner, then of the next, as embedded above
+        out.weight[place, place] += 1.0
+    model.condition_embedder.time_proj.weight.mul_(0.1)
+    model.condition_embedder.time_proj.bias.zero_()
+    undo = torch.full((width,), deviation - 1)
+    undo[-ANCHOR_CHANNELS:] = -1
+    # Rows of the tables. Blocks: shift, scale, gate of the attention, then of the feed-forward. Output: shift, scale.
+    model.scale_shift_table.copy_(torch.stack([torch.zeros(width), undo])[None])
+    for block in model.blocks:
+        rows = [torch.zeros(width), undo, torch.ones(width)] * 2
+        block.scale_shift_table.copy_(torch.stack(rows)[None])
+        block.attn1.to_out[0].weight.mul_(0.1)
+        block.attn2.to_out[0].weight.mul_(0.1)
+        block.ffn.net[2].weight.mul_(0.1)

@@ -1,0 +1,140 @@
+"""The codec of nano: a closed-form linear autoencoder with the interface and latent layout of ``AutoencoderKLWan``.
+
+A block of 4 frames x 4 x 4 pixels becomes one latent vector by an orthonormal basis fitted to moving images (principal
+components). The first frame is coded alone, as the block in which it stands still for four frames, in the same basis:
+a first-frame code copied along a track then means the same thing in a later latent frame.
+
+    [B, 3, 1 + 4n, H, W] in [-1, 1]   <->   [B, C, 1 + n, H / 4, W / 4]
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.models.autoencoders.vae import DecoderOutput, DiagonalGaussianDistribution
+from diffusers.models.modeling_outputs import AutoencoderKLOutput
+from diffusers.models.modeling_utils import ModelMixin
+
+from motionloom.errors import InputError
+
+BLOCK = 4  # pixels in height and width, and frames, of one block
+BLOCK_VALUES = 3 * BLOCK**3
+
+
+class BlockCodec(ModelMixin, ConfigMixin):
+    """Linear block codec. ``encode`` and ``decode`` take and return what ``AutoencoderKLWan``'s do.
+
+    Args:
+        z_dim: latent channels C, at most 192 (then the code is lossless).
+        latents_mean, latents_std: C numbers each; pipelines feed (latent - mean) / std to the transformer. The
+            standard deviations are tempered (see `BlockCodec.fit`), so that coarse channels stay larger than fine ones.
+        scale_factor_spatial, scale_factor_temporal: 4 and 4, read by the pipelines.
+    """
+
+    basis: torch.Tensor
+    mean: torch.Tensor
+
+    @register_to_config
+    def __init__(
+        self,
+        z_dim: int = 48,
+        latents_mean: list[float] | None = None,
+        latents_std: list[float] | None = None,
+        scale_factor_spatial: int = BLOCK,
+        scale_factor_temporal: int = BLOCK,
+    ) -> None:
+        super().__init__()
+        if not 1 <= z_dim <= BLOCK_VALUES:
+            raise InputError(f"z_dim: found {z_dim}, expected 1 to {BLOCK_VALUES}")
+        self.register_to_config(latents_mean=latents_mean or [0.0] * z_dim, latents_std=latents_std or [1.0] * z_dim)
+        # Rows are orthonormal: encoding multiplies by the basis, decoding by its transpose.
+        self.basis = torch.nn.Parameter(torch.eye(z_dim, BLOCK_VALUES), requires_grad=False)
+        self.mean = torch.nn.Parameter(torch.zeros(BLOCK_VALUES), requires_grad=False)
+
+    @classmethod
+    def fit(cls, videos: list[torch.Tensor], z_dim: int = 48, *, tempering: float = 0.5) -> BlockCodec:
+        """The codec whose basis loses least of some videos.
+
+        Args:
+            videos: float tensors [B, 3, 1 + 4n, H, W] in [-1, 1].
+            z_dim: channels kept.
+            tempering: latents_std is the deviation of each channel to this power (times a constant that makes the mean
+                square of all channels 1). 1 whitens; below 1 fine channels stay small, so that noise covers them first
+                and a diffusion model settles coarse structure before detail.
+        """
+        moment = torch.zeros(BLOCK_VALUES, BLOCK_VALUES, dtype=torch.float64)
+        total, count = torch.zeros(BLOCK_VALUES, dtype=torch.float64), 0
+        for video in videos:
+            rows = torch.cat([_to_blocks(part).flatten(0, 3) for part in _split_first(video)]).double()
+            moment += rows.T @ rows
+            total += rows.sum(0)
+            count += len(rows)
+        mean = total / count
+        covariance = moment / count - torch.outer(mean, mean)
+        variance, vectors = torch.linalg.eigh(covariance)
+        basis = vectors.T.flip(0)[:z_dim]
+        # A fixed sign, so that the same videos give the same codec everywhere.
+        basis = basis * torch.sign(basis.gather(1, basis.abs().argmax(1, keepdim=True)))
+        deviation = variance.flip(0)[:z_dim].clamp_min(1e-12).sqrt()
+        std = deviation**tempering
+        std = std * (deviation / std).square().mean().sqrt()
+        codec = cls(z_dim=z_dim, latents_mean=[0.0] * z_dim, latents_std=[float(f"{v:.6g}") for v in std.tolist()])
+        codec.basis.data.copy_(basis)
+        codec.mean.data.copy_(mean)
+        return codec
+
+    def encode(self, x: torch.Tensor, return_dict: bool = True) -> AutoencoderKLOutput | tuple[Any, ...]:
+        """`codes` as a distribution without spread (mode = sample), as ``AutoencoderKLWan.encode`` returns it."""
+        latent = self.codes(x)
+        spread = torch.full_like(latent, -30.0)
+        posterior = DiagonalGaussianDistribution(torch.cat([latent, spread], dim=1), deterministic=True)
+        return AutoencoderKLOutput(latent_dist=posterior) if return_dict else (posterior,)
+
+    def decode(self, z: torch.Tensor, return_dict: bool = True) -> DecoderOutput | tuple[torch.Tensor]:
+        """`pictures`, as ``AutoencoderKLWan.decode`` returns them."""
+        video = self.pictures(z)
+        return DecoderOutput(sample=video) if return_dict else (video,)
+
+    def codes(self, x: torch.Tensor) -> torch.Tensor:
+        """[B, 3, 1 + 4n, H, W] in [-1, 1] -> latents [B, C, 1 + n, H/4, W/4].
+
+        Raises:
+            InputError: frames are not 1 + 4n, or height or width is not a multiple of 4.
+        """
+        frames, height, width = x.shape[-3:]
+        if (frames - 1) % BLOCK or height % BLOCK or width % BLOCK:
+            raise InputError(
+                f"video: found {frames} frames of {width}x{height}, "
+                f"expected 1 + {BLOCK}n frames and sides that are multiples of {BLOCK}"
+            )
+        blocks = torch.cat([_to_blocks(part) for part in _split_first(x)], dim=1)
+        return ((blocks - self.mean) @ self.basis.T).permute(0, 4, 1, 2, 3)
+
+    def pictures(self, z: torch.Tensor) -> torch.Tensor:
+        """[B, C, 1 + n, h, w] -> video [B, 3, 1 + 4n, 4h, 4w], clamped to [-1, 1]."""
+        blocks = z.permute(0, 2, 3, 4, 1) @ self.basis + self.mean
+        video = _from_blocks(blocks)
+        first = video[:, :, :BLOCK].mean(2, keepdim=True)
+        return torch.cat([first, video[:, :, BLOCK:]], dim=2).clamp(-1, 1)
+
+
+def _split_first(video: torch.Tensor) -> list[torch.Tensor]:
+    """The first frame standing still for one block, and the frames after it (left out if there are none)."""
+    still = video[:, :, :1].expand(-1, -1, BLOCK, -1, -1)
+    return [still] if video.shape[2] == 1 else [still, video[:, :, 1:]]
+
+
+def _to_blocks(video: torch.Tensor) -> torch.Tensor:
+    """[B, 3, 4n, H, W] -> [B, n, H/4, W/4, 192]."""
+    batch, channels, frames, height, width = video.shape
+    blocks = video.reshape(batch, channels, frames // BLOCK, BLOCK, height // BLOCK, BLOCK, width // BLOCK, BLOCK)
+    return blocks.permute(0, 2, 4, 6, 1, 3, 5, 7).flatten(4)
+
+
+def _from_blocks(blocks: torch.Tensor) -> torch.Tensor:
+    """[B, n, h, w, 192] -> [B, 3, 4n, 4h, 4w]."""
+    batch, frames, height, width, _ = blocks.shape
+    parts = blocks.reshape(batch, frames, height, width, 3, BLOCK, BLOCK, BLOCK).permute(0, 4, 1, 5, 2, 6, 3, 7)
+    return parts.reshape(batch, 3, frames * BLOCK, height * BLOCK, width * BLOCK)

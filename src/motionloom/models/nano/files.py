@@ -1,0 +1,76 @@
+"""Writing nano as a stock-format diffusers folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from motionloom.models.nano.build import FPS, NATIVE_SIZE, NUM_FRAMES, Transformer, build_scheduler, like
+from motionloom.models.nano.codec import BlockCodec
+
+MODEL_INDEX = {
+    "_class_name": "WanImageToVideoPipeline",
+    "transformer": ["diffusers", "WanTransformer3DModel"],
+    "vae": ["motionloom.models.nano.codec", "BlockCodec"],
+    "scheduler": ["diffusers", "UniPCMultistepScheduler"],
+    "text_encoder": [None, None],
+    "tokenizer": [None, None],
+    "image_encoder": [None, None],
+    "image_processor": [None, None],
+    "transformer_2": [None, None],
+    "boundary_ratio": None,
+    "expand_timesteps": False,
+}
+
+
+def save_nano(
+    folder: str | Path,
+    transformer: Transformer,
+    codec: BlockCodec,
+    *,
+    facts: dict[str, Any],
+    dtype: torch.dtype = torch.float16,
+) -> Path:
+    """Write transformer, codec and scheduler as a diffusers folder; replaces ``folder`` in one step when complete.
+
+    Args:
+        folder: target; an earlier model there is kept until the new one is complete.
+        facts: what the model card should know about the training (device, steps, seed, numbers); saved as
+            ``training.json``.
+        dtype: of the stored weights.
+    """
+    folder = Path(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        stored = like(transformer)
+        stored.load_state_dict(transformer.state_dict())
+        stored.to(dtype).save_pretrained(draft / "transformer")
+        codec.save_pretrained(draft / "vae")
+        build_scheduler().save_pretrained(draft / "scheduler")
+        _write_json(draft / "model_index.json", MODEL_INDEX)
+        defaults = {"size": list(NATIVE_SIZE), "num_frames": NUM_FRAMES, "fps": FPS}
+        _write_json(draft / "training.json", {"native": defaults, **facts})
+        os.chmod(draft, 0o755)  # noqa: S103 - a model folder is for everybody to read
+        if folder.exists():
+            old = folder.with_name(f".{folder.name}.old")
+            shutil.rmtree(old, ignore_errors=True)
+            folder.rename(old)
+            draft.rename(folder)
+            shutil.rmtree(old)
+        else:
+            draft.rename(folder)
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
+    return folder
+
+
+def _write_json(path: Path, value: Any) -> None:
+    path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")

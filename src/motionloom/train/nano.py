@@ -1,0 +1,346 @@
+"""The recipe of nano: train the small image-to-video model on procedural videos made on the fly.
+
+The network predicts the clean latent on the straight path x_t = (1 - t) x_0 + t noise (Lipman et al. 2023, flow
+matching). The loss is that of the velocity, error² / t², with the weight held below 25 so that the last, nearly clean
+steps do not outweigh the ones that decide what moves where.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+
+from motionloom.errors import CheckpointError, InputError
+from motionloom.models.nano.build import NUM_FRAMES, TEXT_DIM, build_transformer, like
+from motionloom.models.nano.codec import BlockCodec
+from motionloom.models.nano.files import save_nano
+from motionloom.prepare.procedural import render, sample_scene
+from motionloom.train.conditions import ConditionMix, blank_condition, draw_condition
+from motionloom.train.pool import Batch, ClipPool, blank_code, encode_clips
+
+SMALLEST_TIME = 0.2
+VALIDATION_SEED = 1_000_003
+"""Training seeds are below this number, so validation clips are never trained on."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A part of the training: short side in pixels, clips per step, share of the budget."""
+
+    side: int
+    batch: int
+    share: float
+
+
+@dataclass(frozen=True)
+class NanoRecipe:
+    """What is trained and how. The learning rate follows the share of the budget that is spent."""
+
+    seed: int = 0
+    width: int = 320
+    layers: int = 5
+    expansion: int = 2
+    latent_channels: int = 40
+    learning_rate: float = 6.0e-4
+    final_rate: float = 3.0e-5
+    warmup_steps: int = 100
+    weight_decay: float = 0.01
+    averaging: float = 0.998
+    stages: tuple[Stage, ...] = (Stage(64, 8, 0.5), Stage(128, 3, 0.5))
+
+
+def train(
+    out: str | Path,
+    *,
+    budget: float = 1200.0,
+    recipe: NanoRecipe | None = None,
+    resume: bool = True,
+    device: str | None = None,
+    checkpoint_every: float = 120.0,
+    validate_every: float = 300.0,
+    compile: bool = False,
+    on_progress: Callable[[dict[str, Any]], None] | None = None,
+) -> Path:
+    """Train nano for a time and write it as a diffusers folder.
+
+    Args:
+        out: folder for checkpoints, the log (``log.jsonl``) and the result (``nano/``).
+        budget: seconds of training, summed over all resumed runs.
+        recipe: what to train; must be the same when resuming.
+        resume: go on from the checkpoint in ``out`` if there is one; otherwise such a checkpoint is an error.
+        device: "cpu", "cuda", ...; the fastest there is when not given.
+        checkpoint_every: seconds between checkpoints.
+        validate_every: seconds between scores on held-out clips, written to the log.
+        compile: run the network through ``torch.compile``: a minute to start (needs a C++ compiler on the CPU), then
+            about a sixth faster.
+        on_progress: called about once a second with step, elapsed, budget, loss, stage; raise to stop (a checkpoint
+            is written first).
+
+    Returns:
+        The folder of the trained model, loadable with ``motionloom.load``.
+
+    Raises:
+        InputError: a budget that is not positive, or an earlier training in ``out`` and ``resume`` off.
+        CheckpointError: the checkpoint in ``out`` belongs to another recipe.
+    """
+    recipe = recipe or NanoRecipe()
+    if not budget > 0:
+        raise InputError(f"budget: found {budget} s, expected a time above zero")
+    if not 0 <= recipe.seed < VALIDATION_SEED:
+        raise InputError(f"seed: found {recipe.seed}, expected 0 to {VALIDATION_SEED - 1}")
+    out = Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+    where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+
+    run = _Run(out, recipe, budget, where, compile)
+    if run.checkpoint.exists():
+        if not resume:
+            raise InputError(f"{out}: holds an earlier training; resume it, or choose another folder")
+        run.load()
+    last_saved = last_scored = last_told = time.monotonic()
+    try:
+        for facts in run.steps():
+            now = time.monotonic()
+            if on_progress and now - last_told >= 1.0:
+                last_told = now
+                on_progress(facts)
+            if now - last_saved >= checkpoint_every:
+                run.save()
+                last_saved = time.monotonic()
+            if now - last_scored >= validate_every:
+                run.log({**facts, **run.validate()})
+                last_scored = time.monotonic()
+    finally:
+        run.save()
+    run.log({"step": run.step, "elapsed": run.elapsed, **run.validate()})
+    return run.export()
+
+
+def step_loss(
+    model: torch.nn.Module, latents: torch.Tensor, condition: torch.Tensor, t: torch.Tensor, noise: torch.Tensor
+) -> torch.Tensor:
+    """Mean squared velocity error of a network that predicts the clean latent.
+
+    Args:
+        latents: clean, [B, C, T, h, w]; condition [B, 4 + C, T, h, w]; t [B] in (0, 1]; noise as latents.
+    """
+    clean = predict_clean(model, _blend(latents, noise, t), condition, t)
+    weight = t.clamp_min(SMALLEST_TIME).reciprocal().square().view(-1, 1, 1, 1, 1)
+    return ((clean - latents).square() * weight).mean()
+
+
+def predict_clean(
+    model: torch.nn.Module, noisy: torch.Tensor, condition: torch.Tensor, t: torch.Tensor
+) -> torch.Tensor:
+    """The network's clean latent [B, C, T, h, w] for noisy latents at times t [B]."""
+    text = torch.zeros(len(noisy), 1, TEXT_DIM, device=noisy.device)
+    return model(torch.cat([noisy, condition], 1), t * 1000, text, return_dict=False)[0].float()
+
+
+def _blend(latents: torch.Tensor, noise: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+    t = t.view(-1, 1, 1, 1, 1)
+    return latents * (1 - t) + noise * t
+
+
+class _Run:
+    """State of one training: weights, their average, optimiser, position in time."""
+
+    def __init__(self, out: Path, recipe: NanoRecipe, budget: float, device: torch.device, compile: bool) -> None:
+        self.out, self.recipe, self.budget, self.device = out, recipe, budget, device
+        self.step, self.elapsed = 0, 0.0
+        self.codec = self._codec()
+        self.blank = blank_code(self.codec)
+        self.model = build_transformer(
+            self.codec, width=recipe.width, layers=recipe.layers, expansion=recipe.expansion, seed=recipe.seed
+        ).to(device)
+        self.model.train()
+        self._network: Any = torch.compile(self.model) if compile else self.model
+        self.average = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
+        decayed = [p for p in self.model.parameters() if p.ndim >= 2 and p.requires_grad]
+        plain = [p for p in self.model.parameters() if p.ndim < 2 and p.requires_grad]
+        self.optimizer = torch.optim.AdamW(
+            [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": plain, "weight_decay": 0.0}],
+            lr=recipe.learning_rate,
+            betas=(0.9, 0.95),
+            fused=True,
+        )
+        self._pool: tuple[Stage, ClipPool] | None = None
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.out / "checkpoint.safetensors"
+
+    def _codec(self) -> BlockCodec:
+        folder = self.out / "codec"
+        if (folder / "config.json").exists():
+            return BlockCodec.from_pretrained(folder)
+        videos = [
+            render(sample_scene(self.recipe.seed, range(i, i + 16), resolution=128), (128, 128)).transpose(1, 2) * 2 - 1
+            for i in range(0, 96, 16)
+        ]
+        codec = BlockCodec.fit(videos, self.recipe.latent_channels)
+        codec.save_pretrained(folder)
+        return codec
+
+    # ------------------------------------------------------------------ steps
+    def steps(self) -> Iterator[dict[str, Any]]:
+        started = time.monotonic() - self.elapsed
+        recent = 0.0
+        while self.elapsed < self.budget:
+            share = self.elapsed / self.budget
+            stage = self._stage(share)
+            loss = self._one_step(stage, share)
+            recent = loss if self.step == 0 else 0.98 * recent + 0.02 * loss
+            self.step += 1
+            self.elapsed = time.monotonic() - started
+            yield {
+                "step": self.step,
+                "elapsed": round(self.elapsed, 1),
+                "budget": self.budget,
+                "side": stage.side,
+                "loss": round(recent, 5),
+            }
+
+    def _stage(self, share: float) -> Stage:
+        total = sum(stage.share for stage in self.recipe.stages)
+        end = 0.0
+        for stage in self.recipe.stages:
+            end += stage.share / total
+            if share < end:
+                return stage
+        return self.recipe.stages[-1]
+
+    def _one_step(self, stage: Stage, share: float) -> float:
+        recipe = self.recipe
+        if self._pool is None or self._pool[0] != stage:
+            pool_seed = recipe.seed * 1009 + stage.side
+            self._pool = stage, ClipPool(self.codec, (stage.side, stage.side), NUM_FRAMES, pool_seed)
+        rng = np.random.default_rng([recipe.seed, self.step, 11])
+        batch = self._pool[1].batch(self.step, stage.batch)
+        condition = draw_condition(batch.latents, batch.points, batch.visible, self.blank, rng)
+        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        noise = torch.randn(batch.latents.shape, generator=generator)
+        t = torch.rand(stage.batch, generator=generator).clamp_min(1e-3)
+        latents, condition, noise, t = (v.to(self.device) for v in (batch.latents, condition, noise, t))
+
+        warm = min(1.0, (self.step + 1) / recipe.warmup_steps)
+        cosine = 0.5 * (1 + np.cos(np.pi * min(share, 1.0)))
+        rate = recipe.final_rate + (recipe.learning_rate - recipe.final_rate) * cosine
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate * warm
+        with _mixed_precision(self.device):
+            loss = step_loss(self._network, latents, condition, t, noise)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        keep = min(recipe.averaging, (1 + self.step) / (10 + self.step))
+        with torch.no_grad():
+            for name, value in self.model.state_dict().items():
+                self.average[name].lerp_(value, 1 - keep)
+        return float(loss.detach())
+
+    @torch.no_grad()
+    def validate(self, clips: int = 8, steps: int = 8) -> dict[str, Any]:
+        """PSNR against the truth of held-out clips sampled with dense tracks and without any."""
+        stage = self._stage(min(self.elapsed / self.budget, 0.999))
+        size = (stage.side, stage.side)
+        held = encode_clips(self.codec, VALIDATION_SEED, range(clips), size, NUM_FRAMES)
+        model = like(self.model).to(self.device)
+        model.load_state_dict(self.average)
+        scores = {}
+        for name, condition in self._validation_conditions(held).items():
+            latents = self._sample(model, condition.to(self.device), steps).cpu()
+            error = (self._decode(latents) - self._decode(held.latents.float())).square().flatten(1).mean(1) / 4
+            scores[f"psnr_{name}"] = round(float(-10 * torch.log10(error).mean()), 3)
+        return scores
+
+    def _validation_conditions(self, held: Batch) -> dict[str, torch.Tensor]:
+        conditions = {"unguided": blank_condition(held.latents.float(), self.blank)}
+        for name, ati in (("ati", 1.0), ("wan_move", 0.0)):
+            mix = ConditionMix(unguided=0, ati=ati, dense=1, densified=0)
+            rng = np.random.default_rng(0)
+            conditions[name] = draw_condition(held.latents.float(), held.points, held.visible, self.blank, rng, mix)
+        return conditions
+
+    def _sample(self, model: torch.nn.Module, condition: torch.Tensor, steps: int) -> torch.Tensor:
+        generator = torch.Generator().manual_seed(0)
+        x = torch.randn(condition[:, 4:].shape, generator=generator).to(condition.device)
+        times = torch.linspace(1, 0, steps + 1)
+        for now, then in pairwise(times):
+            with _mixed_precision(self.device):
+                clean = predict_clean(model, x, condition, now.expand(len(x)).to(x.device))
+            x = clean + (x - clean) * (then / now)
+        return x
+
+    def _decode(self, latents: torch.Tensor) -> torch.Tensor:
+        std = torch.tensor(self.codec.config["latents_std"]).view(1, -1, 1, 1, 1)
+        mean = torch.tensor(self.codec.config["latents_mean"]).view(1, -1, 1, 1, 1)
+        return self.codec.pictures(latents * std + mean)
+
+    # ------------------------------------------------------------------ files
+    def save(self) -> None:
+        tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
+        tensors |= {f"average.{k}": v for k, v in self.average.items()}
+        for index, state in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{index}.{k}": v for k, v in state.items()}
+        tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+        facts = {"step": self.step, "elapsed": self.elapsed, "recipe": asdict(self.recipe)}
+        draft = self.checkpoint.with_suffix(".partial")
+        save_file(tensors, draft, metadata={"training": json.dumps(facts)})
+        draft.replace(self.checkpoint)
+
+    def load(self) -> None:
+        with safe_open(self.checkpoint, "pt") as file:
+            facts = json.loads((file.metadata() or {}).get("training", "{}"))
+        found, wanted = facts.get("recipe"), json.loads(json.dumps(asdict(self.recipe)))
+        different = [key for key in wanted if (found or {}).get(key) != wanted[key]]
+        if different:
+            raise CheckpointError(
+                f"{self.checkpoint}: trained with another recipe (different: {', '.join(different)}); "
+                "use the same options, or another folder"
+            )
+        tensors = load_file(self.checkpoint)
+        self.model.load_state_dict({k[6:]: v for k, v in tensors.items() if k.startswith("model.")})
+        self.average = {k[8:]: v.to(self.device) for k, v in tensors.items() if k.startswith("average.")}
+        state = self.optimizer.state_dict()
+        for name, value in tensors.items():
+            if name.startswith("optimizer."):
+                _, index, key = name.split(".", 2)
+                state["state"].setdefault(int(index), {})[key] = value
+        self.optimizer.load_state_dict(state)
+        self.step, self.elapsed = facts["step"], facts["elapsed"]
+
+    def log(self, facts: dict[str, Any]) -> None:
+        with (self.out / "log.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(facts) + "\n")
+
+    def export(self) -> Path:
+        """The averaged weights as a diffusers folder."""
+        model = like(self.model)
+        model.load_state_dict({k: v.cpu() for k, v in self.average.items()})
+        facts = {
+            "steps": self.step,
+            "seconds": round(self.elapsed),
+            "device": torch.cuda.get_device_name() if self.device.type == "cuda" else "cpu",
+            "torch": torch.__version__,
+            "recipe": asdict(self.recipe),
+        }
+        return save_nano(self.out / "nano", model, self.codec, facts=facts)
+
+
+def _mixed_precision(device: torch.device) -> AbstractContextManager[Any]:
+    """bfloat16 autocast where the hardware multiplies it fast, nothing elsewhere."""
+    fast = device.type == "cuda" or (torch.backends.mkldnn.is_available() and torch.cpu._is_avx512_bf16_supported())
+    return torch.autocast(device.type, torch.bfloat16) if fast else nullcontext()

@@ -1,0 +1,109 @@
+"""Encoded procedural clips, kept in memory and renewed while training goes on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from motionloom.models.nano.codec import BLOCK, BlockCodec
+from motionloom.prepare.procedural import render, sample_scene, trace
+
+
+@dataclass
+class Batch:
+    """Normalised latents [B, C, T, h, w] float32 with exact tracks [B, F, N, 2] in pixels and bool [B, F, N]."""
+
+    latents: torch.Tensor
+    points: torch.Tensor
+    visible: torch.Tensor
+
+
+class ClipPool:
+    """Clips of one resolution. Rendering costs more than a training step, so each clip serves several steps.
+
+    The clips used at a step depend on the seed and the step alone: `batch(step)` gives the same after a resume.
+
+    Args:
+        codec: encodes the frames.
+        size: (height, width) in pixels.
+        num_frames: 1 + 4n.
+        seed: names the data set.
+        capacity: clips held.
+        group: clips rendered at once; one group is replaced every ``renew_every`` steps, oldest first.
+    """
+
+    def __init__(
+        self,
+        codec: BlockCodec,
+        size: tuple[int, int],
+        num_frames: int,
+        seed: int,
+        *,
+        capacity: int = 512,
+        group: int = 16,
+        renew_every: int = 8,
+    ) -> None:
+        self.codec, self.size, self.num_frames, self.seed = codec, size, num_frames, seed
+        self.group, self.renew_every = group, renew_every
+        self.groups = capacity // group
+        self._held: dict[int, Batch] = {}
+
+    def batch(self, step: int, size: int) -> Batch:
+        """``size`` random clips of those the pool holds at ``step``."""
+        rng = np.random.default_rng([self.seed, step, 7])
+        # At the start few groups exist: as many as the steps so far would have rendered, at least two.
+        newest = 1 + step // self.renew_every
+        oldest = max(0, newest - self.groups + 1)
+        for number in list(self._held):
+            if number < oldest:
+                del self._held[number]
+        picks = rng.integers(oldest * self.group, (newest + 1) * self.group, size)
+        parts = [self._clip(int(pick)) for pick in picks]
+        return Batch(
+            torch.stack([part[0] for part in parts]).float(),
+            torch.stack([part[1] for part in parts]).float(),
+            torch.stack([part[2] for part in parts]),
+        )
+
+    def _clip(self, index: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        number, row = divmod(index, self.group)
+        if number not in self._held:
+            self._held[number] = encode_clips(
+                self.codec, self.seed, range(number * self.group, (number + 1) * self.group), self.size, self.num_frames
+            )
+        held = self._held[number]
+        return held.latents[row], held.points[row], held.visible[row]
+
+
+@torch.no_grad()
+def encode_clips(codec: BlockCodec, seed: int, indices: range, size: tuple[int, int], num_frames: int) -> Batch:
+    """Procedural clips as half-precision latents with one track per latent cell.
+
+    Tracks start at the cell centres, moved by up to half a cell; how far differs from clip to clip.
+    """
+    scene = sample_scene(seed, indices, num_frames=num_frames, resolution=min(size))
+    video = render(scene, size).transpose(1, 2) * 2 - 1
+    start = torch.from_numpy(np.stack([_jittered_grid(np.random.default_rng([seed, i, 3]), size) for i in indices]))
+    points, visible = trace(scene, start, size)
+    return Batch(normalise(codec, codec.codes(video)).half(), points, visible)
+
+
+def normalise(codec: BlockCodec, latents: torch.Tensor) -> torch.Tensor:
+    """(latents - mean) / std of the codec, as the pipelines do it."""
+    mean = torch.tensor(codec.config["latents_mean"], device=latents.device).view(1, -1, 1, 1, 1)
+    std = torch.tensor(codec.config["latents_std"], device=latents.device).view(1, -1, 1, 1, 1)
+    return (latents - mean) / std
+
+
+def blank_code(codec: BlockCodec) -> torch.Tensor:
+    """[C]: the normalised latent of a grey block (0 in [-1, 1])."""
+    grey = torch.zeros(1, 3, 1, BLOCK, BLOCK)
+    return normalise(codec, codec.codes(grey))[0, :, 0, 0, 0]
+
+
+def _jittered_grid(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
+    y, x = np.mgrid[BLOCK / 2 : size[0] : BLOCK, BLOCK / 2 : size[1] : BLOCK]
+    grid = np.stack([x.ravel(), y.ravel()], axis=-1)
+    return (grid + rng.uniform(-0.5, 0.5, grid.shape) * BLOCK * rng.random()).astype(np.float32)
