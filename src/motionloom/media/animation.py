@@ -151,7 +151,7 @@ def read_folder(path: Path, *, max_frames: int, max_pixels: int) -> tuple[NDArra
     return np.stack(frames), envelope.fps, envelope
 
 
-def _palette(frames: NDArray[np.uint8], samples: int = 400_000) -> Image.Image:
+def _palette(frames: NDArray[np.uint8], samples: int = 100_000) -> Image.Image:
     """256 colours for the whole clip, from an even sample of pixels of all frames."""
     pixels = frames.reshape(-1, 3)
     pixels = pixels[:: max(1, len(pixels) // samples)]

@@ -101,6 +101,8 @@ def image_digest(path: str | os.PathLike[str]) -> str:
         with open(path, "rb") as file:
             while block := file.read(1 << 20):
                 digest.update(block)
+    except FileNotFoundError:
+        raise FileFormatError(f"{path}: no such file") from None
     except OSError as error:
         raise FileFormatError(f"{path}: cannot be read ({error.strerror or error})") from None
     return digest.hexdigest()
