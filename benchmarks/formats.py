@@ -67,7 +67,8 @@ def walk(count: int, frames: int) -> Tracks:
     draw = np.random.default_rng(0)
     start = draw.uniform(0.2, 0.8, (1, count, 2)) * [SIZE[1], SIZE[0]]
     points = start + np.cumsum(draw.normal(0, 0.5, (frames, count, 2)), axis=0)
-    return Tracks(np.clip(points, 1, [SIZE[1] - 1, SIZE[0] - 1]), np.ones((frames, count), np.bool_), SIZE, 24.0)
+    points = np.clip(points, 1, [SIZE[1] - 1, SIZE[0] - 1]).astype(np.float32)
+    return Tracks(points, np.ones((frames, count), np.bool_), SIZE, 24.0)
 
 
 def measure(name: str, file: str, said: dict[str, Any], tracks: Tracks, repeats: int) -> dict[str, Any]:

@@ -73,9 +73,8 @@ class TrackInfo:
             rows.append(("canvas", f"{self.tracks.width}x{self.tracks.height}"))
             rows.append(("tracks", str(self.tracks.num_tracks)))
         if self.tracks is not None and self.tracks.num_tracks:
-            rows.append(
-                ("visible", f"{self.visible_share:.1%} of points, {self.hidden_first} tracks hidden at the start")
-            )
+            late = f", {self.hidden_first} tracks hidden at the start" if self.hidden_first else ""
+            rows.append(("visible", f"{self.visible_share:.1%} of points{late}"))
             rows.append(("off canvas", f"{self.outside_share:.1%} of visible points"))
         if self.bounds is not None:
             left, top, right, bottom = self.bounds

@@ -73,11 +73,13 @@ def read(source: Source, ask: Ask, *, points: str = "query") -> Tracks:
     owner = np.repeat(np.arange(len(boxes)), [len(a) for a in anchors])
     relative = np.concatenate(anchors)
     # The box moves with its path and grows evenly about it; a point keeps its place within the box.
-    shift = centres - centres[:1]
-    start, growth = boxes[:, 2:] - boxes[:, :2], (targets[:, 2:] - targets[:, :2]) - (boxes[:, 2:] - boxes[:, :2])
-    part = (np.arange(frames) / max(frames - 1, 1))[:, None, None]
-    corner = boxes[None, :, :2] + shift - part * growth[None] / 2
-    positions = corner[:, owner] + relative[None] * (start[None] + part * growth[None])[:, owner]
+    side, last_side = boxes[:, 2:] - boxes[:, :2], targets[:, 2:] - targets[:, :2]
+    start = boxes[owner, :2] + relative * side[owner]
+    growth = (relative - 0.5) * (last_side - side)[owner]
+    positions = (centres - centres[:1]) if len(owner) == len(boxes) else (centres - centres[:1])[:, owner]
+    positions += start
+    if growth.any():
+        positions += (np.arange(frames) / max(frames - 1, 1))[:, None, None] * growth
     return make_tracks(source, positions, None, ask.size or (CANVAS, CANVAS), ask.fps or FPS)
 
 

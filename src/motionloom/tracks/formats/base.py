@@ -83,7 +83,7 @@ class Ask:
         if self.size is None:
             raise AmbiguousUnitsError(
                 f"{source.path}: {kind} do not say which image size their coordinates refer to; "
-                "give size=(height, width), --size on the command line"
+                "give size=(height, width), --size WxH on the command line"
             )
         return self.size
 

@@ -116,7 +116,7 @@ def _points(source: Source, spline: Any, index: int) -> tuple[NDArray[np.float64
     points = points_of(source, spline, f"spline {index}")
     if not len(points):
         raise source.error(f"spline {index}: found no point")
-    if not all("h1x" in point for point in spline):
+    if "h1x" not in spline[0] or not all("h1x" in point for point in spline):
         return points, None
     try:
         before = np.array([(p["h1x"], p["h1y"]) for p in spline], np.float64)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
-import tempfile
+import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -143,14 +143,14 @@ def read_with(path: PathLike | Sequence[PathLike], ask: Ask, *, format: str | No
     return _together(tracks)
 
 
-def read_motion(path: PathLike) -> Motion | Tracks:
-    """A `Motion` from a ``*.motion.json`` file, tracks from every other."""
+def read_motion(path: PathLike, **arguments: Any) -> Motion | Tracks:
+    """A `Motion` from a ``*.motion.json`` file; tracks from every other, with the arguments of `read_tracks`."""
     source = Source(path)
     if motion_file.sniff(source) is not None:
         from motionloom.tracks.motion import Motion
 
         return Motion.load(source.path)
-    return read_tracks(path)
+    return read_tracks(path, **arguments)
 
 
 def write_tracks(tracks: Tracks, path: PathLike, *, format: str | None = None, **options: Any) -> list[Path]:
@@ -178,30 +178,27 @@ def write_tracks(tracks: Tracks, path: PathLike, *, format: str | None = None, *
 
 
 def replace_files(files: Mapping[Path, bytes]) -> None:
-    """Write files under temporary names beside their places, then rename them all."""
-    ready: list[tuple[str, Path]] = []
+    """Write files under temporary names beside their places, then rename them all.
+
+    Raises:
+        FileFormatError: the system refuses; no temporary file stays behind.
+    """
+    ready: dict[Path, Path] = {}
+    place = next(iter(files))
     try:
-        for path, content in files.items():
-            handle, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", suffix=".tmp", dir=path.parent)
-            ready.append((name, path))
-            with os.fdopen(handle, "wb") as stream:
+        for place, content in files.items():
+            temporary = place.with_name(f".{place.name[:100]}.{secrets.token_hex(4)}.tmp")
+            with temporary.open("xb") as stream:
+                ready[place] = temporary
                 stream.write(content)
-            os.chmod(name, 0o666 & ~_umask())
-        while ready:
-            os.replace(*ready[0])
-            ready.pop(0)
+        for place in files:
+            os.replace(ready[place], place)
+            del ready[place]
     except OSError as problem:
-        place = problem.filename or next(iter(files))
         raise FileFormatError(f"{place}: cannot be written ({problem.strerror})") from None
     finally:
-        for name, _ in ready:
-            Path(name).unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
+        for temporary in ready.values():
+            temporary.unlink(missing_ok=True)
 
 
 def _detect(source: Source) -> Detection:
