@@ -47,8 +47,8 @@ def test_zoom_and_rotation(zoomrot):
     error = np.linalg.norm(found.points.transpose(1, 0, 2) - 0.5 - zoomrot["gt_tracks"], axis=-1)
     later = zoomrot["visible"].astype(bool)
     later[:, 0] = False
-    assert np.median(error[later]) <= 0.08
-    assert error[later].mean() <= 0.16
+    assert np.median(error[later]) <= 0.06
+    assert error[later].mean() <= 0.13
     assert (zoomrot["visible"] == found.visible.T).mean() > 0.99
 
 
@@ -89,8 +89,11 @@ def test_points_near_the_edge_of_a_small_object_stay_on_it():
         positions.append(centre + offsets @ rotation.T + 0.5)
     found = track(np.array(video), np.column_stack([np.zeros(16), positions[0]]))
     error = np.linalg.norm(found.points - positions, axis=-1)[1:]
-    assert np.median(error) < 0.12
-    assert error.mean() < 0.5
+    assert np.median(error) < 0.05
+    # The four outermost points are 5 px from the edge, less than half a patch: two of them slide off.
+    inner = np.linalg.norm(offsets, axis=1) < 20
+    assert error[:, inner].max() < 1.5
+    assert error[:, inner].mean() < 0.05
 
 
 def test_a_point_that_leaves_is_not_visible_any_more():
@@ -108,7 +111,7 @@ def test_a_still_video_stays_still_and_a_clip_brings_its_rate():
     assert found.fps == 24.0
     assert found.size == (64, 80)
     assert found.num_tracks == 20
-    assert np.abs(found.points - found.points[:1]).max() < 0.05
+    assert np.abs(found.points - found.points[:1]).max() < 1e-3
     assert found.visible.all()
 
 

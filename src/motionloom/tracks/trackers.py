@@ -2,8 +2,9 @@
 
 Pyramidal Lucas-Kanade follows a point while its forward and backward flow agree, a chain of DIS flow takes over where
 it fails, and an affine registration (ECC) to the frame the point was given on removes the drift of both. On
-textured clips the median error is 0.06 px; the mean is 0.11 px under zoom and rotation and 0.25 px on a small object
-over a moving ground. It does not see through occlusion: a hidden point takes on the motion of what hides it.
+textured clips the median error is 0.03 to 0.05 px; the mean is 0.1 px under zoom and rotation and 0.2 px on a small
+object over a moving ground. It does not see through occlusion: a hidden point takes on the motion of what hides it,
+and a point within half a patch of an object's edge may slide off.
 
 Inside this file positions have integer pixel centres, as OpenCV has; at its border they are ours (centre at +0.5).
 """
@@ -131,7 +132,7 @@ class _Point:
     lk: NDArray[np.float64] = field(default_factory=lambda: np.zeros(2))
     shape: NDArray[np.float64] = field(default_factory=lambda: np.eye(2))  # linear part of the last registration
     left: bool = False
-    template: NDArray[np.uint8] | None = None
+    template: NDArray[np.float32] | None = None
     anchor: NDArray[np.float64] = field(default_factory=lambda: np.zeros(2))  # the point in the template
 
 
@@ -150,20 +151,23 @@ def _follow(
     before = _grey(frames[order[0]])
     height, width = before.shape
     for frame, follower in zip(order, [*order[1:], None], strict=True):
-        for number in np.flatnonzero(query[:, 0] == frame):
+        arriving = np.flatnonzero(query[:, 0] == frame)
+        patches = _smooth(before) if refine and len(arriving) else None
+        for number in arriving:
             place = query[number, 1:].copy()
             point = _Point(int(number), place, place.copy(), lk=place.copy())
-            if refine:
-                point.template, point.anchor = _cut(before, place, template)
+            if patches is not None:
+                point.template, point.anchor = _cut(patches, place, template)
             points.append(point)
         if follower is None:
             return
         after = _grey(frames[follower])
         if points:
+            smooth = _smooth(after) if refine else None
             seen = _step_flow(dis, lk_window, before, after, points)
             for index, point in enumerate(points):
-                if refine:
-                    _register(after, point)
+                if smooth is not None:
+                    _register(smooth, point)
                 inside = bool(-0.5 <= point.place[0] < width - 0.5 and -0.5 <= point.place[1] < height - 0.5)
                 point.left = point.left or not inside
                 position[follower, point.number] = point.place
@@ -210,7 +214,7 @@ def _step_flow(
     return seen
 
 
-def _register(image: NDArray[np.uint8], point: _Point) -> None:
+def _register(image: NDArray[np.float32], point: _Point) -> None:
     """Replace the predicted place by that of an affine registration of the point's template, if it is believable."""
     if point.template is None:
         return
@@ -233,7 +237,7 @@ def _register(image: NDArray[np.uint8], point: _Point) -> None:
             cv2.MOTION_AFFINE,
             _ECC_STOP,
             None,  # pyright: ignore[reportArgumentType]
-            3,  # side of the Gaussian that smooths both
+            1,  # no smoothing here: it would treat the rim of the template unlike the image
         )
     except cv2.error:  # raised where the iteration does not converge
         return
@@ -253,8 +257,8 @@ def _window(side: int, size: tuple[int, ...]) -> int:
 
 
 def _cut(
-    image: NDArray[np.uint8], place: NDArray[np.float64], side: int
-) -> tuple[NDArray[np.uint8] | None, NDArray[np.float64]]:
+    image: NDArray[np.float32], place: NDArray[np.float64], side: int
+) -> tuple[NDArray[np.float32] | None, NDArray[np.float64]]:
     """The template around a place, and the place in it; none where too little of it is inside."""
     height, width = image.shape
     centre = np.round(place).astype(np.int64)
@@ -279,3 +283,8 @@ def _sample(flow: NDArray[np.float32], places: NDArray[np.float64]) -> NDArray[n
 
 def _grey(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.ascontiguousarray(frame if frame.ndim == 2 else cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), np.uint8)
+
+
+def _smooth(image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """What is registered: pixel noise would otherwise fake gradients."""
+    return np.asarray(cv2.GaussianBlur(image.astype(np.float32), (3, 3), 0), np.float32)
