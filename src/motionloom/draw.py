@@ -39,7 +39,9 @@ PALETTE: tuple[Colour, ...] = (
 ANCHOR: Colour = (240, 240, 240)
 OUTLINE: Colour = (16, 18, 24)
 MANY = 300
-"""More tracks than this are drawn as fine points with short thin trails."""
+"""More tracks than this are drawn as fine points and thin trails."""
+FEW = 40
+"""Up to this many moving tracks are drawn at full size with their starts marked; more get smaller."""
 STATIC = 0.002
 """A track that never leaves its place by more than this share of the short side is drawn as an anchor."""
 FADES = 8
@@ -223,13 +225,15 @@ class _Pen:
     def __init__(self, tracks: Tracks, style: Style, colours: Sequence[Colour] | None) -> None:
         self.tracks, self.style = tracks, style
         side = min(tracks.size)
-        many = tracks.num_tracks > MANY
-        self.radius = max(1.2 if many else 1.8, side * style.radius * (0.35 if many else 1.0))
-        self.width = max(1.0, side * style.width * (0.4 if many else 1.0))
-        self.edge = max(0.8, 0.45 * self.width) if style.outline else 0.0
-        self.edge_trails = self.edge if not many else 0.0
         way = tracks.points - tracks.points[:1] if tracks.num_tracks else tracks.points
         self.anchor = np.hypot(way[..., 0], way[..., 1]).max(axis=0, initial=0.0) <= STATIC * side
+        moving = int((~self.anchor).sum())
+        self.few, many = moving <= FEW, tracks.num_tracks > MANY
+        smaller = 1.0 if self.few else max(0.35, (FEW / moving) ** 0.5)
+        self.radius = max(1.2 if many else 1.8, side * style.radius * smaller)
+        self.width = max(1.0, side * style.width * smaller)
+        self.edge = max(0.8, 0.45 * self.width) if style.outline else 0.0
+        self.edge_trails = self.edge if not many else 0.0
         self.colours = _colours(tracks, self.anchor, colours)
         # Far outside, OpenCV's fixed-point coordinates would overflow; nothing there is seen anyway.
         limit = 8.0 * max(tracks.size)
@@ -242,7 +246,7 @@ class _Pen:
         begin = max(0, t - length)
         if t > begin:
             self._trails(layers, moving, begin, t, t - length)
-        if self.style.start and len(self.anchor) <= MANY:
+        if self.style.start and self.few:
             begun = moving[(self.first[moving] < t)]
             self._rings(layers, self.points[self.first[begun], begun], begun, 0.75 * self.radius, 0.7)
         shown = self.tracks.visible[t]
@@ -260,11 +264,10 @@ class _Pen:
         moving = np.flatnonzero(~self.anchor)
         last = self.tracks.num_frames - 1
         self._trails(layers, moving, 0, last, -int(0.6 * last) - 1)
-        few = len(self.anchor) <= MANY
         begun = moving[self.first[moving] <= last]
         if self.style.start:
-            self._dots(layers, self.points[self.first[begun], begun], begun, 0.6 * self.radius if few else 1.0)
-        if few:
+            self._dots(layers, self.points[self.first[begun], begun], begun, 0.6 * self.radius)
+        if len(self.anchor) <= MANY:
             for track in begun:
                 self._arrow(layers, track)
         anchors = np.flatnonzero(self.anchor)

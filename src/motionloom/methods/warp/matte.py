@@ -10,8 +10,12 @@ from numpy.typing import NDArray
 
 Matting = Literal["refine", "feather"]
 
-BAND = 0.02
-"""How far a hand-drawn outline may be off, as a share of the image's short side."""
+BAND = 0.015
+"""How far inside a hand-drawn outline the edge of the thing may lie, as a share of the image's short side."""
+OUTWARDS = 0.2
+"""How far outside it, as a share of that: outlines are drawn around a thing rather than through it."""
+SHADOW = 0.07
+"""How far beyond a thing its shadow is looked for, as a share of the short side."""
 NOISE = 8.0
 """Grey levels: colours closer than this are the same."""
 
@@ -46,12 +50,14 @@ def _cut_out(image: NDArray[np.uint8], region: NDArray[np.bool_], band: int) -> 
     padded = np.pad(region, band + 1, mode="edge").astype(np.uint8)
     inner = (slice(band + 1, -band - 1), slice(band + 1, -band - 1))
     depth = (cv2.distanceTransform(padded, cv2.DIST_L2, 5) - cv2.distanceTransform(1 - padded, cv2.DIST_L2, 5))[inner]
-    inside, outside = depth > band, depth < -band
+    # The middle of a thin object is sure, too, although its outline is near.
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (4 * band + 1, 4 * band + 1))
+    inside, outside = depth > np.minimum(band, 0.5 * cv2.dilate(depth, disc)), depth < -max(1.5, OUTWARDS * band)
     if not inside.any() or not outside.any():
         return None
     picture = cv2.GaussianBlur(image, (0, 0), 0.7).astype(np.float32)
     likely = _unlikeliness(picture, outside, band) - _unlikeliness(picture, inside, band)
-    logit = np.clip(0.5 * likely, -6.0, 6.0) + 2.0 * (depth / band)
+    logit = np.clip(0.5 * likely, -6.0, 6.0) + 2.0 * (depth / band) + 0.5
     logit = np.where(inside, 8.0, np.where(outside, -8.0, np.clip(logit, -8.0, 8.0))).astype(np.float32)
     guide = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255.0
     smooth = cv2.GaussianBlur(_guided_filter(guide, logit, max(2, band // 2), 2e-3), (0, 0), 0.25 * band)
@@ -107,3 +113,42 @@ def object_colours(image: NDArray[np.uint8], alpha: NDArray[np.float32]) -> NDAr
         colours[reached] = spread[reached] / weight[reached][:, None]
         missing &= ~reached
     return np.clip(np.rint(colours), 0, 255).astype(np.uint8)
+
+
+def contact_shadow(image: NDArray[np.uint8], hole: NDArray[np.bool_], taken: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Pixels around a hole that show the shadow of what was there: bool [H, W].
+
+    A shadow is the surroundings' colour made darker: it reaches from the hole at most `SHADOW` of the short side, and
+    its three channels are darkened alike. A dark thing of another colour stands too close, but is no shadow.
+
+    Args:
+        hole: bool [H, W]. taken: bool [H, W], all things cut out, whose colours are no surroundings.
+    """
+    side = min(hole.shape)
+    reach = max(3, round(SHADOW * side))
+    distance = cv2.distanceTransform((~hole).astype(np.uint8), cv2.DIST_L2, 5)
+    around = (distance > reach) & (distance < 3 * reach) & ~taken
+    near = (distance > 0) & (distance <= reach) & ~taken
+    if not around.any() or not near.any():
+        return np.zeros_like(hole)
+    weight = cv2.GaussianBlur(around.astype(np.float32), (0, 0), reach)
+    usual = cv2.GaussianBlur(image * around[..., None].astype(np.float32), (0, 0), reach)
+    usual = usual / np.maximum(weight, 1e-6)[..., None]
+    picture = cv2.GaussianBlur(image, (0, 0), 0.003 * side + 0.5).astype(np.float32)
+    ratio = (picture + 4.0) / (usual + 4.0)
+    mean = ratio.mean(axis=-1)
+    alike = np.abs(ratio - mean[..., None]).max(axis=-1) < 0.12 + 0.25 * mean
+    dark = near & (weight > 1e-4) & (mean < 0.72) & alike & (usual.mean(axis=-1) > 24)
+    dark = cv2.morphologyEx(dark.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8)).astype(bool) & near
+    labels = np.asarray(cv2.connectedComponents((dark | hole).astype(np.uint8), connectivity=8)[1])
+    found = np.isin(labels, np.unique(labels[hole])) & dark
+    if not found.any():
+        return found
+    soft = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * (reach // 4) + 1,) * 2)
+    whole = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1,) * 2)
+    found = np.asarray(cv2.dilate(found.astype(np.uint8), soft) > 0) | hole
+    # Replicated beyond the photograph's rim: what is cut off there leaves no remains.
+    padded = cv2.copyMakeBorder(found.astype(np.uint8), reach, reach, reach, reach, cv2.BORDER_REPLICATE)
+    closed = cv2.morphologyEx(padded, cv2.MORPH_CLOSE, whole)[reach:-reach, reach:-reach]
+    shadow = cv2.dilate((found & ~hole).astype(np.uint8), whole) > 0
+    return (closed > 0) & near & shadow

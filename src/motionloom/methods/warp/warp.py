@@ -19,7 +19,7 @@ from motionloom.methods.warp.compose import STILL, Scene, Sprite, extent
 from motionloom.methods.warp.field import background_field
 from motionloom.methods.warp.fill import fill as fill_hole
 from motionloom.methods.warp.fill import smooth_fill
-from motionloom.methods.warp.matte import Matting, matte, object_colours
+from motionloom.methods.warp.matte import Matting, contact_shadow, matte, object_colours
 from motionloom.tracks.interpolate import complete
 
 if TYPE_CHECKING:
@@ -173,6 +173,9 @@ def _peel(
         cv2.dilate(((alpha > 0.02) | region).astype(np.uint8), kernel).astype(bool) & moving
         for alpha, region, moving in zip(alphas, regions, lifted, strict=True)
     ]
+    if any(lifted) and fill != "none":
+        taken = np.logical_or.reduce([*holes, *regions])
+        holes = [hole | contact_shadow(image, hole, taken) if hole.any() else hole for hole in holes]
     plate, hole = image, np.zeros(image.shape[:2], np.bool_)
     waiting = np.zeros_like(hole)
     colours: list[NDArray[np.uint8]] = []
