@@ -72,3 +72,17 @@ def test_similarities():
     turn, shift, _ = similarities(paths[:, :1])
     assert turn.tolist() == [1, 1]
     assert shift[1] == pytest.approx(5 - 1j)
+
+
+def test_points_that_leave_the_frame_do_not_spoil_a_zoom():
+    rest = np.stack(np.meshgrid(np.arange(8, 160, 16), np.arange(8, 96, 16)), -1).reshape(-1, 2).astype(float)
+    paths = np.stack([np.array([80, 48]) + (rest - [80, 48]) * s for s in np.linspace(1, 2, 9)])
+    seen = (paths >= 0).all(-1) & (paths < [160, 96]).all(-1)
+    paths[~seen] += 3.0  # hidden positions mean nothing
+    turn, shift, error = similarities(paths, seen)
+    assert error < 1e-9
+    assert turn == pytest.approx(np.linspace(1, 2, 9))
+    assert shift[-1] == pytest.approx(-80 - 48j)
+    field = whole_field(paths, seen, SIZE)
+    probe = np.array([[10.5, 10.5], [100.5, 70.5]])
+    assert source_at(field[-1], probe) == pytest.approx((probe - [80, 48]) / 2 + [80, 48], abs=1e-3)

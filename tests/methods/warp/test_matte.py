@@ -51,7 +51,7 @@ def test_object_colours_carry_no_background():
 
 def test_shadow_is_found_and_a_dark_neighbour_left_alone():
     image, disc, radius = scene((200, 60, 40), (150, 170, 110))
-    y, x = np.mgrid[0:240, 0:320]
+    x = np.mgrid[0:240, 0:320][1]
     shadow = (radius >= 60) & (radius < 70) & (x > 170)
     neighbour = (radius >= 60) & (radius < 70) & (x < 120)
     image[shadow] = image[shadow] * 0.45

@@ -81,7 +81,7 @@ class Sprite:
         rigid: bool,
         size: tuple[int, int],
     ) -> None:
-        self.turn, self.shift, error = similarities(paths)
+        self.turn, self.shift, error = similarities(paths, seen)
         self.turn = np.where(np.abs(self.turn) < MIN_SCALE, MIN_SCALE, self.turn)
         self.still = np.abs(paths - paths[0]).reshape(len(paths), -1).max(axis=1) <= STILL
         self.field = None if rigid or error <= ONE_MAP else whole_field(paths, seen, size)

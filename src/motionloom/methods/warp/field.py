@@ -75,20 +75,31 @@ def _refinement(cells: int, parts: int) -> NDArray[np.float64]:
     return matrix
 
 
-def similarities(paths: NDArray[np.float64]) -> tuple[NDArray[np.complex128], NDArray[np.complex128], float]:
+def similarities(
+    paths: NDArray[np.float64], seen: NDArray[np.bool_] | None = None
+) -> tuple[NDArray[np.complex128], NDArray[np.complex128], float]:
     """The least-squares similarity of every frame, z -> turn * z + shift with z = x + iy, and its largest error.
 
+    Args:
+        seen: bool [T, N], the positions that count; default all, as in frames where none is seen.
+
     Returns:
-        turn [T] (scale and rotation), shift [T], error: pixels. One path, or all at one place: a pure shift.
+        turn [T] (scale and rotation), shift [T], error: pixels, over what counts. One path, or all at one place: a
+        pure shift.
     """
     position = paths[..., 0] + 1j * paths[..., 1]
-    centre = position.mean(axis=1, keepdims=True)
-    rest = position[0] - centre[0]
-    spread = float((np.abs(rest) ** 2).sum())
-    turn = ((position - centre) @ rest.conj()) / spread if spread > 1e-6 else np.ones(len(paths), np.complex128)
-    shift = centre[:, 0] - turn * centre[0]
-    error = float(np.abs(turn[:, None] * position[0] + shift[:, None] - position).max())
-    return turn, shift, error
+    weight = np.ones(position.shape) if seen is None else seen.astype(np.float64)
+    weight[weight.sum(axis=1) == 0] = 1.0
+    weight /= weight.sum(axis=1, keepdims=True)
+    centre = (weight * position).sum(axis=1)
+    start = (weight * position[0]).sum(axis=1)
+    rest = position[0] - start[:, None]
+    spread = (weight * np.abs(rest) ** 2).sum(axis=1)
+    matched = (weight * (position - centre[:, None]) * rest.conj()).sum(axis=1)
+    turn = np.where(spread > 1e-6, matched / np.maximum(spread, 1e-12), 1.0)
+    shift = centre - turn * start
+    error = np.abs(turn[:, None] * position[0] + shift[:, None] - position)
+    return turn, shift, float(error[weight > 0].max())
 
 
 def background_field(
@@ -108,8 +119,8 @@ def background_field(
 def whole_field(paths: NDArray[np.float64], seen: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.float64]:
     """The backward field of tracks that act everywhere: moving least squares from each frame back to the first."""
     grid = lattice(size)
-    turn, shift, error = similarities(paths)
-    if error <= ONE_MAP and np.abs(turn).min() > 1e-3:
+    turn, shift, error = similarities(paths, seen)
+    if error <= ONE_MAP and (seen.sum(axis=1) >= min(2, seen.shape[1])).all() and np.abs(turn).min() > 1e-3:
         place = grid[..., 0] + 1j * grid[..., 1]
         source = (place[None] - shift[:, None, None]) / turn[:, None, None] - place
         return np.stack([source.real, source.imag], axis=-1)
