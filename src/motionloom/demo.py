@@ -39,6 +39,7 @@ def run_demo(
     *,
     only: str | None = None,
     nano: bool = True,
+    num_frames: int | None = None,
     on_progress: Progress | None = None,
     on_line: Callable[[str], None] | None = None,
 ) -> Path:
@@ -47,6 +48,7 @@ def run_demo(
     Args:
         only: one example by name.
         nano: also run the small diffusion model. It is shown beside the geometric warp, which leads.
+        num_frames: of the clips of the warp; None takes those of the motions.
         on_progress: called with (steps done, steps in all) over the whole demo.
         on_line: called with one line of text per example.
 
@@ -61,7 +63,7 @@ def run_demo(
             if on_progress:
                 on_progress(round(1000 * (place + part)), 1000 * len(names))
 
-        shown.append(_show(name, out, nano, advance))
+        shown.append(_show(name, out, nano, num_frames, advance))
         if on_line:
             on_line(f"{name}: {shown[-1].facts}")
     advance_end = on_progress or (lambda step, total: None)
@@ -72,14 +74,17 @@ def run_demo(
     return page
 
 
-def _show(name: str, out: Path, nano: bool, advance: Callable[[float], None]) -> Shown:
+def _show(name: str, out: Path, nano: bool, num_frames: int | None, advance: Callable[[float], None]) -> Shown:
     from motionloom.draw import contact_sheet, draw, draw_paths, side_by_side
 
     image, motion_file = example(name)
     motion = Motion.load(motion_file)
-    parameters = Parameters()
     started = time.perf_counter()
-    warp = _run(Job(image, motion, "warp", parameters, motion_file=motion_file), out, lambda part: advance(0.5 * part))
+    warp = _run(
+        Job(image, motion, "warp", Parameters(num_frames=num_frames), motion_file=motion_file),
+        out,
+        lambda part: advance(0.5 * part),
+    )
     facts = [f"warp {warp.size[1]}x{warp.size[0]}, {warp.num_frames} frames in {time.perf_counter() - started:.1f} s"]
     tracks = compiled(motion, warp)
     still = draw_paths(warp.frames[0], tracks)
@@ -88,7 +93,7 @@ def _show(name: str, out: Path, nano: bool, advance: Callable[[float], None]) ->
         started = time.perf_counter()
         try:
             small = _run(
-                Job(image, motion, "nano", parameters, motion_file=motion_file),
+                Job(image, motion, "nano", Parameters(), motion_file=motion_file),
                 out,
                 lambda part: advance(0.5 + 0.4 * part),
             )
