@@ -53,7 +53,7 @@ def dense_tracks(layers: Sequence[Layer], spacing: float) -> Tracks:
         mine = owner == place
         if mine.any() and layer.tracks.num_tracks:
             # A region moves as a whole: no fall-off towards its edge.
-            reach = None if layer.region is None else float(sum(sample.size))
+            reach = None if layer.region is None else 1e6
             points[:, mine], _ = interpolate_motion(layer.tracks, grid[mine], reach=reach)
     tracks = Tracks(points, np.ones(points.shape[:2], bool), sample.size, sample.fps)
     visible = tracks.inside() & ~_covered(points, owner, spacing)

@@ -52,6 +52,7 @@ class NanoRecipe:
     layers: int = 5
     expansion: int = 2
     latent_channels: int = 40
+    codec_clips: int = 96
     learning_rate: float = 6.0e-4
     final_rate: float = 3.0e-5
     warmup_steps: int = 100
@@ -186,8 +187,13 @@ class _Run:
         if (folder / "config.json").exists():
             return BlockCodec.from_pretrained(folder)
         videos = [
-            render(sample_scene(self.recipe.seed, range(i, i + 16), resolution=128), (128, 128)).transpose(1, 2) * 2 - 1
-            for i in range(0, 96, 16)
+            render(
+                sample_scene(self.recipe.seed, range(i, min(i + 16, self.recipe.codec_clips)), resolution=128),
+                (128, 128),
+            ).transpose(1, 2)
+            * 2
+            - 1
+            for i in range(0, self.recipe.codec_clips, 16)
         ]
         codec = BlockCodec.fit(videos, self.recipe.latent_channels)
         codec.save_pretrained(folder)
@@ -304,8 +310,10 @@ class _Run:
     def load(self) -> None:
         with safe_open(self.checkpoint, "pt") as file:
             facts = json.loads((file.metadata() or {}).get("training", "{}"))
-        found, wanted = facts.get("recipe"), json.loads(json.dumps(asdict(self.recipe)))
-        different = [key for key in wanted if (found or {}).get(key) != wanted[key]]
+        wanted = json.loads(json.dumps(asdict(self.recipe)))
+        # What an earlier version did not record was what is the default now.
+        found = {**json.loads(json.dumps(asdict(NanoRecipe()))), **facts.get("recipe", {})}
+        different = [key for key in wanted if found[key] != wanted[key]]
         if different:
             raise CheckpointError(
                 f"{self.checkpoint}: trained with another recipe (different: {', '.join(different)}); "

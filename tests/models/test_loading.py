@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from motionloom.errors import CheckpointError, InputError
+from motionloom.models.catalog import find_model, list_models
+from motionloom.models.loading import digest_of, load
+
+
+@pytest.fixture
+def copy(tiny_folder: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(tiny_folder, tmp_path / "copy"))
+
+
+def edit_index(folder: Path, **changes: object) -> None:
+    path = folder / "model_index.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def test_catalogue_names_what_ships():
+    cards = {card.name: card for card in list_models()}
+    assert {"warp", "nano"} <= set(cards)
+    assert cards["nano"].installed
+    assert 1_000_000 < cards["nano"].size_on_disk < 24_000_000
+    assert all(card.licence and card.methods for card in cards.values())
+    with pytest.raises(InputError, match="found 'wrap', expected one of warp, nano"):
+        find_model("wrap")
+
+
+def test_folder_loads_and_the_path_may_be_text(tiny_folder: Path):
+    model = load(tiny_folder, method="wan_move")
+    assert model.method == "wan_move"
+    assert model.card.native_size == (128, 128)
+    assert model.card.num_frames == 17
+    assert load(str(tiny_folder)).method == "ati"
+    assert model.digest == digest_of(tiny_folder)
+
+
+def test_digest_follows_the_weights_not_the_notes(copy: Path):
+    before = digest_of(copy)
+    (copy / "training.json").write_text("{}")
+    assert digest_of(copy) == before
+    path = copy / "vae" / "diffusion_pytorch_model.safetensors"
+    tensors = load_file(path)
+    tensors["mean"] += 1
+    save_file(tensors, path, metadata={"format": "pt"})
+    assert digest_of(copy) != before
+
+
+def test_stock_diffusers_opens_the_folder(tiny_folder: Path):
+    from diffusers import UniPCMultistepScheduler, WanTransformer3DModel
+
+    transformer = WanTransformer3DModel.from_pretrained(tiny_folder / "transformer")
+    assert transformer.config.in_channels == 28
+    scheduler = UniPCMultistepScheduler.from_pretrained(tiny_folder / "scheduler")
+    assert scheduler.config.prediction_type == "sample"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"vae": ["os", "system"]}, "wants code from 'os'"),
+        ({"vae": ["diffusers.utils", "import_utils"]}, "wants code from"),
+        ({"vae": ["diffusers", "NoSuchThing"]}, "no component 'NoSuchThing'"),
+        ({"_class_name": "FluxPipeline"}, "holds a FluxPipeline, expected a WanImageToVideoPipeline"),
+        ({"transformer": [None, None]}, "names no transformer"),
+        ({"text_encoder": ["transformers", "UMT5EncoderModel"]}, "text_encoder: missing"),
+    ],
+)
+def test_refuses_other_folders(copy: Path, change: dict[str, object], message: str):
+    edit_index(copy, **change)
+    with pytest.raises(CheckpointError, match=message):
+        load(copy)
+
+
+def test_misfit_weights_are_refused_with_their_names(copy: Path):
+    path = copy / "transformer" / "diffusion_pytorch_model.safetensors"
+    tensors = load_file(path)
+    tensors["blocks.0.attn9.to_q.weight"] = tensors.pop("blocks.0.attn1.to_q.weight")
+    save_file(tensors, path, metadata={"format": "pt"})
+    with pytest.raises(CheckpointError) as caught:
+        load(copy)
+    assert "blocks.0.attn1.to_q.weight" in str(caught.value)
+    assert "blocks.0.attn9.to_q.weight" in str(caught.value)
+
+
+def test_wrong_shapes_are_refused(copy: Path):
+    path = copy / "transformer" / "diffusion_pytorch_model.safetensors"
+    tensors = load_file(path)
+    tensors["proj_out.weight"] = torch.zeros(3, 3)
+    save_file(tensors, path, metadata={"format": "pt"})
+    with pytest.raises(CheckpointError, match=r"proj_out\.weight"):
+        load(copy)
+
+
+def test_truncated_weights_are_one_line(copy: Path):
+    path = copy / "transformer" / "diffusion_pytorch_model.safetensors"
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(CheckpointError) as caught:
+        load(copy)
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_folder_and_broken_index(tmp_path: Path, copy: Path):
+    with pytest.raises(CheckpointError, match="no such folder"):
+        load(tmp_path / "nowhere")
+    (copy / "model_index.json").write_text("{")
+    with pytest.raises(CheckpointError, match="is not JSON"):
+        load(copy)
+    (copy / "model_index.json").unlink()
+    with pytest.raises(CheckpointError, match="no such file"):
+        load(copy)
+
+
+def test_unknown_name_and_method(tiny_folder: Path):
+    with pytest.raises(InputError, match="expected one of warp, nano"):
+        load("nanu")
+    with pytest.raises(InputError, match="knows ati, wan_move, found 'tora'"):
+        load(tiny_folder, method="tora")
