@@ -248,6 +248,10 @@ def _fit(offset: NDArray[np.complex128], share: NDArray[np.float64], rigidity: R
 
 def apply_operator(operator: Any, displacement: NDArray[np.float64]) -> NDArray[np.float64]:
     """Displacements [T, N, 2] through an operator [M, N] to float64 [T, M, 2]."""
+    if len(displacement) == 1 and isinstance(operator, np.ndarray) and np.iscomplexobj(operator):
+        # One frame at a time: a threaded product of this size waits longer than it works.
+        moved = np.einsum("mn,n->m", operator, displacement[0, :, 0] + 1j * displacement[0, :, 1])
+        return np.stack([moved.real, moved.imag], axis=-1)[None]
     if np.iscomplexobj(operator):
         moved = operator @ (displacement[..., 0] + 1j * displacement[..., 1]).T
         return np.stack([moved.real.T, moved.imag.T], axis=-1)
