@@ -14,8 +14,8 @@ SIZE = (32, 32)
 def sample(batch: int = 3) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(0)
     latents = torch.randn(batch, 6, 3, 8, 8, generator=generator)
-    points = torch.rand(batch, 9, 40, 2, generator=generator) * 32
-    visible = torch.rand(batch, 9, 40, generator=generator) > 0.3
+    points = torch.rand(batch, 9, 64, 2, generator=generator) * 32
+    visible = torch.rand(batch, 9, 64, generator=generator) > 0.3
     visible[:, 0] = True
     return latents, points, visible, torch.arange(6.0)
 

@@ -88,7 +88,7 @@ def test_loss_falls():
     assert losses[-1] < 0.5 * losses[0]
 
 
-def test_perfect_network_has_no_loss_and_small_times_weigh_more():
+def test_perfect_network_has_no_loss_and_errors_count_by_time():
     latents = torch.ones(1, 2, 1, 4, 4)
 
     def says(value: float):
@@ -98,7 +98,7 @@ def test_perfect_network_has_no_loss_and_small_times_weigh_more():
     condition, noise = torch.zeros(1, 6, 1, 4, 4), torch.zeros_like(latents)
     assert step_loss(says(1.0), latents, condition, at[0], noise) == 0  # type: ignore[arg-type]
     losses = [float(step_loss(says(2.0), latents, condition, t, noise)) for t in at]  # type: ignore[arg-type]
-    assert losses == pytest.approx([25.0, 25.0, 4.0, 1.0])
+    assert losses == pytest.approx([10.0, 5.0, 2.0, 1.0])
 
 
 def test_refuses_another_recipe_and_earlier_training(tmp_path: Path):

@@ -5,7 +5,7 @@ import torch
 
 from motionloom.models.nano.codec import BlockCodec
 from motionloom.prepare.procedural import render, sample_scene
-from motionloom.train.pool import ClipPool, blank_code, encode_clips, normalise
+from motionloom.train.pool import SCATTERED, ClipPool, blank_code, encode_clips, normalise
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def test_batch_depends_on_the_step_alone(codec: BlockCodec):
     assert torch.equal(a.points, b.points)
     assert torch.equal(a.visible, b.visible)
     assert a.latents.shape == (3, 12, 2, 8, 8)
-    assert a.points.shape == (3, 5, 64, 2)
+    assert a.points.shape == (3, 5, 64 + SCATTERED, 2)
 
 
 def test_pool_is_renewed_and_bounded(codec: BlockCodec):

@@ -60,7 +60,8 @@ def draw_condition(
 
     Args:
         latents: normalised latents float32 [B, C, T, h, w].
-        points, visible: exact tracks [B, F, N, 2] in pixels and [B, F, N].
+        points, visible: exact tracks [B, F, N, 2] in pixels and [B, F, N]; the first h * w start at the centres of the
+            latent cells and serve as the dense ones, any others are those that a few are chosen from.
         blank: [C], the code of a grey frame.
         rng: all randomness.
 
@@ -106,8 +107,11 @@ def _draw_tracks(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """[F, N', 2] and float [F, N'] of one sample."""
     kind = rng.random()
+    cells = (size[0] // BLOCK) * (size[1] // BLOCK)
     if kind < mix.dense:
-        return points, visible.float()
+        return points[:, :cells], visible[:, :cells].float()
+    if points.shape[1] > cells:
+        points, visible = points[:, cells:], visible[:, cells:]
     seen_at_start = np.flatnonzero(visible[0].numpy())
     count = min(len(seen_at_start), round(float(np.exp(rng.uniform(0, np.log(mix.most_tracks + 0.5))))))
     chosen = rng.choice(seen_at_start, max(count, 1), replace=False) if len(seen_at_start) else np.arange(1)

@@ -1,8 +1,7 @@
 """The recipe of nano: train the small image-to-video model on procedural videos made on the fly.
 
 The network predicts the clean latent on the straight path x_t = (1 - t) x_0 + t noise (Lipman et al. 2023, flow
-matching). The loss is that of the velocity, error² / t², with the weight held below 25 so that the last, nearly clean
-steps do not outweigh the ones that decide what moves where.
+matching). Times are drawn towards the noisy end, where it is decided what moves where, and errors count 1 / t.
 """
 
 from __future__ import annotations
@@ -29,7 +28,6 @@ from motionloom.prepare.procedural import render, sample_scene
 from motionloom.train.conditions import ConditionMix, blank_condition, draw_condition
 from motionloom.train.pool import Batch, ClipPool, blank_code, encode_clips
 
-SMALLEST_TIME = 0.2
 VALIDATION_SEED = 1_000_003
 """Training seeds are below this number, so validation clips are never trained on."""
 
@@ -45,7 +43,10 @@ class Stage:
 
 @dataclass(frozen=True)
 class NanoRecipe:
-    """What is trained and how. The learning rate follows the share of the budget that is spent."""
+    """What is trained and how. The learning rate follows the share of the budget that is spent.
+
+    Uniform u become times t = s u / (1 + (s - 1) u) with s = ``time_shift``, as the sampler spaces its steps.
+    """
 
     seed: int = 0
     width: int = 320
@@ -58,7 +59,8 @@ class NanoRecipe:
     warmup_steps: int = 100
     weight_decay: float = 0.01
     averaging: float = 0.998
-    stages: tuple[Stage, ...] = (Stage(64, 8, 0.5), Stage(128, 3, 0.5))
+    time_shift: float = 4.0
+    stages: tuple[Stage, ...] = (Stage(64, 8, 0.3), Stage(128, 3, 0.7))
 
 
 def train(
@@ -131,14 +133,13 @@ def train(
 def step_loss(
     model: torch.nn.Module, latents: torch.Tensor, condition: torch.Tensor, t: torch.Tensor, noise: torch.Tensor
 ) -> torch.Tensor:
-    """Mean squared velocity error of a network that predicts the clean latent.
+    """Mean squared error of the clean latent that the network predicts, divided by t.
 
     Args:
         latents: clean, [B, C, T, h, w]; condition [B, 4 + C, T, h, w]; t [B] in (0, 1]; noise as latents.
     """
     clean = predict_clean(model, _blend(latents, noise, t), condition, t)
-    weight = t.clamp_min(SMALLEST_TIME).reciprocal().square().view(-1, 1, 1, 1, 1)
-    return ((clean - latents).square() * weight).mean()
+    return ((clean - latents).square() / t.view(-1, 1, 1, 1, 1)).mean()
 
 
 def predict_clean(
@@ -237,7 +238,8 @@ class _Run:
         condition = draw_condition(batch.latents, batch.points, batch.visible, self.blank, rng)
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         noise = torch.randn(batch.latents.shape, generator=generator)
-        t = torch.rand(stage.batch, generator=generator).clamp_min(1e-3)
+        u = torch.rand(stage.batch, generator=generator).clamp_min(1e-2)
+        t = recipe.time_shift * u / (1 + (recipe.time_shift - 1) * u)
         latents, condition, noise, t = (v.to(self.device) for v in (batch.latents, condition, noise, t))
 
         warm = min(1.0, (self.step + 1) / recipe.warmup_steps)
@@ -283,7 +285,8 @@ class _Run:
     def _sample(self, model: torch.nn.Module, condition: torch.Tensor, steps: int) -> torch.Tensor:
         generator = torch.Generator().manual_seed(0)
         x = torch.randn(condition[:, 4:].shape, generator=generator).to(condition.device)
-        times = torch.linspace(1, 0, steps + 1)
+        uniform, shift = torch.linspace(1, 0, steps + 1), self.recipe.time_shift
+        times = shift * uniform / (1 + (shift - 1) * uniform)
         for now, then in pairwise(times):
             with _mixed_precision(self.device):
                 clean = predict_clean(model, x, condition, now.expand(len(x)).to(x.device))

@@ -6,14 +6,22 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from motionloom.models.nano.codec import BLOCK, BlockCodec
 from motionloom.prepare.procedural import render, sample_scene, trace
 
 
+SCATTERED = 256
+"""Tracks per clip that start anywhere, as drawn ones do, besides one per latent cell."""
+
+
 @dataclass
 class Batch:
-    """Normalised latents [B, C, T, h, w] float32 with exact tracks [B, F, N, 2] in pixels and bool [B, F, N]."""
+    """Normalised latents [B, C, T, h, w] with exact tracks [B, F, h * w + SCATTERED, 2] in pixels and their visibility.
+
+    See `encode_clips`.
+    """
 
     latents: torch.Tensor
     points: torch.Tensor
@@ -81,11 +89,11 @@ class ClipPool:
 def encode_clips(codec: BlockCodec, seed: int, indices: range, size: tuple[int, int], num_frames: int) -> Batch:
     """Procedural clips as half-precision latents with one track per latent cell.
 
-    Tracks start at the cell centres, moved by up to half a cell; how far differs from clip to clip.
+    The first h * w tracks start at the centres of the latent cells, row by row; `SCATTERED` more start anywhere.
     """
     scene = sample_scene(seed, indices, num_frames=num_frames, resolution=min(size))
     video = render(scene, size).transpose(1, 2) * 2 - 1
-    start = torch.from_numpy(np.stack([_jittered_grid(np.random.default_rng([seed, i, 3]), size) for i in indices]))
+    start = torch.from_numpy(np.stack([_starts(np.random.default_rng([seed, i, 3]), size) for i in indices]))
     points, visible = trace(scene, start, size)
     return Batch(normalise(codec, codec.codes(video)).half(), points, visible)
 
@@ -103,7 +111,8 @@ def blank_code(codec: BlockCodec) -> torch.Tensor:
     return normalise(codec, codec.codes(grey))[0, :, 0, 0, 0]
 
 
-def _jittered_grid(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
+def _starts(rng: np.random.Generator, size: tuple[int, int]) -> NDArray[np.float32]:
     y, x = np.mgrid[BLOCK / 2 : size[0] : BLOCK, BLOCK / 2 : size[1] : BLOCK]
-    grid = np.stack([x.ravel(), y.ravel()], axis=-1)
-    return (grid + rng.uniform(-0.5, 0.5, grid.shape) * BLOCK * rng.random()).astype(np.float32)
+    centres = np.stack([x.ravel(), y.ravel()], axis=-1)
+    anywhere = rng.uniform(0, 1, (SCATTERED, 2)) * [size[1], size[0]]
+    return np.concatenate([centres, anywhere]).astype(np.float32)

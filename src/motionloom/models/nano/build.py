@@ -20,6 +20,8 @@ TEXT_DIM = 16
 """nano has no text encoder; its transformer gets one all-zero text token of this width."""
 ANCHOR_CHANNELS = 4
 ANCHOR_VALUE = 30.0
+NOISY_GAIN = 0.3
+"""Noisy latents enter quietly: what the network does not use yet should not leak into what it predicts."""
 
 
 def build_transformer(
@@ -61,7 +63,7 @@ def like(transformer: Transformer) -> Transformer:
 def build_scheduler() -> UniPCMultistepScheduler:
     """The stock UniPC sampler on flow sigmas for a network that predicts the clean latent."""
     return UniPCMultistepScheduler(
-        prediction_type="sample", use_flow_sigmas=True, flow_shift=1.0, num_train_timesteps=1000
+        prediction_type="sample", use_flow_sigmas=True, flow_shift=4.0, num_train_timesteps=1000
     )
 
 
@@ -81,7 +83,7 @@ def _start_as_copy(model: Transformer, latent: int, width: int) -> None:
             # Fine channels come last; where the width does not hold all noisy values, those are mixed in elsewhere.
             place = channel * corners + corner
             if place < spare - BLOCK * corners:
-                weight[target + place, channel, 0, row, column] = 1.0
+                weight[target + place, channel, 0, row, column] = NOISY_GAIN
         for channel in range(BLOCK):
             weight[target + spare - 1 - corner * BLOCK - channel, latent + channel, 0, row, column] = 0.5
     embed.bias.zero_()
