@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         MissingDependencyError,
         MotionloomError,
     )
+    from motionloom.evaluate import evaluate
     from motionloom.media import Clip, read_image
     from motionloom.models.catalog import list_models
     from motionloom.models.loading import load
@@ -42,6 +43,7 @@ _HOMES = {
         "MissingDependencyError",
         "MotionloomError",
     ),
+    "motionloom.evaluate": ("evaluate",),
     "motionloom.media": ("Clip", "read_image"),
     "motionloom.models.catalog": ("list_models",),
     "motionloom.models.loading": ("load",),
@@ -67,6 +69,7 @@ __all__ = [
     "contact_sheet",
     "draw",
     "draw_paths",
+    "evaluate",
     "list_models",
     "load",
     "read_image",

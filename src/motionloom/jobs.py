@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from motionloom import provenance
-from motionloom.errors import AmbiguousUnitsError, CheckpointError, FileFormatError, InputError
+from motionloom.errors import CheckpointError, FileFormatError, InputError
 from motionloom.media import Clip, read_image, read_provenance
 from motionloom.tracks.tracks import Tracks
 
@@ -162,17 +162,13 @@ class Job:
 
 
 def read_motion(path: Path, image: Path) -> Motion | Tracks:
-    """The motion in a file of any supported format. Pixels of a file that names no canvas are the photograph's."""
-    from motionloom.tracks.formats import read_motion as read
-    from motionloom.tracks.formats import read_tracks
+    """The motion in a file of any supported format, on the photograph's canvas where the file names none."""
+    from motionloom.models.model import read_motion_for
 
     if not path.is_file():
         raise FileFormatError(f"{path}: no such file, expected a motion or tracks")
-    try:
-        return read(path)
-    except AmbiguousUnitsError:
-        height, width = read_image(image).shape[:2]
-        return read_tracks(path, size=(height, width))
+    height, width = read_image(image).shape[:2]
+    return read_motion_for(path, (height, width))
 
 
 def compiled(motion: Motion | Tracks, clip: Clip) -> Tracks:

@@ -222,19 +222,34 @@ class WarpModel(Model):
 
 
 def read_motion_for(path: str | os.PathLike[str], image_size: tuple[int, int]) -> Motion | Tracks:
-    """The motion in a file of any supported format; pixels of a file that names no canvas are the photograph's.
+    """The motion in a file of any supported format, for a photograph.
+
+    Pixels of a file that names no canvas are the photograph's; frames of a file that names no rate are taken to follow
+    at 16 per second, which a clip that shows the whole motion does not depend on.
 
     Args:
         image_size: (height, width) of the photograph.
+
+    Raises:
+        FileFormatError: no such file, or not a motion.
+        AmbiguousUnitsError: the units stay unclear; the message says how to state them.
     """
-    from motionloom.tracks.formats import read_motion, read_tracks
+    from motionloom.tracks.formats import read_motion
 
     if not Path(path).is_file():
         raise FileFormatError(f"{path}: no such file, expected a motion or tracks")
+    known: dict[str, Any] = {}
+    for name, value in (("size", image_size), ("fps", 16.0)):
+        try:
+            return read_motion(path, **known)
+        except AmbiguousUnitsError:
+            known[name] = value
     try:
-        return read_motion(path)
-    except AmbiguousUnitsError:
-        return read_tracks(path, size=image_size)
+        return read_motion(path, **known)
+    except AmbiguousUnitsError as error:
+        raise AmbiguousUnitsError(
+            f"{error}; state it once with motionloom tracks convert {path} tracks.safetensors and generate from that"
+        ) from None
 
 
 def _fit(

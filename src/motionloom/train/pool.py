@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from motionloom.models.nano.codec import BLOCK, BlockCodec
 from motionloom.prepare.procedural import render, sample_scene, trace
 
-
 SCATTERED = 256
 """Tracks per clip that start anywhere, as drawn ones do, besides one per latent cell."""
 

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import motionloom as ml
+from motionloom.prepare.procedural import render, sample_scene
+from motionloom.tracks.tracks import Tracks
+
+
+@pytest.fixture(scope="module")
+def picture() -> np.ndarray:
+    frame = render(sample_scene(4, [2], num_frames=1, resolution=96), (96, 128))[0, 0]
+    return (frame.permute(1, 2, 0).numpy() * 255).round().astype(np.uint8)
+
+
+def shifting(picture: np.ndarray, per_frame: int, frames: int = 6) -> ml.Clip:
+    return ml.Clip(np.stack([np.roll(picture, per_frame * t, axis=1) for t in range(frames)]), 8.0)
+
+
+def wanted(per_frame: float, frames: int = 6) -> Tracks:
+    start = np.array([[40, 30], [50, 60], [70, 48]], np.float32)
+    tracks = Tracks(np.repeat(start[None], frames, 0), np.ones((frames, 3), bool), (96, 128), 8.0)
+    return tracks.translate(per_frame=(per_frame, 0))
+
+
+def test_a_clip_that_follows_has_no_error(picture: np.ndarray):
+    scores = ml.evaluate(shifting(picture, 3), wanted(3))
+    assert scores["epe"] < 0.3
+    assert scores["points"] == 15
+
+
+def test_a_clip_that_stays_has_the_length_of_the_motion(picture: np.ndarray):
+    # 3 px per frame over frames 1 to 5: 9 px in the mean.
+    assert ml.evaluate(shifting(picture, 0), wanted(3))["epe"] == pytest.approx(9.0, abs=0.3)
+
+
+def test_other_canvas_and_rate_are_fitted(picture: np.ndarray):
+    twice = wanted(3).resize((192, 256)).resample(11)
+    assert ml.evaluate(shifting(picture, 3), twice)["epe"] < 0.3
+
+
+def test_nothing_drawn_is_no_number(picture: np.ndarray):
+    assert ml.evaluate(shifting(picture, 0), Tracks.empty(6, (96, 128), 8.0))["epe"] is None
