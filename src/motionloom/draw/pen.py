@@ -1,4 +1,4 @@
-"""Showing motion on pictures: trails on a video, paths on a photograph, clips side by side, contact sheets.
+"""How tracks are drawn, frame by frame.
 
 All sizes are shares of the picture's short side, so that drawings look alike on 128 and on 4000 pixels.
 """
@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -16,10 +15,6 @@ from numpy.typing import NDArray
 
 from motionloom.errors import InputError
 from motionloom.tracks.tracks import Tracks
-
-if TYPE_CHECKING:
-    from motionloom.media import Clip
-    from motionloom.tracks.motion import Motion
 
 Colour = tuple[int, int, int]
 
@@ -72,151 +67,7 @@ class Style:
     dim: float = 0.0
 
 
-def draw(
-    picture: Clip | NDArray[np.uint8],
-    motion: Motion | Tracks,
-    *,
-    trail: float | None = 1.25,
-    colours: Sequence[Colour] | None = None,
-    style: Style | None = None,
-) -> Clip:
-    """Motion drawn over a clip, or over a photograph that stands still.
-
-    Args:
-        picture: a clip, or an image uint8 [H, W, 3], or frames uint8 [T, H, W, 3].
-        motion: a motion, compiled for the clip; or tracks, scaled to it and resampled onto its frames.
-        trail: seconds that a point leaves a fading trail for; None keeps the whole way, 0 draws points alone.
-        colours: RGB per track; default `PALETTE`, beyond it a rainbow across the places where tracks begin.
-        style: see `Style`.
-
-    Returns:
-        A clip as long as the one given (as the motion, for a photograph). What its provenance tells about the clip
-        below it is kept under "drawn_on".
-
-    Raises:
-        InputError: the picture, colours or trail are not usable.
-    """
-    frames, tracks, below = _prepare(picture, motion)
-    if trail is not None and not (np.isfinite(trail) and trail >= 0):
-        raise InputError(f"trail: found {trail}, expected seconds, zero or more, or None for the whole way")
-    length = tracks.num_frames if trail is None else round(trail * tracks.fps)
-    pen = _Pen(tracks, style or Style(), colours)
-    drawn = np.empty((tracks.num_frames, *frames.shape[1:]), np.uint8)
-    for t in range(tracks.num_frames):
-        drawn[t] = pen.frame(frames[min(t, len(frames) - 1)], t, length)
-    from motionloom.media import Clip
-
-    return Clip(drawn, tracks.fps, {"drawn_on": below} if below else {})
-
-
-def draw_paths(
-    image: NDArray[np.uint8],
-    motion: Motion | Tracks,
-    *,
-    colours: Sequence[Colour] | None = None,
-    style: Style | None = None,
-) -> NDArray[np.uint8]:
-    """The whole way of every track on one picture, a dot at its start and an arrow head at its end: uint8 [H, W, 3].
-
-    Args, Raises: see `draw`.
-    """
-    image = np.asarray(image)
-    if image.ndim != 3:
-        raise InputError(f"image: found shape {image.shape}, expected [H, W, 3]")
-    frames, tracks, _ = _prepare(image, motion)
-    return _Pen(tracks, style or Style(), colours).still(frames[0])
-
-
-def side_by_side(*clips: Clip, labels: Sequence[str] | None = None, height: int | None = None) -> Clip:
-    """Clips next to each other, each below its label.
-
-    They are brought to one height (that of the tallest, or ``height``) and to the first one's rate; a clip that ends
-    early shows its last frame.
-
-    Raises:
-        InputError: no clip, or another number of labels than clips.
-    """
-    from motionloom.media import Clip
-
-    if not clips:
-        raise InputError("clips: found none, expected at least one")
-    if labels is not None and len(labels) != len(clips):
-        raise InputError(f"labels: found {len(labels)}, expected {len(clips)}, one for each clip")
-    tall = height or max(clip.frames.shape[1] for clip in clips)
-    fps = clips[0].fps
-    count = max(max(1, round(len(clip.frames) * fps / clip.fps)) for clip in clips)
-    gap = max(2, tall // 120)
-    columns = []
-    for place, clip in enumerate(clips):
-        width = max(1, round(clip.frames.shape[2] * tall / clip.frames.shape[1]))
-        index = np.minimum((np.arange(count) * clip.fps / fps + 1e-6).astype(int), len(clip.frames) - 1)
-        column = np.stack([_resize(frame, (tall, width)) for frame in clip.frames])[index]
-        if labels is not None:
-            bar = _label_bar(labels[place], width, _bar_height(tall))
-            column = np.concatenate([np.broadcast_to(bar, (count, *bar.shape)), column], axis=1)
-        columns += [column, np.full((count, column.shape[1], gap, 3), OUTLINE, np.uint8)]
-    return Clip(np.concatenate(columns[:-1], axis=2), fps)
-
-
-def contact_sheet(
-    clip: Clip, columns: int = 4, *, rows: int | None = None, width: int = 1600, labels: bool = True
-) -> NDArray[np.uint8]:
-    """Frames of a clip at even distances on one picture, first and last included: uint8 [H, W, 3].
-
-    Args:
-        columns: pictures in a row. rows: default as many as make about three rows, fewer for a short clip.
-        width: pixels of the whole sheet, at most.
-        labels: the time of each frame in its corner.
-
-    Raises:
-        InputError: columns or rows below one, or no room for a picture.
-    """
-    if columns < 1 or (rows is not None and rows < 1):
-        raise InputError(f"columns, rows: found {columns}, {rows}, expected one or more")
-    total = len(clip.frames)
-    columns = min(columns, total)
-    rows = min(rows or 3, -(-total // columns))
-    gap = max(2, width // 300)
-    cell = min((width - gap * (columns + 1)) // columns, 2 * clip.frames.shape[2])
-    if cell < 8:
-        raise InputError(f"width: found {width}, expected at least {columns * 10 + gap * (columns + 1)} pixels")
-    size = (max(1, round(cell * clip.frames.shape[1] / clip.frames.shape[2])), cell)
-    sheet = np.full((gap + rows * (size[0] + gap), gap + columns * (size[1] + gap), 3), OUTLINE, np.uint8)
-    chosen = np.rint(np.linspace(0, total - 1, min(rows * columns, total))).astype(int)
-    for place, frame in enumerate(chosen):
-        picture = _resize(clip.frames[frame], size)
-        if labels:
-            _stamp(picture, f"{frame / clip.fps:.2f} s")
-        top = gap + place // columns * (size[0] + gap)
-        left = gap + place % columns * (size[1] + gap)
-        sheet[top : top + size[0], left : left + size[1]] = picture
-    return sheet
-
-
-def _prepare(
-    picture: Clip | NDArray[np.uint8], motion: Motion | Tracks
-) -> tuple[NDArray[np.uint8], Tracks, dict[str, Any]]:
-    """Frames [T, H, W, 3] (one for a photograph), tracks that fit them, and the clip's provenance."""
-    frames = np.asarray(getattr(picture, "frames", picture))
-    still = frames.ndim == 3
-    if still:
-        frames = frames[None]
-    if frames.ndim != 4 or frames.shape[-1] != 3 or frames.dtype != np.uint8 or 0 in frames.shape:
-        raise InputError(f"picture: found {frames.dtype} {frames.shape}, expected uint8 [H, W, 3] or [T, H, W, 3]")
-    size = (frames.shape[1], frames.shape[2])
-    fps = getattr(picture, "fps", None)
-    if isinstance(motion, Tracks):
-        tracks = motion.resize(size)
-        if not still and tracks.num_frames != len(frames):
-            tracks = tracks.resample(len(frames))
-        if fps is not None:
-            tracks = Tracks(tracks.points, tracks.visible, size, fps)
-    else:
-        tracks = motion.compile(size=size, num_frames=None if still else len(frames), fps=fps)
-    return frames, tracks, dict(getattr(picture, "provenance", {}))
-
-
-class _Pen:
+class Pen:
     """Draws tracks, frame by frame, on two layers: colours (dark where nothing is) and how much of them shows.
 
     Since the colour layer is dark to begin with, the smooth edges of a shape blend into its own dark outline.
@@ -409,51 +260,3 @@ def _colours(tracks: Tracks, anchor: NDArray[np.bool_], given: Sequence[Colour] 
     for track, colour in zip(moving, ramp.tolist(), strict=True):
         chosen[track] = (int(colour[0]), int(colour[1]), int(colour[2]))
     return chosen
-
-
-def _resize(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[Any]:
-    if image.shape[:2] == size:
-        return image.copy()
-    shrinks = size[0] < image.shape[0]
-    return cv2.resize(image, (size[1], size[0]), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
-
-
-def _bar_height(height: int) -> int:
-    return max(14, round(height * 0.075))
-
-
-@lru_cache(maxsize=64)
-def _text(words: str, height: int, width: int) -> NDArray[np.float32]:
-    """[height, w] in [0, 1]: a line of text, made smaller until it fits into ``width``."""
-    from PIL import Image, ImageDraw, ImageFont
-
-    size = 0.6 * height
-    font = ImageFont.load_default(size)
-    while size > 6 and font.getlength(words) > width:
-        size *= 0.9
-        font = ImageFont.load_default(size)
-    canvas = Image.new("L", (max(1, min(width, int(font.getlength(words)) + 2)), height))
-    ImageDraw.Draw(canvas).text((0, height / 2), words, fill=255, font=font, anchor="lm")
-    return np.asarray(canvas, np.float32) / 255.0
-
-
-def _label_bar(words: str, width: int, height: int) -> NDArray[np.uint8]:
-    bar = np.full((height, width, 3), OUTLINE, np.float32)
-    margin = max(2, height // 3)
-    text = _text(words, height, max(1, width - 2 * margin))
-    here = bar[:, margin : margin + text.shape[1]]
-    here += (np.array([238.0, 240, 245]) - here) * text[:, : here.shape[1], None]
-    return np.rint(bar).astype(np.uint8)
-
-
-def _stamp(picture: NDArray[np.uint8], words: str) -> None:
-    """A small dark tag with text in the lower left corner, in place."""
-    height = max(10, round(0.09 * picture.shape[0]))
-    text = _text(words, height, max(1, picture.shape[1] - height))
-    pad = height // 3
-    tag = picture[-height:, : text.shape[1] + 2 * pad].astype(np.float32)
-    tag += (np.array(OUTLINE) - tag) * 0.65
-    inner = tag[:, pad : pad + text.shape[1]]
-    text = text[-inner.shape[0] :]
-    inner += (255.0 - inner) * text[..., None]
-    picture[-height:, : text.shape[1] + 2 * pad] = np.rint(tag).astype(np.uint8)
