@@ -123,3 +123,26 @@ def test_unknown_name_and_method(tiny_folder: Path):
         load("nanu")
     with pytest.raises(InputError, match="knows ati, wan_move, found 'tora'"):
         load(tiny_folder, method="tora")
+
+
+def test_hub_id_is_fetched_without_code(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch):
+    asked = {}
+
+    def snapshot_download(hub_id: str, allow_patterns: list[str]) -> str:
+        asked[hub_id] = allow_patterns
+        return str(tiny_folder)
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", snapshot_download)
+    model = load("somebody/some-model.v2", method="ati")
+    assert model.name == "somebody/some-model.v2"
+    assert model.digest == digest_of(tiny_folder)
+    assert not any(pattern.endswith((".py", ".bin", ".pth", "*")) for pattern in asked["somebody/some-model.v2"])
+
+
+def test_hub_out_of_reach_is_one_line(monkeypatch: pytest.MonkeyPatch):
+    def snapshot_download(hub_id: str, allow_patterns: list[str]) -> str:
+        raise OSError("no route\nto host")
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", snapshot_download)
+    with pytest.raises(CheckpointError, match="could not be fetched from the hub \\(no route to host\\)"):
+        load("somebody/model")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from motionloom.models.model import Model, WarpModel
 
 # What a model_index.json may name. Anything else would let a downloaded folder choose what code runs.
 _LIBRARIES = ("diffusers", "transformers", "motionloom.models.nano.codec")
+_HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
+_HUB_FILES = ("model_index.json", "*/*.json", "*/*.safetensors", "*/*.model", "*/*.txt")
 _PARTS = (
     "transformer",
     "transformer_2",
@@ -30,7 +33,8 @@ def load(name: str | Path, *, method: str | None = None, dtype: Any | None = Non
     """A model, ready to generate.
 
     Args:
-        name: a name of ``motionloom models list``, or a folder in diffusers' layout with a Wan image-to-video model.
+        name: a name of ``motionloom models list``, a folder in diffusers' layout with a Wan image-to-video model, or
+            the hub id ("owner/name") of such a folder, downloaded with progress unless it is in the hub's cache.
         method: how tracks guide it ("ati", "wan_move"); the catalogue's first when not given.
         dtype: torch dtype of the transformer; float32 on a CPU, bfloat16 elsewhere when not given.
         device: "cpu", "cuda", ...; a GPU if there is one when not given.
@@ -40,7 +44,9 @@ def load(name: str | Path, *, method: str | None = None, dtype: Any | None = Non
         CheckpointError: the files are missing, incomplete, or of another architecture.
     """
     folder = Path(name)
-    if isinstance(name, Path) or folder.is_dir() or folder.suffix or "/" in str(name):
+    if isinstance(name, str) and not folder.is_dir() and _HUB_ID.fullmatch(name):
+        card = _card_of_folder(_fetch(name))
+    elif isinstance(name, Path) or folder.is_dir() or folder.suffix or "/" in str(name):
         if not folder.is_dir():
             raise CheckpointError(f"{name}: no such folder, expected a model in diffusers' layout")
         card = _card_of_folder(folder)
@@ -106,6 +112,21 @@ def digest_of(folder: Path) -> str:
             with path.open("rb") as file:
                 digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()
+
+
+def _fetch(hub_id: str) -> Path:
+    """The local folder of a hub model: weights as safetensors, configurations, tokenizers; no code."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(hub_id, allow_patterns=list(_HUB_FILES)))
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise CheckpointError(
+            f"{hub_id}: no such folder here, and it could not be fetched from the hub ({reason}); download it "
+            "elsewhere and give its folder"
+        ) from error
 
 
 def _load_part(folder: Path, library: str, class_name: str, dtype: Any) -> Any:
