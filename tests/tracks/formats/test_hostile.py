@@ -16,9 +16,10 @@ import numpy as np
 import pytest
 import torch
 
-from motionloom.errors import MotionloomError
-from motionloom.tracks.formats import read_tracks
+from motionloom.errors import FileFormatError, InputError, MotionloomError
+from motionloom.tracks.formats import read_tracks, write_tracks
 from motionloom.tracks.formats.source import npz_bytes
+from motionloom.tracks.tracks import Tracks
 
 SAID = {"size": (480, 832), "fps": 16, "num_frames": 8}
 HUGE = 10**12
@@ -116,10 +117,33 @@ def hostile_files(command):
         "latin.txt": b"1,2\n\xff\xfe,3\n" * 1000,
         "frames.ae.txt": b"Adobe After Effects 8.0 Keyframe Data\n\n\tUnits Per Second\t24\n\tSource Width\t9\n"
         b"\tSource Height\t9\n\nTransform\tPosition\n\tFrame\tX pixels\tY pixels\n\t999999999999\t1\t2\n",
+        "infinite.ae.txt": b"Adobe After Effects 8.0 Keyframe Data\n\n\tUnits Per Second\t24\n\tSource Width\t9\n"
+        b"\tSource Height\t9\n\nTransform\tPosition\n\tFrame\tX pixels\tY pixels\n\t1e999\t1\t2\n",
+        "sparse.ae.txt": b"Adobe After Effects 8.0 Keyframe Data\n\n\tUnits Per Second\t24\n\tSource Width\t9\n"
+        b"\tSource Height\t9\n\n" + b"Transform\tPosition\n\tFrame\tX pixels\tY pixels\n\t99999\t1\t2\n\n" * 20_000,
+        "uneven.json": b"[[" + b",".join([b'{"x":1,"y":2}'] * 90_000) + b"]" + b',[{"x":1,"y":2}]' * 90_000 + b"]",
+        "sparse.csv": b"track,frame,x,y,mute\n" + b"".join(b"%d,%d,0,0,0\n" % (k, k) for k in range(9000)),
+        "nanframe.csv": b"track,frame,x,y,mute\na,1,0,0,0\na,nan,0,0,0\n",
         "frames.csv": b"track,frame,x,y,mute\na,1,0,0,0\na,999999999999,0,0,0\n",
         "nan.csv": b"track,frame,x,y,mute\n1,1,nan,0,0\n",
         "poses.txt": b"url\n" + b"0 1 1 .5 .5 0 0 1 0 0 0 0 1 0 0 0 0 nan 0\n",
     }
+
+
+def test_few_key_points_do_not_become_endless_frames(tmp_path):
+    """Paths that a duration, or the longest among them, would spread over more positions than memory should hold."""
+    still = ",".join(["[[1, 1]]"] * 1000)
+    starts = ",".join(["[1, 1]"] * 1000)
+    boxes = ",".join(["[0, 0, 9, 9]"] * 1000)
+    long = ",".join(["[1, 1]"] * 50_000)
+    (tmp_path / "long.json").write_text(f'{{"points": [{starts}], "trajectories": [{still}], "duration": 6000}}')
+    (tmp_path / "boxes.json").write_text(f'{{"bounding_box": [{boxes}], "center_traj": [[{long}]{",[[1,1]]" * 999}]}}')
+    for name in ("long.json", "boxes.json"):
+        with pytest.raises(FileFormatError, match=r"1000 tracks over \d+ frames are more than fit"):
+            read_tracks(tmp_path / name, size=(9, 9))
+    few = Tracks(np.zeros((2, 1000, 2)), np.ones((2, 1000), bool), (9, 9), 8)
+    with pytest.raises(InputError, match="num_frames: 1000 tracks over 90000 frames"):
+        read_tracks(write_tracks(few, tmp_path / "a.tracks.safetensors")[0], num_frames=90_000)
 
 
 def _safetensors(tensors):

@@ -17,6 +17,7 @@ from motionloom.tracks.formats.base import (
     Ask,
     Detection,
     Format,
+    afford,
     make_tracks,
     require_tracks,
     require_visible,
@@ -55,8 +56,7 @@ def read(source: Source, ask: Ask) -> Tracks:
         raise source.error("found no position rows; expected blocks of Frame, X pixels, Y pixels")
     keys = _keys(source, blocks)
     last = max(int(key[-1, 0]) for key in keys)
-    if last >= MAX_FRAMES:
-        raise source.error(f"found frame {last}, expected frames below {MAX_FRAMES}")
+    afford(source, last + 1, len(keys))
     return stretch(make_tracks(source, _frames(keys, last + 1), None, size, fps), ask.num_frames)
 
 
@@ -96,6 +96,8 @@ def _table(source: Source, bodies: list[bytes]) -> list[NDArray[np.float64]]:
     frames = table[:, 0]
     starts = np.zeros(len(table), np.bool_)
     starts[np.cumsum([0, *counts[:-1]])] = True
+    if not (frames < MAX_FRAMES).all():
+        raise source.error(f"found frame {frames.max():.0f}, expected frames below {MAX_FRAMES}")
     rising = (np.diff(frames) > 0) | starts[1:]
     if not (frames >= 0).all() or not (frames == np.floor(frames)).all() or not rising.all():
         raise source.error("frame numbers have to be whole, zero or more, and rising")

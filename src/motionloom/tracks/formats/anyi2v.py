@@ -19,6 +19,7 @@ from motionloom.tracks.formats.base import (
     Ask,
     Detection,
     Format,
+    afford,
     key_paths,
     make_tracks,
     numbers,
@@ -71,6 +72,7 @@ def read(source: Source, ask: Ask, *, points: str = "query") -> Tracks:
     centres, frames = _paths(source, paths, ask.num_frames)
     anchors = _anchors(source, boxes, queries, points)
     owner = np.repeat(np.arange(len(boxes)), [len(a) for a in anchors])
+    afford(source, frames, len(owner))
     relative = np.concatenate(anchors)
     # The box moves with its path and grows evenly about it; a point keeps its place within the box.
     side, last_side = boxes[:, 2:] - boxes[:, :2], targets[:, 2:] - targets[:, :2]
@@ -89,6 +91,7 @@ def _paths(source: Source, paths: list[Any], num_frames: int | None) -> tuple[ND
     if any(len(path) == 0 for path in arrays):
         raise source.error("center_traj: found an empty path")
     frames = num_frames or max(len(path) for path in arrays)
+    afford(source, frames, len(arrays))
     if all(len(path) == len(arrays[0]) for path in arrays):
         stacked = np.stack(arrays, axis=1)
         return (stacked if len(stacked) == frames else by_index(stacked, frames)), frames

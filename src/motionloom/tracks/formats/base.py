@@ -23,6 +23,9 @@ NORMALISED = "normalised"
 
 # Largest float32 positions that mean something; a file beyond it is damaged, and text could not hold it.
 MAX_COORDINATE = 1e9
+# Positions (frames x tracks) that a small file may turn into: key points sampled to frames, short tracks padded to the
+# longest. Arrays that hold every position themselves are bounded by their own size.
+MAX_POSITIONS = 20_000_000
 
 
 @dataclass(frozen=True)
@@ -133,6 +136,16 @@ def make_tracks(
     return Tracks(points.astype(np.float32), visible, size, fps)
 
 
+def afford(source: Source, frames: int, tracks: int) -> None:
+    """Refuse more positions than `MAX_POSITIONS`, before they are made.
+
+    Raises:
+        FileFormatError: too many.
+    """
+    if frames * tracks > MAX_POSITIONS:
+        raise source.error(f"{tracks} tracks over {frames} frames are more than fit ({MAX_POSITIONS} positions)")
+
+
 def seen(ask: Ask, values: NDArray[Any], default: float = 0.5) -> NDArray[np.bool_]:
     """Visibility from booleans, 0/1 numbers or probabilities: True from ``visible_threshold`` up; NaN is hidden."""
     if values.dtype == np.bool_:
@@ -169,6 +182,11 @@ def stretch(tracks: Tracks, num_frames: int | None) -> Tracks:
     """The whole motion on ``num_frames`` frames, same duration; unchanged for None."""
     if num_frames is None or num_frames == tracks.num_frames:
         return tracks
+    if num_frames * tracks.num_tracks > max(MAX_POSITIONS, tracks.visible.size):
+        raise InputError(
+            f"num_frames: {tracks.num_tracks} tracks over {num_frames} frames are more than fit "
+            f"({MAX_POSITIONS} positions)"
+        )
     return tracks.resample(num_frames)
 
 

@@ -21,6 +21,7 @@ from motionloom.tracks.formats.base import (
     Ask,
     Detection,
     Format,
+    afford,
     make_tracks,
     require_tracks,
     require_writable,
@@ -35,7 +36,6 @@ COLUMNS = ("track", "frame", "x", "y", "mute")
 HEADER = b"track,frame,x,y,mute"
 DECIMALS = 8
 FIRST_FRAME = 1
-MAX_CELLS = 20_000_000
 _FACTS = re.compile(rb"#\s*width=(\d+)\s+height=(\d+)\s+fps=([\d.]+)\s*$")
 
 
@@ -64,13 +64,14 @@ def read(source: Source, ask: Ask, *, first_frame: int | None = None) -> Tracks:
     frame, x, y, mute = numbers.T
     if not len(track):
         raise source.error("found no marker")
+    if not np.isfinite(frame).all():
+        raise source.error("found a frame that is not a finite number, expected whole numbers")
     start = int(frame.min()) if first_frame is None else first_frame
     index = frame - start
     if not (index == np.floor(index)).all() or index.min() < 0 or index.max() >= MAX_FRAMES:
         raise source.error(f"found frames {frame.min():g} to {frame.max():g}, expected whole numbers from {start}")
     frames, count = int(index.max()) + 1, int(track.max()) + 1
-    if frames * count > MAX_CELLS:
-        raise source.error(f"{count} tracks over {frames} frames are more than fit ({MAX_CELLS} positions)")
+    afford(source, frames, count)
     rows = index.astype(np.int64)
     points = np.zeros((frames, count, 2))
     visible = np.zeros((frames, count), np.bool_)

@@ -19,6 +19,7 @@ from motionloom.tracks.formats.base import (
     Ask,
     Detection,
     Format,
+    afford,
     make_tracks,
     require_tracks,
     require_writable,
@@ -58,6 +59,7 @@ def read(source: Source, ask: Ask, *, short: str = "vanish") -> Tracks:
     frames = max(len(track) for track in lists)
     if not 1 <= frames <= MAX_FRAMES:
         raise source.error(f"found {frames} points in the longest track, expected 1 to {MAX_FRAMES}")
+    afford(source, frames, len(lists))
     counts = np.array([len(track) for track in lists])
     if (counts == frames).all():
         points = np.stack(lists, axis=1)

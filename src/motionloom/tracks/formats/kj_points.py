@@ -19,6 +19,7 @@ from motionloom.tracks.formats.base import (
     Ask,
     Detection,
     Format,
+    afford,
     make_tracks,
     require_tracks,
     require_visible,
@@ -32,7 +33,6 @@ from motionloom.tracks.tracks import MAX_FRAMES, Tracks
 
 KIND = "KJNodes points_store files"
 COLOURS = ("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b", "#e377c2", "#17becf")
-MAX_POINTS = 2_000_000
 
 
 def sniff(source: Source) -> Detection | None:
@@ -66,8 +66,7 @@ def read(
     if not 1 <= frames <= MAX_FRAMES:
         raise InputError(f"num_frames: found {frames}, expected 1 to {MAX_FRAMES}")
     splines = _splines(source)
-    if frames * len(splines) > MAX_POINTS * 10:
-        raise InputError(f"num_frames: {frames} frames of {len(splines)} tracks are more than fit")
+    afford(source, frames, len(splines))
     paths = [
         _sample(_points(source, spline, index), interpolation, tension, sampling, frames)
         for index, spline in enumerate(splines)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motionloom.errors import InputError
-from motionloom.tracks.formats.base import Ask, Detection, Format, make_tracks, stretch
+from motionloom.tracks.formats.base import Ask, Detection, Format, afford, make_tracks, stretch
 from motionloom.tracks.formats.source import MIB, Source
 from motionloom.tracks.formats.text import parse_numbers
 from motionloom.tracks.tracks import MAX_FRAMES, Tracks
@@ -73,8 +73,7 @@ def read(
     fps = ask.fps or _fps(table[:, 0]) or ask.need_fps(source, KIND)
     scene = _depth(depth, size)
     grid = _grid(size, spacing) if points is None else np.asarray(points, np.float64)
-    if len(grid) * len(table) > MAX_GRID * 20:
-        raise InputError(f"spacing: {len(grid)} points over {len(table)} frames are more than fit; use a larger one")
+    afford(source, len(table), len(grid))
     found, visible = project_grid(scene, intrinsics(table, size, source_aspect), relative_poses(table), grid, size=size)
     return stretch(make_tracks(source, found, visible, size, fps), ask.num_frames)
 

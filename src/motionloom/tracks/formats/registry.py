@@ -223,7 +223,9 @@ def _read_one(source: Source, ask: Ask, name: str | None, options: dict[str, Any
         raise InputError(f"units: {format.title} are in {format.accepts_units[0]}, found units={ask.units!r}")
     _check_options(format, format.read, options)
     try:
-        return format.read(source, ask, **options)
+        # Numbers that overflow are refused by what checks the result; numpy need not warn about them as well.
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            return format.read(source, ask, **options)
     except MemoryError:
         raise source.error("asks for more memory than there is") from None
 

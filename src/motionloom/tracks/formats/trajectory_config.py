@@ -17,6 +17,7 @@ from motionloom.tracks.formats.base import (
     Ask,
     Detection,
     Format,
+    afford,
     key_paths,
     make_tracks,
     numbers,
@@ -63,6 +64,7 @@ def read(source: Source, ask: Ask) -> Tracks:
             raise source.error(f"duration: found {str(duration)[:40]!r}, expected seconds")
     elif not 1 <= frames <= MAX_FRAMES:
         raise source.error(f"num_frames: found {frames}, expected 1 to {MAX_FRAMES}")
+    afford(source, frames, len(paths))
     starts = numbers(source, points, "points")
     keys = key_paths(source, paths, "trajectories")
     return make_tracks(source, _sampled(starts, keys, frames), None, size, fps)
