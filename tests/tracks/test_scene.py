@@ -1,37 +1,9 @@
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from motionloom.errors import InputError
 from motionloom.tracks.instructions import Circle, FreePath, Keyframe
-from motionloom.tracks.scene import Scene, timeline
-from motionloom.tracks.tracks import Tracks
-
-
-@given(
-    st.integers(1, 50),
-    st.sampled_from([1.0, 16.0, 24.0, 30.0]),
-    st.none() | st.integers(1, 50),
-    st.none() | st.sampled_from([1.0, 16.0, 25.0]),
-)
-def test_the_timeline_agrees_with_resampling_tracks(frames, fps, wanted_frames, wanted_fps):
-    times, rate = timeline(frames, fps, wanted_frames, wanted_fps)
-    ramp = Tracks(
-        np.repeat(np.arange(float(frames))[:, None, None], 2, axis=2), np.ones((frames, 1), bool), (9, 9), fps
-    )
-    if wanted_frames or wanted_fps:
-        ramp = ramp.resample(wanted_frames, fps=wanted_fps)
-    assert rate == pytest.approx(ramp.fps)
-    np.testing.assert_allclose(times, ramp.points[:, 0, 0], atol=1e-4)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"), [((0, None), "num_frames: found 0"), ((None, 0.0), "fps: found 0"), ((None, 1e12), "makes")]
-)
-def test_impossible_timelines_are_refused(arguments, words):
-    with pytest.raises(InputError, match=words):
-        timeline(10, 10.0, *arguments)
+from motionloom.tracks.scene import Scene
 
 
 def test_the_span_of_an_instruction():

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from motionloom.errors import InputError, MotionloomError
-from motionloom.tracks.tracks import Tracks
+from motionloom.tracks.tracks import Tracks, timeline
 
 SIZE = (48, 64)
 COORDINATES = st.floats(-1000, 1000, width=32)
@@ -152,6 +152,7 @@ def test_visibility_is_that_of_the_nearest_frame():
         ({}, "give num_frames, fps, or both"),
         ({"num_frames": 0}, "num_frames: found 0"),
         ({"num_frames": 200_000}, "num_frames: found 200000"),
+        ({"num_frames": 2.5}, "num_frames: found 2.5"),
         ({"fps": -1}, "fps: found -1"),
         ({"fps": 1e9}, "fps: 1e+09 makes"),
     ],
@@ -159,6 +160,47 @@ def test_visibility_is_that_of_the_nearest_frame():
 def test_impossible_time_grids_are_refused(arguments, words):
     with pytest.raises(InputError, match=words.replace("+", r"\+")):
         line().resample(**arguments)
+
+
+@given(
+    st.integers(1, 50),
+    st.sampled_from([1.0, 16.0, 24.0, 30.0]),
+    st.none() | st.integers(1, 50),
+    st.none() | st.sampled_from([1.0, 16.0, 25.0]),
+)
+def test_the_timeline_agrees_with_resampling_tracks(frames, fps, wanted_frames, wanted_fps):
+    times, rate = timeline(frames, fps, wanted_frames, wanted_fps)
+    ramp = Tracks(
+        np.repeat(np.arange(float(frames))[:, None, None], 2, axis=2), np.ones((frames, 1), bool), (9, 9), fps
+    )
+    if wanted_frames or wanted_fps:
+        ramp = ramp.resample(wanted_frames, fps=wanted_fps)
+    assert rate == pytest.approx(ramp.fps)
+    np.testing.assert_allclose(times, ramp.points[:, 0, 0], atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((0, None), "num_frames: found 0"),
+        ((None, 0.0), "fps: found 0"),
+        ((None, 1e12), "makes"),
+        ((None, 1e-320), "fps: found"),
+    ],
+)
+def test_impossible_timelines_are_refused(arguments, words):
+    with pytest.raises(InputError, match=words):
+        timeline(10, 10.0, *arguments)
+
+
+def test_a_motion_slower_than_time_is_refused():
+    """A rate so small that its duration is no number."""
+    with pytest.raises(InputError, match="fps: 16 makes inf frames"):
+        Tracks.empty(5, SIZE, 1e-320).resample(fps=16)
+    with pytest.raises(InputError, match="frames: found shape"):
+        line().at([0.0, np.nan])
+    with pytest.raises(InputError, match="frames: found shape"):
+        line().at([])
 
 
 @given(any_tracks())

@@ -31,8 +31,8 @@ from motionloom.tracks.instructions import (
 )
 from motionloom.tracks.migrations import FORMAT, VERSION, migrate
 from motionloom.tracks.paths import legs
-from motionloom.tracks.scene import Scene, timeline
-from motionloom.tracks.tracks import MAX_FRAMES, MAX_SIDE, Tracks
+from motionloom.tracks.scene import Scene
+from motionloom.tracks.tracks import MAX_FRAMES, MAX_SIDE, Tracks, timeline
 from motionloom.tracks.validation import one_line
 
 if TYPE_CHECKING:

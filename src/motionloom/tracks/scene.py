@@ -25,7 +25,6 @@ from motionloom.tracks.instructions import (
 )
 from motionloom.tracks.paths import flatten, travel
 from motionloom.tracks.shapes import Mask, Polygon, Shape
-from motionloom.tracks.tracks import MAX_FRAMES
 
 Array = NDArray[np.float64]
 
@@ -121,22 +120,3 @@ class Trace:
     visible: NDArray[np.bool_]
     shape: Shape | None = None
     transform: Array | None = None
-
-
-def timeline(num_frames: int, fps: float, wanted_frames: int | None, wanted_fps: float | None) -> tuple[Array, float]:
-    """The moments to compile, in frames of the motion [T], and the rate they are played at. As `Tracks.resample`."""
-    last = num_frames - 1
-    if wanted_frames is not None and not 1 <= wanted_frames <= MAX_FRAMES:
-        raise InputError(f"num_frames: found {wanted_frames}, expected 1 to {MAX_FRAMES}")
-    if wanted_fps is not None and not (np.isfinite(wanted_fps) and wanted_fps > 0):
-        raise InputError(f"fps: found {wanted_fps}, expected a number above zero")
-    if wanted_fps is None:
-        if wanted_frames is None or wanted_frames == num_frames:
-            return np.arange(num_frames, dtype=np.float64), fps
-        times = np.linspace(0.0, last, wanted_frames) if wanted_frames > 1 else np.zeros(1)
-        return times, fps * (wanted_frames - 1) / last if last and wanted_frames > 1 else fps
-    if wanted_frames is None:
-        wanted_frames = int(np.floor(last / fps * wanted_fps + SAME_FRAME)) + 1
-        if wanted_frames > MAX_FRAMES:
-            raise InputError(f"fps: {wanted_fps:g} makes {wanted_frames} frames, expected at most {MAX_FRAMES}")
-    return np.minimum(np.arange(wanted_frames) * (fps / wanted_fps), float(last)), wanted_fps

@@ -164,26 +164,15 @@ class Tracks:
         """
         if num_frames is None and fps is None:
             raise InputError("resample: give num_frames, fps, or both")
-        if num_frames is not None and not 1 <= num_frames <= MAX_FRAMES:
-            raise InputError(f"num_frames: found {num_frames}, expected 1 to {MAX_FRAMES}")
-        if fps is not None:
-            fps = _checked_fps(fps)
-        last = self.num_frames - 1
-        if fps is None:
-            assert num_frames is not None
-            times = np.arange(num_frames, dtype=np.float64) * (last / max(num_frames - 1, 1))
-            # Same duration on another number of frames: the rate that keeps pixels per second.
-            rate = self.fps * (num_frames - 1) / last if last and num_frames > 1 else self.fps
-            return self.at(times, fps=rate)
-        if num_frames is None:
-            num_frames = int(np.floor(self.duration * fps + 1e-6)) + 1
-            if num_frames > MAX_FRAMES:
-                raise InputError(f"fps: {fps:g} makes {num_frames} frames, expected at most {MAX_FRAMES}")
-        return self.at(np.arange(num_frames) * (self.fps / fps), fps=fps)
+        times, rate = timeline(self.num_frames, self.fps, num_frames, fps)
+        return self.at(times, fps=rate)
 
     def at(self, frames: ArrayLike, *, fps: float | None = None) -> Tracks:
         """Tracks sampled at fractional frame indices [S], clamped to the first and last frame. See `resample`."""
-        times = np.clip(np.asarray(frames, np.float64), 0.0, self.num_frames - 1)
+        times = np.asarray(frames, np.float64)
+        if times.ndim != 1 or not 1 <= len(times) <= MAX_FRAMES or np.isnan(times).any():
+            raise InputError(f"frames: found shape {times.shape}, expected 1 to {MAX_FRAMES} frame numbers [S]")
+        times = np.clip(times, 0.0, self.num_frames - 1)
         low = np.floor(times).astype(np.int64)
         high = np.minimum(low + 1, self.num_frames - 1)
         part = (times - low)[:, None]
@@ -262,6 +251,39 @@ class Tracks:
             points=np.concatenate([self.points, *(other.points for other in others)], axis=1),
             visible=np.concatenate([self.visible, *(other.visible for other in others)], axis=1),
         )
+
+
+def timeline(
+    num_frames: int, fps: float, wanted_frames: int | None, wanted_fps: float | None
+) -> tuple[NDArray[np.float64], float]:
+    """The moments at which a motion of ``num_frames`` frames is sampled, in its frames [T], and the new rate.
+
+    The rules of `Tracks.resample`; without any wish the motion's own frames.
+
+    Raises:
+        InputError: a wish that is not positive, or more than `MAX_FRAMES` frames.
+    """
+    last = num_frames - 1
+    if wanted_frames is not None and not (1 <= wanted_frames <= MAX_FRAMES and wanted_frames == int(wanted_frames)):
+        raise InputError(f"num_frames: found {wanted_frames}, expected 1 to {MAX_FRAMES}")
+    if wanted_fps is None:
+        if wanted_frames is None or wanted_frames == num_frames:
+            return np.arange(num_frames, dtype=np.float64), fps
+        if last == 0 or wanted_frames == 1:
+            return np.zeros(wanted_frames), fps
+        # Same duration on another number of frames: the rate that keeps pixels per second.
+        return np.linspace(0.0, last, wanted_frames), fps * (wanted_frames - 1) / last
+    wanted_fps = _checked_fps(wanted_fps)
+    step = fps / wanted_fps
+    if not np.isfinite(step):
+        raise InputError(f"fps: found {wanted_fps:g} for a motion at {fps:g}, expected a rate it can be played at")
+    if wanted_frames is None:
+        exact = last / fps * wanted_fps
+        if not exact < MAX_FRAMES:
+            raise InputError(f"fps: {wanted_fps:g} makes {exact + 1:.0f} frames, expected at most {MAX_FRAMES}")
+        # Rates that are no binary fractions give frames such as 23.999999999.
+        wanted_frames = min(int(exact + 1e-6) + 1, MAX_FRAMES)
+    return np.minimum(np.arange(wanted_frames) * step, float(last)), wanted_fps
 
 
 def _checked_size(size: Any) -> tuple[int, int]:
