@@ -264,8 +264,10 @@ def timeline(
         InputError: a wish that is not positive, or more than `MAX_FRAMES` frames.
     """
     last = num_frames - 1
-    if wanted_frames is not None and not (1 <= wanted_frames <= MAX_FRAMES and wanted_frames == int(wanted_frames)):
-        raise InputError(f"num_frames: found {wanted_frames}, expected 1 to {MAX_FRAMES}")
+    if wanted_frames is not None and not (
+        isinstance(wanted_frames, int | np.integer) and 1 <= wanted_frames <= MAX_FRAMES
+    ):
+        raise InputError(f"num_frames: found {wanted_frames}, expected a whole number from 1 to {MAX_FRAMES}")
     if wanted_fps is None:
         if wanted_frames is None or wanted_frames == num_frames:
             return np.arange(num_frames, dtype=np.float64), fps

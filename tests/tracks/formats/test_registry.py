@@ -131,8 +131,22 @@ def test_writer_chosen_by_ending_or_asked_for(tmp_path):
     assert [p.name for p in write_tracks(tracks, tmp_path / "a_tracks.npy")] == ["a_tracks.npy", "a_visibility.npy"]
     with pytest.raises(InputError, match=r"anyi2v.*kj-coordinates"):
         write_tracks(tracks, tmp_path / "a.json")
+    with pytest.raises(InputError, match="wan2gp, wan-move"):
+        write_tracks(tracks, tmp_path / "a.npy")
     with pytest.raises(InputError, match="can be read only"):
         write_tracks(tracks, tmp_path / "a", format="realestate10k")
+
+
+def test_no_file_beside_is_replaced_unless_wanted(tmp_path):
+    tracks = Tracks(np.full((2, 2, 2), 20.0), np.ones((2, 2), bool), SIZE, FPS)
+    for name, beside in (("a.npy", "a.json"), ("b.txt", "b_1.txt")):
+        (tmp_path / beside).write_text("mine")
+        format = "wan2gp" if beside == "a.json" else "tora"
+        with pytest.raises(InputError, match=rf"{beside}: exists already"):
+            write_tracks(tracks, tmp_path / name, format=format, overwrite=False)
+        assert sorted(file.name for file in tmp_path.iterdir() if file.name[0] == name[0]) == [beside]
+        assert (tmp_path / beside).read_text() == "mine"
+        assert tmp_path / beside in write_tracks(tracks, tmp_path / name, format=format)
 
 
 def test_unknown_option_and_format_name_the_choices(tmp_path):

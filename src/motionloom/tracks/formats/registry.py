@@ -153,12 +153,15 @@ def read_motion(path: PathLike, **arguments: Any) -> Motion | Tracks:
     return read_tracks(path, **arguments)
 
 
-def write_tracks(tracks: Tracks, path: PathLike, *, format: str | None = None, **options: Any) -> list[Path]:
+def write_tracks(
+    tracks: Tracks, path: PathLike, *, format: str | None = None, overwrite: bool = True, **options: Any
+) -> list[Path]:
     """Write tracks. Files appear complete or not at all (temporary name, then rename).
 
     Args:
         path: where to. Formats of several files (Tora, Wan-Move, Wan2GP) put the others beside it.
         format: a name from `list_formats`; by default the ending of ``path`` decides where it can.
+        overwrite: False refuses when any of the files exists.
         options: of the format; see ``docs/formats.md``.
 
     Returns:
@@ -173,6 +176,9 @@ def write_tracks(tracks: Tracks, path: PathLike, *, format: str | None = None, *
         raise InputError(f"format: {chosen.name!r} can be read only")
     _check_options(chosen, chosen.write, options)
     files: Mapping[Path, bytes] = chosen.write(tracks, path, **options)
+    existing = [] if overwrite else [place for place in files if place.exists()]
+    if existing:
+        raise InputError(f"{existing[0]}: exists already; choose another name, or overwrite=True to replace it")
     replace_files(files)
     return list(files)
 
@@ -277,7 +283,10 @@ def _by_suffix(path: Path) -> Format:
     if len(fitting) == 1:
         return fitting[0]
     choice = ", ".join(format.name for format in (fitting or [f for f in FORMATS if f.write is not None]))
-    raise InputError(f"path: the ending of {path.name!r} does not decide the format; give format=, one of {choice}")
+    raise InputError(
+        f"path: the ending of {path.name!r} does not decide the format; "
+        f"give format= (--to on the command line), one of {choice}"
+    )
 
 
 def _check_options(format: Format, function: Any, options: dict[str, Any]) -> None:

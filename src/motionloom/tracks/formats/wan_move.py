@@ -140,7 +140,7 @@ def write(tracks: Tracks, path: Path) -> dict[Path, bytes]:
 FORMAT = Format(
     name="wan-move",
     title="Wan-Move / MoveBench pair",
-    suffixes=("_tracks.npy",),
+    suffixes=("_tracks.npy", ".npy"),
     units="pixels of the given image",
     frames=f"any number (the published model: 81) at {FPS:g} fps",
     sniff=sniff,
