@@ -154,6 +154,13 @@ def test_unknown_option_and_format_name_the_choices(tmp_path):
     file = write_tracks(tracks, tmp_path / "a.pth")[0]
     with pytest.raises(InputError, match=r"speling.*ati_reference_frames"):
         read_tracks(file, size=SIZE, speling=1)
+    with pytest.raises(InputError, match=r"scale: found 'big', expected float"):
+        read_tracks(file, size=SIZE, scale="big")
+    with pytest.raises(InputError, match=r"ati_reference_frames: found '1', expected bool"):
+        read_tracks(file, size=SIZE, ati_reference_frames=1)
+    with pytest.raises(InputError, match=r"dtype: found '3', expected str"):
+        write_tracks(tracks, file, dtype=3)
+    assert read_tracks(file, size=SIZE, scale=4).points[0, 0, 0] == 40
     with pytest.raises(InputError, match="wan-move"):
         read_tracks(file, format="wanmove")
     with pytest.raises(InputError, match="units"):

@@ -7,7 +7,8 @@ import os
 import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import NoneType, UnionType
+from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
 
 import numpy as np
 
@@ -290,12 +291,20 @@ def _by_suffix(path: Path) -> Format:
 
 
 def _check_options(format: Format, function: Any, options: dict[str, Any]) -> None:
+    """Refuses options a reader or writer does not have, and values of another type than it takes."""
     parameters = inspect.signature(function).parameters.values()
     allowed = [p.name for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY]
-    for name in options:
+    hints = get_type_hints(function)
+    for name, value in options.items():
         if name not in allowed:
             known = ", ".join(allowed) or "none"
             raise InputError(f"{name}: {format.title} have no such option, expected one of: {known}")
+        hint = hints[name]
+        types = [get_origin(part) or part for part in (get_args(hint) if get_origin(hint) is UnionType else (hint,))]
+        fits = isinstance(value, tuple(types)) or (float in types and isinstance(value, int))
+        if not fits or (isinstance(value, bool) and bool not in types):
+            expected = " or ".join("nothing" if kind is NoneType else kind.__name__ for kind in types)
+            raise InputError(f"{name}: found {str(value)[:40]!r}, expected {expected}")
 
 
 def _size(size: tuple[int, int] | None) -> tuple[int, int] | None:
