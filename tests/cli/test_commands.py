@@ -22,6 +22,62 @@ def test_tracks_info_explains(folder, call):
     assert call("tracks", "info", "photo.png").code == 2
 
 
+def test_tracks_info_draws_a_preview(folder, call):
+    done = call("tracks", "info", "slide.motion.json", "--preview", "plain.png")
+    assert done.code == 0, done.err
+    assert done.lines[-1].split() == ["preview", "plain.png"]
+    plain = read_image("plain.png")
+    assert plain.shape == (32, 48, 3)
+    assert tuple(plain[31, 47]) == (40, 40, 40)
+    assert (plain != 40).any(axis=-1).sum() > 20
+    assert call("tracks", "info", "slide.motion.json", "--preview", "plain.png").code == 2
+
+    # A file that names no canvas is taken to be made for the photograph.
+    assert call("tracks", "convert", "slide.motion.json", "a.pth").code == 0
+    assert "--size" in call("tracks", "info", "a.pth", "--preview", "none.png").err
+    done = call("tracks", "info", "a.pth", "--image", "photo.png", "--preview", "on_photo.png")
+    assert done.code == 0, done.err
+    assert "48x32" in done.out
+    changed = (read_image("on_photo.png") != read_image("photo.png")).any(axis=-1)
+    assert 20 < changed.sum() < changed.size / 2
+    assert call("tracks", "info", "a.pth", "a.pth", "--preview", "two.png").code == 2
+    assert call("tracks", "info", "slide.motion.json", "--image", "photo.png").code == 2
+
+
+def test_tracks_in_several_files_are_one_motion(folder, call):
+    done = call("tracks", "convert", "slide.motion.json", "t.txt", "--to", "tora")
+    assert done.code == 0, done.err
+    count = Motion.load("slide.motion.json").compile().num_tracks
+    files = sorted(path.name for path in folder.glob("t_*.txt"))
+    assert len(files) == count
+    assert f"{files[0]} and {count - 1} more" in done.out
+    # Files beside the target are not replaced unasked either.
+    assert call("tracks", "convert", "slide.motion.json", "t.txt", "--to", "tora").code == 2
+    done = call("tracks", "convert", *files, "back.tracks.safetensors", "--size", "48x32", "--frames", 9)
+    assert done.code == 0, done.err
+    assert read_tracks("back.tracks.safetensors").num_tracks == count
+    done = call("tracks", "info", "--together", *files, "--preview", "all.png")
+    assert done.code == 0, done.err
+    assert any(line.split() == ["tracks", str(count)] for line in done.lines)
+    assert call("tracks", "draw", *files, "--image", "photo.png", "-o", "drawn.png").code == 0
+
+
+def test_options_of_formats(folder, call):
+    assert call("tracks", "convert", "slide.motion.json", "a.pth", "--to-option", "dtype=uint16").code == 0
+    said = ("--size", "48x32", "--option", "ati_reference_frames=true")
+    done = call("tracks", "info", "a.pth", *said)
+    assert "81 at 16 fps" in done.out
+    for flag, words in (
+        ("speed=3", "speed: ATI tracks have no such option"),
+        ("scale", "expected NAME=VALUE"),
+        ("scale=big", "scale: found 'big', expected float"),
+        ("size=3", "--option: size has a flag of its own"),
+    ):
+        done = call("tracks", "info", "a.pth", "--size", "48x32", "--option", flag)
+        assert done.code == 2
+        assert words in done.err
+
+
 def test_tracks_convert(folder, call):
     done = call("tracks", "convert", "slide.motion.json", "a.npz", "--to", "cotracker", "--to-fps", 16)
     assert done.code == 0, done.err
