@@ -78,7 +78,7 @@ class Folder:
         path = self.locate(name)
         try:
             if not path.is_file():
-                raise FileFormatError(f"{path}: no such file; the motion refers to it as {name!r}")
+                raise FileFormatError(f"{path}: no such file, named as {name!r}")
             size = path.stat().st_size
             if size > MAX_FILE_BYTES:
                 raise FileFormatError(f"{path}: found {size} bytes, expected at most {MAX_FILE_BYTES}")

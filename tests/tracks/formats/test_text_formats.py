@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from motionloom.errors import AmbiguousUnitsError, FileFormatError, InputError
 from motionloom.tracks.formats import detect, read_tracks, write_tracks
@@ -155,6 +156,23 @@ def test_camera_depth_map_and_its_errors(tmp_path):
         read_tracks(tmp_path / "a.txt", size=(90, 160), depth=tmp_path / "depth.npy")
     with pytest.raises(InputError, match="above zero"):
         read_tracks(tmp_path / "a.txt", size=(90, 160), depth=-1.0)
+
+
+def test_camera_depth_map_as_an_image(tmp_path):
+    """White at depth 2, black at depth 4; a shift of 0.1 with a focal length of 160 pixels is 8 or 4 pixels."""
+    (tmp_path / "a.txt").write_text(poses((0, 0, 0), (0.1, 0, 0)))
+    grey = np.zeros((180, 320), np.uint8)
+    grey[:, :100] = 255
+    Image.fromarray(grey).save(tmp_path / "depth.png")
+    said = {"size": (180, 320), "points": np.array([[50.0, 90.0], [250.0, 90.0]]), "depth": str(tmp_path / "depth.png")}
+    tracks = read_tracks(tmp_path / "a.txt", encoding="disparity", near=2.0, far=4.0, **said)
+    np.testing.assert_allclose(tracks.points[1, :, 0], [58, 254], atol=1e-3)
+    with pytest.raises(InputError, match="encoding: found 'inverse', expected one of depth, disparity, metric"):
+        read_tracks(tmp_path / "a.txt", encoding="inverse", **said)
+    with pytest.raises(InputError, match="expected 0 < near < far"):
+        read_tracks(tmp_path / "a.txt", encoding="depth", near=5.0, far=2.0, **said)
+    with pytest.raises(FileFormatError, match="every depth above zero"):
+        read_tracks(tmp_path / "a.txt", **said)
 
 
 def test_camera_path_without_times_asks_for_the_rate(tmp_path):

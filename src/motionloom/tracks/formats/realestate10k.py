@@ -9,6 +9,7 @@ than a millisecond a frame. Tracks are not cameras, so there is no writer.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +53,10 @@ def read(
     ask: Ask,
     *,
     depth: float | str | Path | NDArray[np.floating] = 1.0,
+    encoding: str = "metric",
+    near: float = 1.0,
+    far: float = 5.0,
+    scale: float = 1.0,
     spacing: float = 32.0,
     points: NDArray[np.floating] | None = None,
     source_aspect: float | None = SOURCE_ASPECT,
@@ -60,7 +65,8 @@ def read(
 
     Args:
         depth: distance of the plane, in the unit of the poses' translations; or the depth of every pixel: an array
-            [H, W], or the path of an ``.npy`` file with one.
+            [H, W], or the path of a depth map (a grey image of 8 or 16 bits, or ``.npy``) of the image's size.
+        encoding, near, far, scale: what the values of a depth file mean, as in `motionloom.tracks.assets.read_depth`.
         spacing: distance of the grid points in pixels.
         points: own points [N, 2] instead of the grid.
         source_aspect: width / height of the video the intrinsics belong to; they are adapted as if the image were cut
@@ -71,6 +77,8 @@ def read(
     size = ask.need_size(source, KIND)
     table = _table(source)
     fps = ask.fps or _fps(table[:, 0]) or ask.need_fps(source, KIND)
+    if isinstance(depth, str | Path):
+        depth = read_depth_file(depth, encoding, near, far, scale)
     scene = _depth(depth, size)
     grid = _grid(size, spacing) if points is None else np.asarray(points, np.float64)
     afford(source, len(table), len(grid))
@@ -128,17 +136,26 @@ def _fps(timestamps: NDArray[np.float64]) -> float | None:
     return float(MICROSECONDS / np.median(steps))
 
 
-def _depth(depth: float | str | Path | NDArray[np.floating], size: tuple[int, int]) -> NDArray[np.float64] | float:
+def read_depth_file(path: str | Path, encoding: str, near: float, far: float, scale: float) -> NDArray[np.float64]:
+    """A depth map from a file of the caller's choice, in the unit of the poses' translations."""
+    from motionloom.tracks.assets import DepthEncoding, Folder, read_depth
+
+    for known in get_args(DepthEncoding):
+        if encoding == known:
+            break
+    else:
+        raise InputError(f"encoding: found {encoding!r}, expected one of {', '.join(get_args(DepthEncoding))}")
+    if not (0 < near < far and scale > 0):
+        raise InputError(f"near, far, scale: found {near:g}, {far:g}, {scale:g}, expected 0 < near < far and scale > 0")
+    return read_depth(str(Path(path).absolute()), Folder(allow_absolute=True), known, near, far, scale)
+
+
+def _depth(depth: float | NDArray[np.floating], size: tuple[int, int]) -> NDArray[np.float64] | float:
     if isinstance(depth, int | float):
         if not (np.isfinite(depth) and depth > 0):
             raise InputError(f"depth: found {depth}, expected a distance above zero")
         return float(depth)
-    if isinstance(depth, str | Path):
-        from motionloom.tracks.formats.source import read_npy_file
-
-        values = read_npy_file(Source(depth)).astype(np.float64)
-    else:
-        values = np.asarray(depth, np.float64)
+    values = np.asarray(depth, np.float64)
     if values.shape != size:
         raise InputError(f"depth: found shape {values.shape}, expected {size}, the size of the image")
     return values
