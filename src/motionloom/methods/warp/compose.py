@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,8 @@ from motionloom.methods.warp.field import ONE_MAP, scale_of, similarities, upsam
 
 STILL = 0.02
 """Pixels: less than this is no motion (cv2.remap itself resolves 1/32 pixel)."""
+UNVEIL = 0.02
+"""How far a thing has moved, as a share of the short side, when the filled picture behind it is seen as it is."""
 MIN_SCALE = 0.01
 """A thing shrunk to less than this share of its size is drawn at this share."""
 BEYOND = ((0.012, 0.02, 0.12), (0.04, 0.1, 0.35))
@@ -29,6 +31,7 @@ class Scene:
     hole: NDArray[np.bool_]
     field: NDArray[np.float64]
     sprites: list[Sprite]
+    veils: Sequence[Veil | None] = ()
 
     @property
     def num_frames(self) -> int:
@@ -50,11 +53,13 @@ class Scene:
             if not moved and not any(sprite.moved(t) for sprite in self.sprites):
                 yield self.image, np.ones(size, np.bool_) if with_mask else None
                 continue
-            frame, mask = self.plate.copy(), ~self.hole if with_mask else None
-            if moved:
+            mask = ~self.hole if with_mask else None
+            if not moved:
+                frame = self._veiled(self.plate, 0, t, None)
+            else:
                 fine = upsample(self.field[t], size)
                 from_x, from_y = fine[..., 0] + columns, fine[..., 1] + rows
-                source = _prefilter(wide, scale[t])
+                source = _prefilter(self._veiled(wide, pad, t, fine), scale[t])
                 frame = cv2.remap(source, from_x, from_y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
                 if with_mask:
                     mask = cv2.remap(unknown, from_x, from_y, cv2.INTER_LINEAR, borderValue=(255,)) < 128
@@ -62,10 +67,58 @@ class Scene:
                 sprite.put(frame, mask, t)
             yield frame, mask
 
+    def _veiled(self, plate: NDArray[Any], pad: int, t: int, backward: NDArray[Any] | None) -> NDArray[Any]:
+        """A copy of the plate (with ``pad`` pixels around it) under the veils of things that have hardly moved yet."""
+        plate = plate.copy()
+        for sprite, veil in zip(self.sprites, self.veils, strict=False):
+            if veil is not None:
+                veil.lay(plate, pad, 1.0 - sprite.apart(t, backward) / (UNVEIL * min(self.hole.shape)))
+        return plate
+
     def _padding(self) -> int:
         """How far outside the photograph its pixels are asked for; at most once its own size."""
         beyond = float(np.abs(self.field).max()) + 2 if self.field.size else 0.0
         return int(min(np.ceil(beyond), max(self.hole.shape), (32_000 - max(self.hole.shape)) // 2))
+
+
+@dataclass(frozen=True)
+class Veil:
+    """What the photograph shows around a thing where the plate is filled, so that nothing jumps when it starts.
+
+    Attributes:
+        box: of the photograph, rows and columns. difference: float32 [h, w, 3], to be added to the plate there.
+    """
+
+    box: tuple[slice, slice]
+    difference: NDArray[Any]
+
+    @classmethod
+    def over(
+        cls,
+        image: NDArray[np.uint8],
+        plate: NDArray[np.uint8],
+        hole: NDArray[np.bool_],
+        shade: NDArray[Any] | None,
+        open_: NDArray[np.bool_],
+    ) -> Veil | None:
+        """The veil over a thing's ``hole`` and all of its ``shade``, in the ``open_`` (where no thing is).
+
+        Without the shade, which is drawn with the thing: both together make the photograph.
+        """
+        part = hole if shade is None else hole | ((shade.min(axis=-1) < 0.999) & open_)
+        rows, columns = np.flatnonzero(part.any(axis=1)), np.flatnonzero(part.any(axis=0))
+        if not len(rows):
+            return None
+        box = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
+        lit = image[box].astype(np.float32) / (1.0 if shade is None else shade[box])
+        return cls(box, (np.minimum(lit, 255.0) - plate[box]) * part[box][..., None])
+
+    def lay(self, plate: NDArray[Any], pad: int, share: float) -> None:
+        """Lay it over a plate with ``pad`` pixels around it, in place; not at all for a ``share`` of 0 or less."""
+        if share > 0.0:
+            rows, columns = self.box
+            under = plate[rows.start + pad : rows.stop + pad, columns.start + pad : columns.stop + pad]
+            under[...] = np.rint(np.clip(under + np.float32(min(share, 1.0)) * self.difference, 0.0, 255.0))
 
 
 class Sprite:
@@ -75,32 +128,48 @@ class Sprite:
         self,
         colours: NDArray[np.uint8],
         alpha: NDArray[np.float32],
+        shade: NDArray[Any] | None,
         paths: NDArray[np.float64],
         seen: NDArray[np.bool_],
         *,
         rigid: bool,
         size: tuple[int, int],
     ) -> None:
+        self.paths = paths
         self.turn, self.shift, error = similarities(paths, seen)
         self.turn = np.where(np.abs(self.turn) < MIN_SCALE, MIN_SCALE, self.turn)
         self.still = np.abs(paths - paths[0]).reshape(len(paths), -1).max(axis=1) <= STILL
         self.field = None if rigid or error <= ONE_MAP else whole_field(paths, seen, size)
         # Where the photograph's rim cuts the thing off, it goes on straight outwards; else moving would show the cut.
         pad = int(min(np.ceil(extent(paths)) + 2, *size))
-        wide = cv2.copyMakeBorder(alpha, pad, pad, pad, pad, cv2.BORDER_REPLICATE)
-        rows, columns = np.flatnonzero(wide.any(axis=1)), np.flatnonzero(wide.any(axis=0))
+        around = (pad, pad, pad, pad)
+        wide = cv2.copyMakeBorder(alpha, *around, cv2.BORDER_REPLICATE)
+        cast = None if shade is None else cv2.copyMakeBorder(shade, *around, cv2.BORDER_REPLICATE)
+        seen_in = wide > 0 if cast is None else (wide > 0) | (cast.min(axis=-1) < 0.999)
+        rows, columns = np.flatnonzero(seen_in.any(axis=1)), np.flatnonzero(seen_in.any(axis=0))
         top, bottom = max(0, rows[0] - 2), rows[-1] + 3
         left, right = max(0, columns[0] - 2), columns[-1] + 3
-        own = cv2.copyMakeBorder(np.ones(alpha.shape, np.uint8), pad, pad, pad, pad, cv2.BORDER_CONSTANT, value=(0,))
+        own = cv2.copyMakeBorder(np.ones(alpha.shape, np.uint8), *around, cv2.BORDER_CONSTANT, value=(0,))
         self.alpha = np.ascontiguousarray(wide[top:bottom, left:right])
+        self.shade = None if cast is None else np.ascontiguousarray(cast[top:bottom, left:right])
         self.known = np.ascontiguousarray(own[top:bottom, left:right])
         self.colours = np.ascontiguousarray(
-            cv2.copyMakeBorder(colours, pad, pad, pad, pad, cv2.BORDER_REFLECT)[top:bottom, left:right]
+            cv2.copyMakeBorder(colours, *around, cv2.BORDER_REFLECT)[top:bottom, left:right]
         )
         self.corner = complex(left - pad, top - pad)
 
     def moved(self, t: int) -> bool:
         return not self.still[t]
+
+    def apart(self, t: int, backward: NDArray[Any] | None) -> float:
+        """Pixels: how far the thing has moved from what was behind it; ``backward`` [H, W, 2] moves the background."""
+        way = self.paths[t] - self.paths[0]
+        if backward is not None:
+            height, width = backward.shape[:2]
+            column = np.clip(self.paths[0, :, 0].astype(int), 0, width - 1)
+            row = np.clip(self.paths[0, :, 1].astype(int), 0, height - 1)
+            way = way + backward[row, column]
+        return float(np.hypot(way[:, 0], way[:, 1]).max())
 
     def put(self, frame: NDArray[Any], mask: NDArray[np.bool_] | None, t: int) -> None:
         """Composite over ``frame`` [H, W, 3] in place; ``mask`` [H, W] becomes what is seen of the photograph there."""
@@ -111,6 +180,8 @@ class Sprite:
         colours = _sample(_prefilter(self.colours, scale), from_x, from_y, cv2.INTER_CUBIC, cv2.BORDER_REPLICATE)
         alpha = _sample(_prefilter(self.alpha, scale), from_x, from_y, cv2.INTER_LINEAR, cv2.BORDER_CONSTANT)
         below = frame[box].astype(np.float32)
+        if self.shade is not None:
+            below *= cv2.remap(self.shade, from_x, from_y, cv2.INTER_LINEAR, borderValue=(1.0, 1.0, 1.0))
         frame[box] = np.rint(below + alpha[..., None] * (colours - below)).astype(np.uint8)
         if mask is not None:
             own = _sample(self.known * np.float32(1), from_x, from_y, cv2.INTER_LINEAR, cv2.BORDER_CONSTANT)

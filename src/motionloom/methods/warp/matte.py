@@ -14,8 +14,8 @@ BAND = 0.015
 """How far inside a hand-drawn outline the edge of the thing may lie, as a share of the image's short side."""
 OUTWARDS = 0.2
 """How far outside it, as a share of that: outlines are drawn around a thing rather than through it."""
-SHADOW = 0.07
-"""How far beyond a thing its shadow is looked for, as a share of the short side."""
+ON_EDGE = 0.9
+"""An outline is where it belongs when no edge inside it is stronger than the one it lies on by more than this."""
 NOISE = 8.0
 """Grey levels: colours closer than this are the same."""
 
@@ -26,7 +26,8 @@ def matte(image: NDArray[np.uint8], region: NDArray[np.bool_], *, matting: Matti
     Args:
         image: uint8 [H, W, 3]. region: bool [H, W], drawn around the object.
         matting: "refine" moves the outline to the object's edge where there is one within `BAND`: every pixel there is
-            compared with the colours just inside and just outside, the drawn outline deciding where both are alike.
+            compared with the colours just inside and just outside, the drawn outline deciding where both are alike,
+            and where it lies on an edge itself.
             "feather" trusts the region and only softens its edge by about a pixel.
     """
     blurred = cv2.GaussianBlur(region.astype(np.float32), (0, 0), 1.0)
@@ -41,15 +42,42 @@ def matte(image: NDArray[np.uint8], region: NDArray[np.bool_], *, matting: Matti
     if cut is None:
         return soft
     result = np.zeros(region.shape, np.float32)
-    result[top:bottom, left:right] = cut
+    inner = (slice(top, bottom), slice(left, right))
+    trust = _on_an_edge(image[inner], region[inner], band)
+    result[inner] = cut + trust * (soft[inner] - cut)
     return result
 
 
+def _on_an_edge(image: NDArray[np.uint8], region: NDArray[np.bool_], band: int) -> NDArray[Any]:
+    """[H, W] in [0, 1]: whether the outline nearby lies on an edge as strong as any that is found further inside.
+
+    Edges are changes across the outline, averaged along it: those of the thing's own texture cancel out.
+    """
+    depth = _depth(region, band)
+    picture = cv2.GaussianBlur(image, (0, 0), 0.7).astype(np.float32)
+    across = np.stack(np.gradient(cv2.GaussianBlur(depth, (0, 0), 1.0)))
+    across /= np.maximum(np.hypot(*across), 1e-6)
+    slopes = np.gradient(picture, axis=(0, 1))
+    change = slopes[0] * across[0][..., None] + slopes[1] * across[1][..., None]
+    level = np.floor(depth).astype(int)
+    side = (8 * band + 1, 8 * band + 1)
+
+    def strength(depths: range) -> NDArray[Any]:
+        best = np.zeros(region.shape, np.float32)
+        for one in depths:
+            there = (level == one).astype(np.float32)
+            share = cv2.blur(there, side, borderType=cv2.BORDER_CONSTANT)
+            mean = cv2.blur(change * there[..., None], side, borderType=cv2.BORDER_CONSTANT)
+            mean = np.abs(mean).mean(axis=-1) / np.maximum(share, 1e-6)
+            best = np.maximum(best, np.where(share > 0.2 / side[0], mean, 0.0))
+        return best
+
+    trusted = strength(range(-1, 2)) >= ON_EDGE * strength(range(2, band + 2))
+    return cv2.blur(trusted.astype(np.float32), (2 * band + 1, 2 * band + 1))
+
+
 def _cut_out(image: NDArray[np.uint8], region: NDArray[np.bool_], band: int) -> NDArray[np.float32] | None:
-    # Beyond the photograph's rim the object goes on, so the rim is no edge of it.
-    padded = np.pad(region, band + 1, mode="edge").astype(np.uint8)
-    inner = (slice(band + 1, -band - 1), slice(band + 1, -band - 1))
-    depth = (cv2.distanceTransform(padded, cv2.DIST_L2, 5) - cv2.distanceTransform(1 - padded, cv2.DIST_L2, 5))[inner]
+    depth = _depth(region, band)
     # The middle of a thin object is sure, too, although its outline is near.
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (4 * band + 1, 4 * band + 1))
     inside, outside = depth > np.minimum(band, 0.5 * cv2.dilate(depth, disc)), depth < -max(1.5, OUTWARDS * band)
@@ -68,6 +96,13 @@ def _cut_out(image: NDArray[np.uint8], region: NDArray[np.bool_], band: int) -> 
     alpha = _guided_filter(guide, cv2.GaussianBlur(found.astype(np.float32), (0, 0), 0.8), 2, 1e-3)
     near = cv2.dilate(found, np.ones((5, 5), np.uint8)) > 0
     return np.where(near, np.clip((alpha - 0.2) / 0.6, 0.0, 1.0), 0.0).astype(np.float32)
+
+
+def _depth(region: NDArray[np.bool_], band: int) -> NDArray[Any]:
+    """[H, W]: pixels to the outline, negative outside; beyond the photograph's rim the thing goes on."""
+    padded = np.pad(region, band + 1, mode="edge").astype(np.uint8)
+    inner = (slice(band + 1, -band - 1), slice(band + 1, -band - 1))
+    return (cv2.distanceTransform(padded, cv2.DIST_L2, 5) - cv2.distanceTransform(1 - padded, cv2.DIST_L2, 5))[inner]
 
 
 def _unlikeliness(picture: NDArray[np.float32], sure: NDArray[np.bool_], band: int) -> NDArray[np.float32]:
@@ -113,42 +148,3 @@ def object_colours(image: NDArray[np.uint8], alpha: NDArray[np.float32]) -> NDAr
         colours[reached] = spread[reached] / weight[reached][:, None]
         missing &= ~reached
     return np.clip(np.rint(colours), 0, 255).astype(np.uint8)
-
-
-def contact_shadow(image: NDArray[np.uint8], hole: NDArray[np.bool_], taken: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Pixels around a hole that show the shadow of what was there: bool [H, W].
-
-    A shadow is the surroundings' colour made darker: it reaches from the hole at most `SHADOW` of the short side, and
-    its three channels are darkened alike. A dark thing of another colour stands too close, but is no shadow.
-
-    Args:
-        hole: bool [H, W]. taken: bool [H, W], all things cut out, whose colours are no surroundings.
-    """
-    side = min(hole.shape)
-    reach = max(3, round(SHADOW * side))
-    distance = cv2.distanceTransform((~hole).astype(np.uint8), cv2.DIST_L2, 5)
-    around = (distance > reach) & (distance < 3 * reach) & ~taken
-    near = (distance > 0) & (distance <= reach) & ~taken
-    if not around.any() or not near.any():
-        return np.zeros_like(hole)
-    weight = cv2.GaussianBlur(around.astype(np.float32), (0, 0), reach)
-    usual = cv2.GaussianBlur(image * around[..., None].astype(np.float32), (0, 0), reach)
-    usual = usual / np.maximum(weight, 1e-6)[..., None]
-    picture = cv2.GaussianBlur(image, (0, 0), 0.003 * side + 0.5).astype(np.float32)
-    ratio = (picture + 4.0) / (usual + 4.0)
-    mean = ratio.mean(axis=-1)
-    alike = np.abs(ratio - mean[..., None]).max(axis=-1) < 0.12 + 0.25 * mean
-    dark = near & (weight > 1e-4) & (mean < 0.72) & alike & (usual.mean(axis=-1) > 24)
-    dark = cv2.morphologyEx(dark.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8)).astype(bool) & near
-    labels = np.asarray(cv2.connectedComponents((dark | hole).astype(np.uint8), connectivity=8)[1])
-    found = np.isin(labels, np.unique(labels[hole])) & dark
-    if not found.any():
-        return found
-    soft = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * (reach // 4) + 1,) * 2)
-    whole = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1,) * 2)
-    found = np.asarray(cv2.dilate(found.astype(np.uint8), soft) > 0) | hole
-    # Replicated beyond the photograph's rim: what is cut off there leaves no remains.
-    padded = cv2.copyMakeBorder(found.astype(np.uint8), reach, reach, reach, reach, cv2.BORDER_REPLICATE)
-    closed = cv2.morphologyEx(padded, cv2.MORPH_CLOSE, whole)[reach:-reach, reach:-reach]
-    shadow = cv2.dilate((found & ~hole).astype(np.uint8), whole) > 0
-    return (closed > 0) & near & shadow

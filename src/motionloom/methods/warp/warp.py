@@ -15,11 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motionloom.errors import InputError
-from motionloom.methods.warp.compose import STILL, Scene, Sprite, extent
+from motionloom.methods.warp.compose import STILL, Scene, Sprite, Veil, extent
 from motionloom.methods.warp.field import background_field
 from motionloom.methods.warp.fill import fill as fill_hole
 from motionloom.methods.warp.fill import smooth_fill
-from motionloom.methods.warp.matte import Matting, contact_shadow, matte, object_colours
+from motionloom.methods.warp.matte import Matting, matte, object_colours
+from motionloom.methods.warp.shadow import contact_shadow, shade
 from motionloom.tracks.interpolate import complete
 
 if TYPE_CHECKING:
@@ -30,8 +31,11 @@ Fill = Literal["patch", "smooth", "none"]
 
 MAX_SIDE = 16_000
 """cv2.remap addresses 32767 pixels, and the photograph may be continued beyond its rim."""
-HOLE_MARGIN = 0.01
+HOLE_MARGIN = 0.016
 """How far the hole reaches beyond the object, as a share of the short side: contact shadows, glow, soft edges."""
+
+FAINT = 0.75
+"""A shadow that leaves more than this share of the light stays behind, and is filled like what else touches a thing."""
 
 
 @overload
@@ -147,13 +151,22 @@ def _take_apart(
     background_moves = bool(np.abs(field).max() > STILL)
     lifted = [background_moves or extent(paths) > STILL for paths, _ in moves]
     alphas = [matte(image, region, matting=matting) for _, region, _ in things]
-    plate, hole, colours = _peel(image, alphas, [region for _, region, _ in things], lifted, fill)
+    if not any(lifted):
+        return Scene(image, image, np.zeros(size, np.bool_), field, [])
+    plate, holes, shadows, colours = _peel(image, alphas, [region for _, region, _ in things], lifted, fill)
+    hole = np.logical_or.reduce(holes) & (fill != "none")
+    solid = [cv2.dilate((alpha > 0.02).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0 for alpha in alphas]
+    shades = [_carried_shade(image, plate, shadows[k], solid[k]) for k in range(len(things))]
     sprites = [
-        Sprite(colours[k], alphas[k], *moves[k], rigid=things[k][2], size=size)
-        for k in range(len(things))
-        if any(lifted)
+        Sprite(colours[k], alphas[k], shades[k], *moves[k], rigid=things[k][2], size=size) for k in range(len(things))
     ]
-    return Scene(image, plate, hole, field, sprites)
+    veils: list[Veil | None] = [None] * len(things)
+    if fill != "none":
+        open_ = ~np.logical_or.reduce(solid)
+        for k in reversed(range(len(things))):
+            veils[k] = Veil.over(image, plate, holes[k] & open_, shades[k], open_)
+            open_ = open_ & ~holes[k]
+    return Scene(image, plate, hole, field, sprites, veils)
 
 
 def _peel(
@@ -162,8 +175,8 @@ def _peel(
     regions: list[NDArray[np.bool_]],
     lifted: list[bool],
     fill: Fill,
-) -> tuple[NDArray[np.uint8], NDArray[np.bool_], list[NDArray[np.uint8]]]:
-    """The picture without its moving things, where it had to be filled, and every thing's own colours.
+) -> tuple[NDArray[np.uint8], list[NDArray[np.bool_]], list[NDArray[np.bool_]], list[NDArray[np.uint8]]]:
+    """The picture without its moving things; for every thing its hole, the shadow in it, and its own colours.
 
     From the nearest thing to the farthest, so that one behind another is completed where the other covered it.
     """
@@ -173,20 +186,33 @@ def _peel(
         cv2.dilate(((alpha > 0.02) | region).astype(np.uint8), kernel).astype(bool) & moving
         for alpha, region, moving in zip(alphas, regions, lifted, strict=True)
     ]
-    if any(lifted) and fill != "none":
+    shadows = [np.zeros_like(hole) for hole in holes]
+    if fill != "none":
         taken = np.logical_or.reduce([*holes, *regions])
-        holes = [hole | contact_shadow(image, hole, taken) if hole.any() else hole for hole in holes]
-    plate, hole = image, np.zeros(image.shape[:2], np.bool_)
-    waiting = np.zeros_like(hole)
+        shadows = [contact_shadow(image, hole, taken) if hole.any() else hole for hole in holes]
+        holes = [hole | shadow for hole, shadow in zip(holes, shadows, strict=True)]
+        # The margin of the hole that the shadow begins beyond is dark as well.
+        shadows = [
+            (cv2.dilate(shadow.astype(np.uint8), np.ones((2 * margin + 3,) * 2)) > 0) & hole
+            for hole, shadow in zip(holes, shadows, strict=True)
+        ]
+    plate, waiting = image, np.zeros(image.shape[:2], np.bool_)
     colours: list[NDArray[np.uint8]] = []
-    things = np.logical_or.reduce(holes) if holes else hole
+    things = np.logical_or.reduce(holes)
     for k in reversed(range(len(alphas))):
         if (waiting & (holes[k] | regions[k])).any():
-            plate, waiting = _fill_plate(plate, waiting, things & ~regions[k], fill), np.zeros_like(hole)
+            plate, waiting = _fill_plate(plate, waiting, things & ~regions[k], fill), np.zeros_like(waiting)
         colours.insert(0, object_colours(plate, alphas[k]))
         waiting = waiting | holes[k]
-        hole = hole | holes[k]
-    return _fill_plate(plate, waiting, things, fill), hole if fill != "none" else np.zeros_like(hole), colours
+    return _fill_plate(plate, waiting, things, fill), holes, shadows, colours
+
+
+def _carried_shade(
+    image: NDArray[np.uint8], plate: NDArray[np.uint8], shadow: NDArray[np.bool_], solid: NDArray[np.bool_]
+) -> NDArray[Any] | None:
+    """The shadow that goes along; None where there is none to speak of, such as dark spots of the ground."""
+    light = shade(image, plate, shadow, solid) if shadow.any() else None
+    return None if light is None or light[shadow].mean() > FAINT else light
 
 
 def _fill_plate(
