@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -66,17 +67,40 @@ def test_resumed_run_equals_uninterrupted_run(tmp_path: Path):
         torch.testing.assert_close(value, parts[name], atol=1e-5, rtol=1e-4, msg=name)
 
 
+def test_stopping_leaves_a_model(tmp_path: Path):
+    with pytest.raises(Cancelled):
+        train(tmp_path, budget=1e6, recipe=TINY, on_progress=stop_after(2))
+    from motionloom.models.loading import load
+
+    assert load(tmp_path / "nano").card.num_frames == 17
+
+
+def test_learned_codec_trains_and_loads(tmp_path: Path):
+    """The same recipe with a small AutoencoderKLWan: same layout, same loading."""
+    from motionloom.models.loading import load
+
+    recipe = replace(TINY, codec="vae", vae_share=1e-9)
+    with pytest.raises(Cancelled):
+        train(tmp_path, budget=1e3, recipe=recipe, on_progress=stop_after(1))
+    model = load(tmp_path / "nano", method="wan_move")
+    assert type(model.pipeline.vae).__name__ == "AutoencoderKLWan"  # type: ignore[attr-defined]
+    assert model.pipeline.vae_scale_factor_spatial == 4  # type: ignore[attr-defined]
+    picture = np.full((32, 32, 3), 90, np.uint8)
+    clip = model.generate(picture, None, size=(32, 32), num_frames=5, num_inference_steps=1)
+    assert clip.frames.shape == (5, 32, 32, 3)
+
+
 def test_loss_falls():
     """A few steps on one batch, straight through the public loss."""
     from motionloom.models.nano.build import build_transformer
     from motionloom.models.nano.codec import BlockCodec
-    from motionloom.train.conditions import blank_condition
+    from motionloom.train.conditions import plain_condition
 
     generator = torch.Generator().manual_seed(0)
     model = build_transformer(BlockCodec(z_dim=8), width=64, layers=1)
     latents = torch.randn(2, 8, 2, 8, 8, generator=generator)
     noise = torch.randn(latents.shape, generator=generator)
-    condition, t = blank_condition(latents, torch.zeros(8)), torch.tensor([0.3, 0.8])
+    condition, t = plain_condition(latents), torch.tensor([0.3, 0.8])
     optimizer = torch.optim.AdamW(model.parameters(), 3e-3)
     losses = []
     for _ in range(40):

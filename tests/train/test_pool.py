@@ -5,7 +5,8 @@ import torch
 
 from motionloom.models.nano.codec import BlockCodec
 from motionloom.prepare.procedural import render, sample_scene
-from motionloom.train.pool import SCATTERED, ClipPool, blank_code, encode_clips, normalise
+from motionloom.train.latents import to_latents, to_video
+from motionloom.train.pool import SCATTERED, ClipPool, encode_clips
 
 
 @pytest.fixture(scope="module")
@@ -40,12 +41,13 @@ def test_pool_is_renewed_and_bounded(codec: BlockCodec):
 def test_encoded_clips_decode_to_the_video(codec: BlockCodec):
     batch = encode_clips(codec, 9, range(2), (32, 32), 5)
     video = render(sample_scene(9, range(2), num_frames=5, resolution=32), (32, 32)).transpose(1, 2) * 2 - 1
-    std = torch.tensor(codec.config["latents_std"]).view(1, -1, 1, 1, 1)
-    decoded = codec.pictures(batch.latents.float() * std)
-    torch.testing.assert_close(decoded, codec.pictures(codec.codes(video)), atol=0.02, rtol=0)
+    torch.testing.assert_close(
+        to_video(codec, batch.latents.float()), codec.pictures(codec.codes(video)), atol=0.02, rtol=0
+    )
 
 
-def test_blank_is_the_code_of_grey(codec: BlockCodec):
-    latents = normalise(codec, codec.codes(torch.zeros(1, 3, 5, 8, 8)))
-    torch.testing.assert_close(latents[0, :, 1, 1, 0], blank_code(codec))
-    torch.testing.assert_close(latents[0, :, 0, 0, 1], blank_code(codec))
+def test_plain_latents_know_the_first_frame_only(codec: BlockCodec):
+    batch = encode_clips(codec, 9, range(2), (32, 32), 5)
+    assert torch.equal(batch.plain[:, :, 0], batch.latents[:, :, 0])
+    grey = to_latents(codec, torch.zeros(1, 3, 5, 32, 32)).half()
+    torch.testing.assert_close(batch.plain[:, :, 1], grey[:, :, 1].expand(2, -1, -1, -1))

@@ -160,8 +160,7 @@ def _card_of_folder(folder: Path) -> ModelCard:
     """What a folder says of itself; motionloom's own training leaves its native numbers in ``training.json``."""
     facts = folder / "training.json"
     native = _read_json(facts).get("native", {}) if facts.exists() else {}
-    codec = _read_json(folder / "vae" / "config.json") if (folder / "vae" / "config.json").exists() else {}
-    is_nano = codec.get("_class_name") == "BlockCodec"
+    is_nano = bool(native)
     size = native.get("size", (480, 832))
     return ModelCard(
         name="nano" if is_nano else folder.name,

@@ -36,44 +36,40 @@ class ConditionMix:
     tail_dropout: float = 0.2
 
 
-def blank_condition(latents: torch.Tensor, blank: torch.Tensor) -> torch.Tensor:
-    """The condition of plain image-to-video: [B, 4 + C, T, h, w] from latents [B, C, T, h, w].
+def plain_condition(plain: torch.Tensor) -> torch.Tensor:
+    """The condition of image-to-video without tracks, [B, 4 + C, T, h, w]: mask, then ``plain`` [B, C, T, h, w].
 
-    The first latent frame is known; later ones hold ``blank`` [C], the code of grey frames.
+    ``plain`` holds the latents of the first frame followed by grey ones; the mask says that the first is known.
     """
-    condition = torch.zeros(latents.shape[0], BLOCK + latents.shape[1], *latents.shape[2:], dtype=latents.dtype)
-    condition[:, BLOCK:] = blank[:, None, None, None]
-    condition[:, BLOCK:, 0] = latents[:, :, 0]
-    condition[:, :BLOCK, 0] = 1
-    return condition
+    mask = torch.zeros(plain.shape[0], BLOCK, *plain.shape[2:], dtype=plain.dtype)
+    mask[:, :, 0] = 1
+    return torch.cat([mask, plain], dim=1)
 
 
 def draw_condition(
-    latents: torch.Tensor,
+    plain: torch.Tensor,
     points: torch.Tensor,
     visible: torch.Tensor,
-    blank: torch.Tensor,
     rng: np.random.Generator,
     mix: ConditionMix | None = None,
 ) -> torch.Tensor:
     """A random condition for every sample of a batch.
 
     Args:
-        latents: normalised latents float32 [B, C, T, h, w].
+        plain: normalised latents float32 [B, C, T, h, w] of the first frame followed by grey ones.
         points, visible: exact tracks [B, F, N, 2] in pixels and [B, F, N]; the first h * w start at the centres of the
             latent cells and serve as the dense ones, any others are those that a few are chosen from.
-        blank: [C], the code of a grey frame.
         rng: all randomness.
 
     Returns:
         [B, 4 + C, T, h, w].
     """
     mix = mix or ConditionMix()
-    condition = blank_condition(latents, blank)
-    rows, columns = latents.shape[-2:]
+    condition = plain_condition(plain)
+    rows, columns = plain.shape[-2:]
     size = (rows * BLOCK, columns * BLOCK)
-    kind = rng.random(len(latents))
-    through_ati = rng.random(len(latents)) < mix.ati
+    kind = rng.random(len(plain))
+    through_ati = rng.random(len(plain)) < mix.ati
     for method in (True, False):
         chosen = np.flatnonzero((kind >= mix.unguided) & (through_ati == method))
         if not len(chosen):

@@ -13,10 +13,11 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
+from diffusers.models.autoencoders.autoencoder_kl_wan import AutoencoderKLWan
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
@@ -25,8 +26,10 @@ from motionloom.models.nano.build import NUM_FRAMES, TEXT_DIM, build_transformer
 from motionloom.models.nano.codec import BlockCodec
 from motionloom.models.nano.files import save_nano
 from motionloom.prepare.procedural import render, sample_scene
-from motionloom.train.conditions import ConditionMix, blank_condition, draw_condition
-from motionloom.train.pool import Batch, ClipPool, blank_code, encode_clips
+from motionloom.train.conditions import ConditionMix, draw_condition, plain_condition
+from motionloom.train.latents import Codec, to_video
+from motionloom.train.pool import Batch, ClipPool, encode_clips
+from motionloom.train.vae import train_vae
 
 VALIDATION_SEED = 1_000_003
 """Training seeds are below this number, so validation clips are never trained on."""
@@ -45,6 +48,9 @@ class Stage:
 class NanoRecipe:
     """What is trained and how. The learning rate follows the share of the budget that is spent.
 
+    The codec is the closed-form one, fitted to ``codec_clips`` clips, or a small `AutoencoderKLWan` that is trained
+    first, for ``vae_share`` of the budget on top of it: worth it on a GPU, too slow on a CPU.
+
     Uniform u become times t = s u / (1 + (s - 1) u) with s = ``time_shift``, as the sampler spaces its steps.
     """
 
@@ -52,8 +58,10 @@ class NanoRecipe:
     width: int = 320
     layers: int = 5
     expansion: int = 2
+    codec: Literal["blocks", "vae"] = "blocks"
     latent_channels: int = 40
     codec_clips: int = 96
+    vae_share: float = 0.3
     learning_rate: float = 6.0e-4
     final_rate: float = 3.0e-5
     warmup_steps: int = 100
@@ -87,8 +95,8 @@ def train(
         validate_every: seconds between scores on held-out clips, written to the log.
         compile: run the network through ``torch.compile``: a minute to start (needs a C++ compiler on the CPU), then
             about a sixth faster.
-        on_progress: called about once a second with step, elapsed, budget, loss, stage; raise to stop (a checkpoint
-            is written first).
+        on_progress: called about once a second with step, elapsed, budget, loss, stage; raise to stop (checkpoint
+            and model are written first).
 
     Returns:
         The folder of the trained model, loadable with ``motionloom.load``.
@@ -126,8 +134,9 @@ def train(
                 last_scored = time.monotonic()
     finally:
         run.save()
+        folder = run.export()
     run.log({"step": run.step, "elapsed": run.elapsed, **run.validate()})
-    return run.export()
+    return folder
 
 
 def step_loss(
@@ -162,7 +171,6 @@ class _Run:
         self.out, self.recipe, self.budget, self.device = out, recipe, budget, device
         self.step, self.elapsed = 0, 0.0
         self.codec = self._codec()
-        self.blank = blank_code(self.codec)
         self.model = build_transformer(
             self.codec, width=recipe.width, layers=recipe.layers, expansion=recipe.expansion, seed=recipe.seed
         ).to(device)
@@ -183,20 +191,20 @@ class _Run:
     def checkpoint(self) -> Path:
         return self.out / "checkpoint.safetensors"
 
-    def _codec(self) -> BlockCodec:
-        folder = self.out / "codec"
+    def _codec(self) -> Codec:
+        """The codec of an earlier run, or a new one: fitted, or trained for its share of the budget."""
+        recipe, folder = self.recipe, self.out / "codec"
+        kind = AutoencoderKLWan if recipe.codec == "vae" else BlockCodec
         if (folder / "config.json").exists():
-            return BlockCodec.from_pretrained(folder)
-        videos = [
-            render(
-                sample_scene(self.recipe.seed, range(i, min(i + 16, self.recipe.codec_clips)), resolution=128),
-                (128, 128),
-            ).transpose(1, 2)
-            * 2
-            - 1
-            for i in range(0, self.recipe.codec_clips, 16)
-        ]
-        codec = BlockCodec.fit(videos, self.recipe.latent_channels)
+            return kind.from_pretrained(folder)
+        if recipe.codec == "vae":
+            seconds = recipe.vae_share * self.budget
+            codec = train_vae(recipe.latent_channels, seed=recipe.seed, seconds=seconds, device=self.device)
+        else:
+            starts = range(0, recipe.codec_clips, 16)
+            groups = [range(start, min(start + 16, recipe.codec_clips)) for start in starts]
+            videos = [render(sample_scene(recipe.seed, group, resolution=128), (128, 128)) for group in groups]
+            codec = BlockCodec.fit([video.transpose(1, 2) * 2 - 1 for video in videos], recipe.latent_channels)
         codec.save_pretrained(folder)
         return codec
 
@@ -235,7 +243,7 @@ class _Run:
             self._pool = stage, ClipPool(self.codec, (stage.side, stage.side), NUM_FRAMES, pool_seed)
         rng = np.random.default_rng([recipe.seed, self.step, 11])
         batch = self._pool[1].batch(self.step, stage.batch)
-        condition = draw_condition(batch.latents, batch.points, batch.visible, self.blank, rng)
+        condition = draw_condition(batch.plain, batch.points, batch.visible, rng)
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         noise = torch.randn(batch.latents.shape, generator=generator)
         u = torch.rand(stage.batch, generator=generator).clamp_min(1e-2)
@@ -270,16 +278,18 @@ class _Run:
         scores = {}
         for name, condition in self._validation_conditions(held).items():
             latents = self._sample(model, condition.to(self.device), steps).cpu()
-            error = (self._decode(latents) - self._decode(held.latents.float())).square().flatten(1).mean(1) / 4
+            error = (to_video(self.codec, latents) - to_video(self.codec, held.latents.float())).square().flatten(
+                1
+            ).mean(1) / 4
             scores[f"psnr_{name}"] = round(float(-10 * torch.log10(error).mean()), 3)
         return scores
 
     def _validation_conditions(self, held: Batch) -> dict[str, torch.Tensor]:
-        conditions = {"unguided": blank_condition(held.latents.float(), self.blank)}
+        conditions = {"unguided": plain_condition(held.plain.float())}
         for name, ati in (("ati", 1.0), ("wan_move", 0.0)):
             mix = ConditionMix(unguided=0, ati=ati, dense=1, densified=0)
             rng = np.random.default_rng(0)
-            conditions[name] = draw_condition(held.latents.float(), held.points, held.visible, self.blank, rng, mix)
+            conditions[name] = draw_condition(held.plain.float(), held.points, held.visible, rng, mix)
         return conditions
 
     def _sample(self, model: torch.nn.Module, condition: torch.Tensor, steps: int) -> torch.Tensor:
@@ -292,11 +302,6 @@ class _Run:
                 clean = predict_clean(model, x, condition, now.expand(len(x)).to(x.device))
             x = clean + (x - clean) * (then / now)
         return x
-
-    def _decode(self, latents: torch.Tensor) -> torch.Tensor:
-        std = torch.tensor(self.codec.config["latents_std"]).view(1, -1, 1, 1, 1)
-        mean = torch.tensor(self.codec.config["latents_mean"]).view(1, -1, 1, 1, 1)
-        return self.codec.pictures(latents * std + mean)
 
     # ------------------------------------------------------------------ files
     def save(self) -> None:

@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from motionloom.models.nano.codec import BLOCK, BlockCodec
+from motionloom.models.nano.codec import BLOCK
 from motionloom.prepare.procedural import render, sample_scene, trace
+from motionloom.train.latents import Codec, to_latents
 
 SCATTERED = 256
 """Tracks per clip that start anywhere, as drawn ones do, besides one per latent cell."""
@@ -17,12 +18,16 @@ SCATTERED = 256
 
 @dataclass
 class Batch:
-    """Normalised latents [B, C, T, h, w] with exact tracks [B, F, h * w + SCATTERED, 2] in pixels and their visibility.
+    """Encoded clips with exact tracks; see `encode_clips`.
 
-    See `encode_clips`.
+    Attributes:
+        latents: of the clip, normalised [B, C, T, h, w].
+        plain: of its first frame followed by grey ones, what an image-to-video pipeline knows before any track.
+        points, visible: [B, F, h * w + SCATTERED, 2] in pixels and [B, F, h * w + SCATTERED].
     """
 
     latents: torch.Tensor
+    plain: torch.Tensor
     points: torch.Tensor
     visible: torch.Tensor
 
@@ -43,7 +48,7 @@ class ClipPool:
 
     def __init__(
         self,
-        codec: BlockCodec,
+        codec: Codec,
         size: tuple[int, int],
         num_frames: int,
         seed: int,
@@ -68,24 +73,21 @@ class ClipPool:
                 del self._held[number]
         picks = rng.integers(oldest * self.group, (newest + 1) * self.group, size)
         parts = [self._clip(int(pick)) for pick in picks]
-        return Batch(
-            torch.stack([part[0] for part in parts]).float(),
-            torch.stack([part[1] for part in parts]).float(),
-            torch.stack([part[2] for part in parts]),
-        )
+        latents, plain, points, visible = (torch.stack(values) for values in zip(*parts, strict=True))
+        return Batch(latents.float(), plain.float(), points, visible)
 
-    def _clip(self, index: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def _clip(self, index: int) -> tuple[torch.Tensor, ...]:
         number, row = divmod(index, self.group)
         if number not in self._held:
             self._held[number] = encode_clips(
                 self.codec, self.seed, range(number * self.group, (number + 1) * self.group), self.size, self.num_frames
             )
         held = self._held[number]
-        return held.latents[row], held.points[row], held.visible[row]
+        return held.latents[row], held.plain[row], held.points[row], held.visible[row]
 
 
 @torch.no_grad()
-def encode_clips(codec: BlockCodec, seed: int, indices: range, size: tuple[int, int], num_frames: int) -> Batch:
+def encode_clips(codec: Codec, seed: int, indices: range, size: tuple[int, int], num_frames: int) -> Batch:
     """Procedural clips as half-precision latents with one track per latent cell.
 
     The first h * w tracks start at the centres of the latent cells, row by row; `SCATTERED` more start anywhere.
@@ -94,20 +96,8 @@ def encode_clips(codec: BlockCodec, seed: int, indices: range, size: tuple[int, 
     video = render(scene, size).transpose(1, 2) * 2 - 1
     start = torch.from_numpy(np.stack([_starts(np.random.default_rng([seed, i, 3]), size) for i in indices]))
     points, visible = trace(scene, start, size)
-    return Batch(normalise(codec, codec.codes(video)).half(), points, visible)
-
-
-def normalise(codec: BlockCodec, latents: torch.Tensor) -> torch.Tensor:
-    """(latents - mean) / std of the codec, as the pipelines do it."""
-    mean = torch.tensor(codec.config["latents_mean"], device=latents.device).view(1, -1, 1, 1, 1)
-    std = torch.tensor(codec.config["latents_std"], device=latents.device).view(1, -1, 1, 1, 1)
-    return (latents - mean) / std
-
-
-def blank_code(codec: BlockCodec) -> torch.Tensor:
-    """[C]: the normalised latent of a grey block (0 in [-1, 1])."""
-    grey = torch.zeros(1, 3, 1, BLOCK, BLOCK)
-    return normalise(codec, codec.codes(grey))[0, :, 0, 0, 0]
+    first = torch.cat([video[:, :, :1], torch.zeros_like(video[:, :, 1:])], dim=2)
+    return Batch(to_latents(codec, video).half(), to_latents(codec, first).half(), points, visible)
 
 
 def _starts(rng: np.random.Generator, size: tuple[int, int]) -> NDArray[np.float32]:

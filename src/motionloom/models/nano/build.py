@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from diffusers.models.modeling_utils import ModelMixin
 from diffusers.models.transformers.transformer_wan import WanTransformer3DModel
 from diffusers.schedulers.scheduling_unipc_multistep import UniPCMultistepScheduler
 
-from motionloom.models.nano.codec import BLOCK, BlockCodec
+from motionloom.models.nano.codec import BLOCK
 
 Transformer = Any
 """A `WanTransformer3DModel`; what diffusers decorates cannot be followed by a type checker."""
@@ -25,7 +26,7 @@ NOISY_GAIN = 0.3
 
 
 def build_transformer(
-    codec: BlockCodec, *, width: int = 384, layers: int = 5, expansion: int = 2, seed: int = 0
+    codec: ModelMixin, *, width: int = 320, layers: int = 5, expansion: int = 2, seed: int = 0
 ) -> Transformer:
     """A `WanTransformer3DModel` in the image-to-video layout of Wan 2.1 for the codec's latents.
 
@@ -33,7 +34,7 @@ def build_transformer(
     keeps condition and noisy latents apart, the output layer returns the condition, and every block adds nothing yet.
     What guidance copied along the tracks is then the first guess, and training learns to do better.
     """
-    latent = codec.config["z_dim"]
+    latent = int(codec.config["z_dim"])  # type: ignore[index]
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = WanTransformer3DModel(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from diffusers.models.modeling_utils import ModelMixin
 
 from motionloom.models.nano.build import FPS, NATIVE_SIZE, NUM_FRAMES, Transformer, build_scheduler, like
 from motionloom.models.nano.codec import BlockCodec
@@ -17,7 +18,7 @@ from motionloom.models.nano.codec import BlockCodec
 MODEL_INDEX = {
     "_class_name": "WanImageToVideoPipeline",
     "transformer": ["diffusers", "WanTransformer3DModel"],
-    "vae": ["motionloom.models.nano.codec", "BlockCodec"],
+    "vae": None,
     "scheduler": ["diffusers", "UniPCMultistepScheduler"],
     "text_encoder": [None, None],
     "tokenizer": [None, None],
@@ -32,7 +33,7 @@ MODEL_INDEX = {
 def save_nano(
     folder: str | Path,
     transformer: Transformer,
-    codec: BlockCodec,
+    codec: ModelMixin,
     *,
     facts: dict[str, Any],
     dtype: torch.dtype = torch.float16,
@@ -54,7 +55,8 @@ def save_nano(
         stored.to(dtype).save_pretrained(draft / "transformer")
         codec.save_pretrained(draft / "vae")
         build_scheduler().save_pretrained(draft / "scheduler")
-        _write_json(draft / "model_index.json", MODEL_INDEX)
+        library = BlockCodec.__module__ if isinstance(codec, BlockCodec) else "diffusers"
+        _write_json(draft / "model_index.json", {**MODEL_INDEX, "vae": [library, type(codec).__name__]})
         defaults = {"size": list(NATIVE_SIZE), "num_frames": NUM_FRAMES, "fps": FPS}
         _write_json(draft / "training.json", {"native": defaults, **facts})
         os.chmod(draft, 0o755)  # noqa: S103 - a model folder is for everybody to read
