@@ -158,12 +158,12 @@ def _facts(tracks: Tracks) -> dict[str, Any]:
 
 
 def _warnings(tracks: Tracks, facts: dict[str, Any]) -> list[str]:
-    notes = []
+    notes: list[str] = []
     if tracks.num_tracks == 0:
         notes.append("no track: the model moves as it likes")
     if facts["outside_share"] > 0.5:
         notes.append("most points lie off the canvas: is the size right, as height then width?")
-    bounds = facts["bounds"]
+    bounds: tuple[float, ...] | None = facts["bounds"]
     if bounds is not None and max(bounds[2] - bounds[0], bounds[3] - bounds[1]) <= 2.0 and max(map(abs, bounds)) <= 2.0:
         notes.append("all points lie in the top left corner: are the units pixels?")
     if facts["hidden_first"]:

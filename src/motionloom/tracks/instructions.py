@@ -6,7 +6,8 @@ on the screen.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import (
     BaseModel,
@@ -70,9 +71,8 @@ def _named(*names: str) -> Any:
     """Accepts a list as the short form of an object with these fields, in order; the first two are needed."""
 
     def expand(value: Any) -> Any:
-        if isinstance(value, (list, tuple)) and 2 <= len(value) <= len(names):
-            return dict(zip(names, value, strict=False))
-        return value
+        parts = _items(value)
+        return dict(zip(names, parts, strict=False)) if 2 <= len(parts) <= len(names) else value
 
     return expand
 
@@ -87,6 +87,10 @@ class Keyframe(Node):
     @model_serializer(mode="wrap")
     def _short(self, handler: Any) -> Any:
         return [self.frame, self.value] if self.easing == "linear" else handler(self)
+
+
+def _items(value: object) -> Sequence[Any]:
+    return cast("Sequence[Any]", value) if isinstance(value, (list, tuple)) else ()
 
 
 def _is_list(value: Any) -> str:

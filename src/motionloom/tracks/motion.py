@@ -8,7 +8,7 @@ import re
 import secrets
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import numpy as np
 from pydantic import ConfigDict, Field, PrivateAttr, ValidationError, model_validator
@@ -23,6 +23,7 @@ from motionloom.tracks.instructions import (
     Camera,
     Identifier,
     Instruction,
+    Keyframe,
     Node,
     Number,
     Rotate,
@@ -298,9 +299,9 @@ def _check(instruction: Instruction, scene: Scene, known: dict[str | None, Instr
         legs([point.frame for point in route.points], start, end)
     for name in type(instruction).model_fields:
         value = getattr(instruction, name)
-        if isinstance(value, tuple) and value and hasattr(value[0], "value"):
+        if isinstance(value, tuple) and value and isinstance(cast("tuple[Any, ...]", value)[0], Keyframe):
             try:
-                scene.curve(value, instruction, 0.0)
+                scene.curve(cast("tuple[Keyframe, ...]", value), instruction, 0.0)
             except InputError as error:
                 raise InputError(f"{name}: {error}") from None
     if isinstance(instruction, Static) and instruction.grid is not None:
@@ -326,7 +327,8 @@ def _with_ids(instructions: tuple[AnyInstruction, ...]) -> tuple[AnyInstruction,
     if len(set(taken)) < len(taken):
         twice = next(name for name, count in Counter(taken).items() if count > 1)
         raise ValueError(f"instructions: found the id {twice!r} more than once, expected unique ids")
-    used, result = set(taken), []
+    used = set(taken)
+    result: list[AnyInstruction] = []
     for instruction in instructions:
         if instruction.id is None:
             number = 1
@@ -352,9 +354,11 @@ def file_names(motion: Motion) -> list[str]:
 def _nodes(value: Any) -> list[dict[str, Any]]:
     """Every object inside a parsed JSON value, itself included."""
     if isinstance(value, dict):
-        return [value, *(node for inner in value.values() for node in _nodes(inner))]
+        node = cast("dict[str, Any]", value)
+        return [node, *(found for inner in node.values() for found in _nodes(inner))]
     if isinstance(value, list):
-        return [node for inner in value if isinstance(inner, (dict, list)) for node in _nodes(inner)]
+        parts = cast("list[Any]", value)
+        return [found for inner in parts if isinstance(inner, (dict, list)) for found in _nodes(inner)]
     return []
 
 

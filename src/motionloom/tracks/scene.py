@@ -19,7 +19,6 @@ from motionloom.tracks.instructions import (
     Area,
     FreePath,
     Instruction,
-    Keyframe,
     Route,
     ValueCurve,
 )
@@ -42,7 +41,7 @@ class Scene:
     times: Array
     last_frame: float
     folder: Folder = field(default_factory=Folder)
-    masks: dict[str, NDArray[np.bool_]] = field(default_factory=dict, repr=False)
+    masks: dict[str, NDArray[np.bool_]] = field(default_factory=dict[str, NDArray[np.bool_]], repr=False)
 
     def span(self, instruction: Instruction) -> tuple[float, float]:
         """Start and end of an instruction in frames."""
@@ -59,12 +58,11 @@ class Scene:
     def curve(self, value: ValueCurve, instruction: Instruction, neutral: float) -> Array:
         """A value over time [T]: from ``neutral`` to a number with the instruction's easing, or by keyframes."""
         if isinstance(value, tuple):
-            keys = [key for key in value if isinstance(key, Keyframe)]
-            frames = [key.frame for key in keys]
+            frames = [key.frame for key in value]
             for earlier, later in pairwise(frames):
                 if later <= earlier:
                     raise InputError(f"keyframes: found frame {later:g} after {earlier:g}, expected them to increase")
-            return keyframed(self.times, frames, [key.value for key in keys], [key.easing for key in keys])
+            return keyframed(self.times, frames, [key.value for key in value], [key.easing for key in value])
         return neutral + (float(value) - neutral) * ease(
             progress(self.times, *self.span(instruction)), instruction.easing
         )

@@ -7,7 +7,7 @@ y down, continuous: the image spans [0, W] x [0, H] and the centre of the top le
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -123,8 +123,7 @@ class Tracks:
         )
 
     def _replace(self, **changes: Any) -> Tracks:
-        fields = {"points": self.points, "visible": self.visible, "size": self.size, "fps": self.fps}
-        return Tracks(**{**fields, **changes})
+        return replace(self, **changes)
 
     # ------------------------------------------------------------------ space
     def resize(self, size: tuple[int, int]) -> Tracks:
@@ -199,11 +198,12 @@ class Tracks:
             return self
         # Wider than this it is flat over all frames; the bound keeps the kernel small.
         sigma = min(sigma, 16.0 * self.num_frames)
-        from scipy.ndimage import gaussian_filter1d
+        from scipy import ndimage  # pyright: ignore[reportMissingTypeStubs]
 
+        blur: Callable[..., NDArray[np.float64]] = ndimage.gaussian_filter1d  # pyright: ignore
         seen = self.visible.astype(np.float64)[..., None]
-        total = gaussian_filter1d(self.points * seen, sigma, axis=0, mode="constant")
-        weight = gaussian_filter1d(seen, sigma, axis=0, mode="constant")
+        total = blur(self.points * seen, sigma, axis=0, mode="constant")
+        weight = blur(seen, sigma, axis=0, mode="constant")
         smoothed = np.where(seen > 0, total / np.maximum(weight, 1e-12), self.points)
         return self._replace(points=smoothed.astype(np.float32))
 
@@ -264,10 +264,10 @@ def timeline(
         InputError: a wish that is not positive, or more than `MAX_FRAMES` frames.
     """
     last = num_frames - 1
-    if wanted_frames is not None and not (
-        isinstance(wanted_frames, int | np.integer) and 1 <= wanted_frames <= MAX_FRAMES
-    ):
+    if wanted_frames is not None and not (1 <= wanted_frames <= MAX_FRAMES and wanted_frames % 1 == 0):
         raise InputError(f"num_frames: found {wanted_frames}, expected a whole number from 1 to {MAX_FRAMES}")
+    if wanted_frames is not None:
+        wanted_frames = int(wanted_frames)
     if wanted_fps is None:
         if wanted_frames is None or wanted_frames == num_frames:
             return np.arange(num_frames, dtype=np.float64), fps

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,7 +79,7 @@ class Ask:
     units: str | None = None
     num_frames: int | None = None
     visible_threshold: float | None = None
-    notes: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list[str])
 
     def need_size(self, source: Source, kind: str) -> tuple[int, int]:
         """(height, width) the coordinates refer to, or AmbiguousUnitsError naming the flag."""
@@ -200,7 +200,7 @@ def numbers(source: Source, value: object, where: str, *, columns: int = 2) -> N
         array = np.asarray(value, np.float64)
     except (TypeError, ValueError, OverflowError):
         array = None
-    if array is not None and array.size == 0 and isinstance(value, list) and not any(value):
+    if array is not None and array.size == 0 and isinstance(value, list) and not any(cast("list[Any]", value)):
         return np.zeros((0, columns))
     if array is None or array.ndim != 2 or array.shape[1] != columns:
         raise source.error(f"{where}: expected a list of {columns} numbers per entry")
@@ -221,7 +221,7 @@ def key_paths(source: Source, value: object, where: str) -> list[NDArray[np.floa
         stacked = None
     if stacked is not None and stacked.ndim == 3 and stacked.shape[-1] == 2:
         return list(stacked)
-    return [numbers(source, path, f"{where} {index}") for index, path in enumerate(value)]
+    return [numbers(source, path, f"{where} {index}") for index, path in enumerate(cast("list[Any]", value))]
 
 
 def shape_text(shape: Sequence[int]) -> str:
