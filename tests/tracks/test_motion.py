@@ -114,6 +114,8 @@ def test_a_text_that_looks_like_a_list_is_left_alone():
         (b'{"format": "motionloom.motion", "version": NaN}', "found NaN"),
         (b"\xff\xfe\x00", "is not UTF-8"),
         (b"[" * 100_000, "is not JSON"),
+        (b"[" + b"[]," * 1_000_001 + b"1]", "found 1000002 JSON lists"),
+        (b"[" + b"1," * 5_000_001 + b"1]", "and 5000001 commas, expected at most"),
     ],
 )
 def test_files_that_are_no_motion(tmp_path, content, words):

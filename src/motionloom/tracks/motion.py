@@ -34,13 +34,16 @@ from motionloom.tracks.migrations import FORMAT, VERSION, migrate
 from motionloom.tracks.paths import legs
 from motionloom.tracks.scene import Scene
 from motionloom.tracks.tracks import MAX_FRAMES, MAX_SIDE, Tracks, timeline
-from motionloom.tracks.validation import one_line
+from motionloom.tracks.validation import one_line, require_bounded_json
 
 if TYPE_CHECKING:
     from motionloom.tracks.layers import Layer
 
 MAX_DOCUMENT_BYTES = 64 * 2**20
 MAX_INSTRUCTIONS = 10_000
+# A control point takes about 600 bytes of memory.
+MAX_LISTS = 1_000_000
+MAX_VALUES = 5_000_000
 
 
 class Canvas(Node):
@@ -133,6 +136,10 @@ class Motion(Node):
             raise FileFormatError(f"{path}: cannot be read ({error.strerror or error})") from None
         except UnicodeDecodeError:
             raise FileFormatError(f"{path}: is not UTF-8 text, expected a motion document in JSON") from None
+        try:
+            require_bounded_json(text, MAX_LISTS, MAX_VALUES)
+        except ValueError as error:
+            raise FileFormatError(f"{path}: {error}") from None
         try:
             data = json.loads(text, parse_constant=_refuse_constant)
         except (ValueError, RecursionError) as error:

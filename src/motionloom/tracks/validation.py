@@ -1,4 +1,5 @@
-"""One line out of pydantic's many: where in the document, what was found, what was expected."""
+"""JSON documents from strangers: bounded before they are parsed, and one line out of pydantic's many errors: where in
+the document, what was found, what was expected."""
 
 from __future__ import annotations
 
@@ -8,6 +9,24 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 MAX_SHOWN = 60
+
+
+def require_bounded_json(text: str | bytes, max_lists: int, max_values: int) -> None:
+    """Refuses JSON whose values would fill the memory: a list of two characters takes sixty bytes once it is parsed.
+
+    Args:
+        max_lists: lists and objects together.
+        max_values: commas, of which there is at most one per value.
+
+    Raises:
+        ValueError: too many of either; marks inside texts count as well.
+    """
+    marks = (b"[", b"{", b",") if isinstance(text, bytes) else ("[", "{", ",")
+    lists, objects, commas = (text.count(mark) for mark in marks)  # type: ignore[arg-type]
+    if lists + objects > max_lists or commas > max_values:
+        raise ValueError(
+            f"found {lists + objects} JSON lists and {commas} commas, expected at most {max_lists} and {max_values}"
+        )
 
 
 def one_line(error: ValidationError, data: Any, source: str) -> str:

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motionloom.errors import FileFormatError
+from motionloom.tracks.validation import require_bounded_json
 
 MIB = 1 << 20
 MAX_TEXT_BYTES = 64 * MIB
@@ -114,13 +115,10 @@ def parse_json(source: Source, data: bytes | str) -> Any:
     """
     from pydantic_core import from_json
 
-    marks = (b"[", b"{", b",") if isinstance(data, bytes) else ("[", "{", ",")
-    lists, objects, commas = (data.count(mark) for mark in marks)  # type: ignore[arg-type]
-    if lists + objects > MAX_JSON_LISTS or commas > MAX_JSON_VALUES:
-        raise source.error(
-            f"found {lists + objects} JSON lists and {commas} commas, "
-            f"expected at most {MAX_JSON_LISTS} and {MAX_JSON_VALUES}"
-        )
+    try:
+        require_bounded_json(data, MAX_JSON_LISTS, MAX_JSON_VALUES)
+    except ValueError as problem:
+        raise source.error(str(problem)) from None
     # Parsed values hold no cycles; letting the collector look for them among a million new lists triples the time.
     collecting = gc.isenabled()
     gc.disable()
