@@ -87,6 +87,7 @@ def hostile_files(command):
         "object.npz": zip_of({"tracks.npy": npy_claiming((1, 1, 2), "|O") + pickle.dumps(Runs(command))}),
         "claim.npz": zip_of({"tracks.npy": npy_claiming((HUGE, 1, 2))}),
         "code.pkl": pickle.dumps({"a": Runs(command)}, 4),
+        "one.pkl": b"\x80",
         "code0.pkl": b"\x80\x02" + pickle.dumps(Runs(command), 0),
         "eval.pkl": b"\x80\x02cbuiltins\neval\nX\x01\x00\x00\x001\x85R.",
         "build.pkl": b"\x80\x02cnumpy\nndarray\n}b.",

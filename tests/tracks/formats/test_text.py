@@ -1,13 +1,16 @@
 """Numbers to text and back, column by column."""
 
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
 from motionloom.errors import FileFormatError
 from motionloom.tracks.formats.source import Source
-from motionloom.tracks.formats.text import ROWS_AT_ONCE, Fixed, parse_numbers, rows_text
+from motionloom.tracks.formats.text import ROWS_AT_ONCE, Fixed, parse_numbers, path_lists, rows_text
 
 
 @given(st.lists(st.floats(-1e9, 1e9), min_size=1, max_size=20), st.integers(0, 5))
@@ -20,6 +23,17 @@ def test_fixed_point_is_what_rounding_says(values, decimals):
         assert len(part) == decimals
         assert whole == "0" or not whole.startswith("0")
         assert line != "-" + "0" * len(whole) + "." * bool(decimals) + "0" * decimals
+
+
+@given(
+    hnp.arrays(
+        np.float32, hnp.array_shapes(min_dims=2, max_dims=2, max_side=5), elements=st.floats(-999, 999, width=32)
+    )
+)
+def test_paths_as_json(values):
+    points = np.stack([values, -values], axis=-1)
+    found = np.array(json.loads(b"[" + path_lists(points, 2) + b"]"))
+    np.testing.assert_allclose(found, points.transpose(1, 0, 2), atol=0.0051)
 
 
 def test_constants_and_strings_stand_between():

@@ -29,7 +29,7 @@ from motionloom.tracks.formats.base import (
 )
 from motionloom.tracks.formats.sampling import by_index
 from motionloom.tracks.formats.source import Source
-from motionloom.tracks.formats.text import Fixed, rows_text
+from motionloom.tracks.formats.text import Fixed, path_lists, rows_text
 from motionloom.tracks.tracks import Tracks
 
 CANVAS = 512
@@ -137,20 +137,7 @@ def write(tracks: Tracks, path: Path, *, box: float = 64.0, hidden: str = "error
         columns += [Fixed(edges[:, axis], DECIMALS), b", " if axis < 3 else b"],\n"]
     box_text = rows_text(columns).removesuffix(b",\n")
     point_text = rows_text([b"[[", Fixed(first[:, 0], DECIMALS), b", ", Fixed(first[:, 1], DECIMALS), b"]],\n"])
-    rows = canvas.transpose(1, 0, 2).reshape(-1, 2)
-    starts = np.arange(len(rows)) % tracks.num_frames == 0
-    ends = np.roll(starts, -1)
-    path_text = rows_text(
-        [
-            np.where(starts, b"[", b""),
-            b"[",
-            Fixed(rows[:, 0], DECIMALS),
-            b", ",
-            Fixed(rows[:, 1], DECIMALS),
-            b"]",
-            np.where(ends, b"],\n", b", "),
-        ]
-    ).removesuffix(b",\n")
+    path_text = path_lists(canvas, DECIMALS)
     content = b'{"bounding_box": [%b],\n"target_box": [%b],\n"center_traj": [%b],\n"query_point": [%b]}\n'
     return {path: content % (box_text, box_text, path_text, point_text.removesuffix(b",\n"))}
 

@@ -37,7 +37,7 @@ SHOWN_NAMES = 5
 
 
 def sniff(source: Source) -> Detection | None:
-    if source.head[:1] != b"\x80" or not 2 <= source.head[1] <= 5:
+    if source.head[:1] != b"\x80" or source.head[1:2] not in (b"\2", b"\3", b"\4", b"\5"):
         return None
     return Detection("tapvid", f"pickle of protocol {source.head[1]}", ("fps",))
 

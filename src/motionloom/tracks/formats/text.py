@@ -37,6 +37,15 @@ def rows_text(columns: Sequence[Column]) -> bytes:
     return b"".join(_block(columns, start, min(start + ROWS_AT_ONCE, rows)) for start in range(0, rows, ROWS_AT_ONCE))
 
 
+def path_lists(points: NDArray[np.floating], decimals: int) -> bytes:
+    """Points [T, N, 2] as the inside of a JSON list: one list of [x, y] per track, a line each."""
+    rows = points.transpose(1, 0, 2).reshape(-1, 2)
+    first = np.arange(len(rows)) % len(points) == 0
+    last = np.roll(first, -1)
+    columns = [np.where(first, b"[", b""), b"[", Fixed(rows[:, 0], decimals), b", ", Fixed(rows[:, 1], decimals), b"]"]
+    return rows_text([*columns, np.where(last, b"],\n", b", ")]).removesuffix(b",\n")
+
+
 def _block(columns: Sequence[Column], start: int, stop: int) -> bytes:
     # Every column is a matrix of characters padded with NUL; what remains without the NULs is the text.
     blocks: list[NDArray[np.uint8]] = []

@@ -27,7 +27,7 @@ from motionloom.tracks.formats.base import (
 )
 from motionloom.tracks.formats.sampling import by_index
 from motionloom.tracks.formats.source import Source
-from motionloom.tracks.formats.text import Fixed, rows_text
+from motionloom.tracks.formats.text import Fixed, path_lists, rows_text
 from motionloom.tracks.tracks import MAX_FRAMES, Tracks
 
 FPS = 16.0
@@ -107,25 +107,12 @@ def write(tracks: Tracks, path: Path, *, hidden: str = "error") -> dict[Path, by
     require_writable(tracks, KIND)
     start = tracks.points[0]
     points = rows_text([b"[", Fixed(start[:, 0], DECIMALS), b", ", Fixed(start[:, 1], DECIMALS), b"], "])
-    rows = tracks.points.transpose(1, 0, 2).reshape(-1, 2)
-    first = np.arange(len(rows)) % tracks.num_frames == 0
-    last = np.roll(first, -1)
-    paths = rows_text(
-        [
-            np.where(first, b"[", b""),
-            b"[",
-            Fixed(rows[:, 0], DECIMALS),
-            b", ",
-            Fixed(rows[:, 1], DECIMALS),
-            b"]",
-            np.where(last, b"],\n", b", "),
-        ]
-    )
+    paths = path_lists(tracks.points, DECIMALS)
     facts = (
         f'"width": {tracks.width}, "height": {tracks.height}, "fps": {tracks.fps!r}, "duration": {tracks.duration!r}'
     )
     content = b'{%b,\n"points": [%b],\n"trajectories": [%b]}\n'
-    return {path: content % (facts.encode(), points.removesuffix(b", "), paths.removesuffix(b",\n"))}
+    return {path: content % (facts.encode(), points.removesuffix(b", "), paths)}
 
 
 FORMAT = Format(
