@@ -87,6 +87,7 @@ def test_tracks_convert(folder, call):
     assert call("tracks", "convert", "slide.motion.json", "a.npz", "--to", "cotracker").code == 2
     assert call("tracks", "convert", "slide.motion.json", "a.npz", "--to", "cotracker", "--overwrite").code == 0
     assert call("tracks", "convert", "slide.motion.json", "b.npz", "--to", "nonsense").code == 2
+    assert "fps: found 0" in call("tracks", "convert", "slide.motion.json", "b.pth", "--to-fps", 0).err
 
 
 def test_tracks_draw(folder, call):

@@ -95,6 +95,16 @@ def test_what_is_written_is_read_back_exactly_and_fits_the_schema(instructions, 
     jsonschema.Draft202012Validator(Motion.json_schema()).validate(data)
 
 
+def test_places_where_nothing_can_be_written(tmp_path):
+    motion = Motion.parse(document())
+    with pytest.raises(InputError, match="is a folder"):
+        motion.save(tmp_path)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(FileFormatError, match=r"a\.motion\.json: cannot be written"):
+        motion.save(tmp_path / "file" / "a.motion.json")
+    assert [each.name for each in tmp_path.iterdir()] == ["file"]
+
+
 def test_a_text_that_looks_like_a_list_is_left_alone():
     prompt = "[\n  1,\n  2\n]"
     motion = Motion.parse(document(prompt=prompt))

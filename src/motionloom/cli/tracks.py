@@ -118,7 +118,7 @@ def convert(
     tracks = _read(sources, _options(format, size, fps, units, frames, option))
     if to_size:
         tracks = tracks.resize(parse_size(to_size))
-    if to_fps or to_frames:
+    if to_fps is not None or to_frames is not None:
         tracks = tracks.resample(to_frames, fps=to_fps)
     written = write_tracks(tracks, target, format=to, overwrite=overwrite, **_values("--to-option", to_option))
     more = f" and {len(written) - 1} more" if len(written) > 1 else ""

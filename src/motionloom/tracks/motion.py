@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import secrets
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
@@ -181,8 +180,12 @@ class Motion(Node):
         """Writes a ``*.motion.json`` file, whole or not at all.
 
         Raises:
-            InputError: a mask or depth file would not be found from there (`embedded` carries them inside).
+            InputError: a mask or depth file would not be found from there (`embedded` carries them inside), or the
+                name is that of a folder.
+            FileFormatError: the system refuses to write there.
         """
+        from motionloom.media.files import replacing
+
         path = Path(path)
         if self._folder.path is not None and path.parent.resolve() != self._folder.path.resolve():
             there = Folder(path.parent, self._folder.allow_absolute)
@@ -198,15 +201,11 @@ class Motion(Node):
                 f"{path}: the motion takes {len(content)} bytes, expected at most {MAX_DOCUMENT_BYTES}; "
                 "keep large masks and depth maps as files beside it"
             )
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
         try:
-            with open(temporary, "xb") as file:
-                file.write(content)
-            os.replace(temporary, path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+            with replacing(path) as temporary:
+                temporary.write_bytes(content)
+        except OSError as error:
+            raise FileFormatError(f"{path}: cannot be written ({error.strerror or error})") from None
         return path
 
     def embedded(self) -> Motion:

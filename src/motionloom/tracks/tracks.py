@@ -117,8 +117,9 @@ class Tracks:
 
     def __repr__(self) -> str:
         share = float(self.visible.mean()) if self.visible.size else 0.0
+        count = "1 track" if self.num_tracks == 1 else f"{self.num_tracks} tracks"
         return (
-            f"Tracks({self.num_tracks} tracks, {self.num_frames} frames at {self.fps:g} fps, "
+            f"Tracks({count}, {self.num_frames} frames at {self.fps:g} fps, "
             f"{self.width}x{self.height}, {share:.0%} visible)"
         )
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import inspect
 import os
-import secrets
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
@@ -185,27 +185,21 @@ def write_tracks(
 
 
 def replace_files(files: Mapping[Path, bytes]) -> None:
-    """Write files under temporary names beside their places, then rename them all.
+    """Write files under temporary names beside their places, then rename them all. Missing folders are made.
 
     Raises:
         FileFormatError: the system refuses; no temporary file stays behind.
+        InputError: a place is a folder.
     """
-    ready: dict[Path, Path] = {}
+    from motionloom.media.files import replacing
+
     place = next(iter(files))
     try:
-        for place, content in files.items():
-            temporary = place.with_name(f".{place.name[:100]}.{secrets.token_hex(4)}.tmp")
-            with temporary.open("xb") as stream:
-                ready[place] = temporary
-                stream.write(content)
-        for place in files:
-            os.replace(ready[place], place)
-            del ready[place]
+        with ExitStack() as places:
+            for place, content in files.items():
+                places.enter_context(replacing(place)).write_bytes(content)
     except OSError as problem:
         raise FileFormatError(f"{place}: cannot be written ({problem.strerror})") from None
-    finally:
-        for temporary in ready.values():
-            temporary.unlink(missing_ok=True)
 
 
 def _detect(source: Source) -> Detection:
