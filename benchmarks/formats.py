@@ -1,7 +1,8 @@
 """Reading and writing every track file format at 10,000 tracks x 121 frames.
 
 Run: python benchmarks/formats.py [--tracks N] [--frames T] [--json FILE]
-Tora is one file per track, so its time is that of opening files; it is timed with fewer (``--tora-tracks``).
+Tora is one file per track, so its time is that of opening files; it is timed with fewer (``--tora-tracks``). Camera
+paths are read only: a grid of as many points is followed through the poses.
 """
 
 from __future__ import annotations
@@ -52,14 +53,22 @@ def main() -> None:
     import torch  # noqa: F401  its import is not part of writing an ATI file
 
     print(f"\n{'format':<20}{'tracks':>8}{'write s':>10}{'read s':>10}{'MB':>8}")
-    results = {}
+    results: dict[str, Any] = {}
     for name, file, said in CASES:
         count = arguments.tora_tracks if name == "tora" else arguments.tracks
         result = measure(name, file, said, walk(count, arguments.frames), arguments.repeats)
         results[name] = result
-        late = "" if max(result["write_s"], result["read_s"]) < TARGET_SECONDS else f"  over {TARGET_SECONDS:g} s"
-        print(f"{name:<20}{count:>8}{result['write_s']:>10.3f}{result['read_s']:>10.3f}{result['mb']:>8.1f}{late}")
+        show(name, result)
+    results["realestate10k"] = measure_camera(arguments.tracks, arguments.frames, arguments.repeats)
+    show("realestate10k", results["realestate10k"])
     _report.write({"frames": arguments.frames, "formats": results}, arguments.json)
+
+
+def show(name: str, result: dict[str, Any]) -> None:
+    seconds = [result[key] for key in ("write_s", "read_s") if key in result]
+    late = "" if max(seconds) < TARGET_SECONDS else f"  over {TARGET_SECONDS:g} s"
+    write = f"{result['write_s']:>10.3f}" if "write_s" in result else f"{'':>10}"
+    print(f"{name:<20}{result['tracks']:>8}{write}{result['read_s']:>10.3f}{result['mb']:>8.1f}{late}")
 
 
 def walk(count: int, frames: int) -> Tracks:
@@ -82,6 +91,17 @@ def measure(name: str, file: str, said: dict[str, Any], tracks: Tracks, repeats:
         assert read.points.shape == tracks.points.shape
         size = sum(file.stat().st_size for file in written) / 1e6
     return {"tracks": tracks.num_tracks, "write_s": seconds, "read_s": read_seconds, "mb": size}
+
+
+def measure_camera(count: int, frames: int, repeats: int) -> dict[str, Any]:
+    points = np.random.default_rng(0).uniform(0, 1, (count, 2)) * [SIZE[1], SIZE[0]]
+    rows = [f"{k * 41667} 0.6 1.07 0.5 0.5 0 0 1 0 0 {k * 1e-3} 0 1 0 0 0 0 1 {-k * 2e-3}" for k in range(frames)]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "poses.txt"
+        path.write_text("benchmark\n" + "\n".join(rows) + "\n")
+        read, seconds = best(lambda: read_tracks(path, size=SIZE, points=points), repeats)
+        assert read.points.shape == (frames, count, 2)
+        return {"tracks": count, "read_s": seconds, "mb": path.stat().st_size / 1e6}
 
 
 def best(run: Callable[[], Any], repeats: int) -> tuple[Any, float]:

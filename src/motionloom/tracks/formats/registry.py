@@ -57,8 +57,8 @@ FORMATS: tuple[Format, ...] = tuple(
         kj_coordinates,
         after_effects,
         blender,
-        realestate10k,
         tora,
+        realestate10k,
         ati_list,
     )
 )
@@ -286,6 +286,8 @@ def _by_suffix(path: Path) -> Format:
 
 def _check_options(format: Format, function: Any, options: dict[str, Any]) -> None:
     """Refuses options a reader or writer does not have, and values of another type than it takes."""
+    if not options:
+        return
     parameters = inspect.signature(function).parameters.values()
     allowed = [p.name for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY]
     hints = get_type_hints(function)
