@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import secrets
@@ -50,8 +51,12 @@ class Parameters:
     def __post_init__(self) -> None:
         for name in ("num_frames", "num_inference_steps", "fps"):
             value = getattr(self, name)
-            if value is not None and not value > 0:
+            if value is not None and not 0 < value < math.inf:
                 raise InputError(f"{name}: found {value}, expected a number above zero")
+        if not (math.isfinite(self.strength) and self.strength >= 0):
+            raise InputError(f"strength: found {self.strength}, expected zero or more")
+        if self.guidance_scale is not None and not math.isfinite(self.guidance_scale):
+            raise InputError(f"guidance_scale: found {self.guidance_scale}, expected a finite number")
         if self.size is not None and min(self.size) < 1:
             raise InputError(f"size: found {self.size[1]}x{self.size[0]}, expected positive sides")
         start, end = self.window
@@ -166,7 +171,8 @@ def read_motion(path: Path, image: Path) -> Motion | Tracks:
     from motionloom.models.model import read_motion_for
 
     if not path.is_file():
-        raise FileFormatError(f"{path}: no such file, expected a motion or tracks")
+        found = "is a folder" if path.is_dir() else "no such file"
+        raise FileFormatError(f"{path}: {found}, expected a motion or tracks")
     height, width = read_image(image).shape[:2]
     return read_motion_for(path, (height, width))
 

@@ -35,14 +35,19 @@ def test_generate_writes_a_clip_that_knows_how_it_was_made(folder, call):
 
 
 def test_again_gives_the_same_frames(folder, call):
+    # PNG keeps every pixel; x264 does not encode frames as tiny as these the same way each time.
+    assert call(*ARGUMENTS, "warp", "-o", "out/").code == 0
+    again = call("generate", "--again", "out/")
+    assert again.code == 0
+    assert again.lines[-1] == "the frames are those of out, bit for bit"
+    first, second = Clip.load("out"), Clip.load("out.again")
+    assert np.array_equal(first.frames, second.frames)
+    assert first.digest() == first.provenance["frames_sha256"] == second.provenance["frames_sha256"]
+    assert first.provenance["fingerprint"] == second.provenance["fingerprint"]
     assert call(*ARGUMENTS, "warp", "-o", "out.mp4").code == 0
     again = call("generate", "--again", "out.mp4")
-    assert again.code == 0
     assert again.lines[-1] == "the frames are those of out.mp4, bit for bit"
-    first, second = Clip.load("out.mp4"), Clip.load("out.again.mp4")
-    assert np.array_equal(first.frames, second.frames)
-    assert first.provenance["frames_sha256"] == second.provenance["frames_sha256"]
-    assert first.provenance["fingerprint"] == second.provenance["fingerprint"]
+    assert read_provenance("out.again.mp4")["frames_sha256"] == first.digest()
 
 
 def test_again_works_from_tracks_and_from_elsewhere(folder, call, monkeypatch):
@@ -214,6 +219,11 @@ def test_a_killed_run_leaves_nothing(folder):
         (["generate", "photo.png", "slide.motion.json", "--fps", "0"], "fps: found 0"),
         (["generate", "photo.png", "slide.motion.json", "--frames", "0"], "--frames"),
         (["generate", "photo.png", "slide.motion.json", "-m", "warp", "-o", "a.avi"], ".avi"),
+        (["generate", "photo.png", "slide.motion.json", "-m", "warp", "-o", "photo.png/a.mp4"], "is a file"),
+        (["generate", "photo.png", "slide.motion.json", "-m", "warp", "--strength", "nan"], "strength: found nan"),
+        (["generate", "photo.png", "slide.motion.json", "-m", "warp", "--guidance-scale", "inf"], "guidance_scale"),
+        (["generate", "photo.png", "slide.motion.json", "-m", "warp", "--fps", "inf"], "fps"),
+        (["generate", "photo.png", ".", "-m", "warp"], "is a folder, expected a motion"),
         (["generate", "photo.png", "slide.motion.json", "--force"], "--again"),
         (["generate", "--again", "photo.png"], "no provenance"),
         (["generate", "--again", "none.mp4"], "no such file"),
@@ -232,6 +242,15 @@ def test_bad_input_is_one_line_and_exit_code_2(folder, call, arguments, words):
     assert done.err.count("\n") == 1
     assert "Traceback" not in done.err
     assert sorted(os.listdir()) == before
+
+
+def test_a_name_that_cannot_be_written_is_refused_before_the_run(folder, call, fake, monkeypatch):
+    assert call(*ARGUMENTS, "fake", "-o", "out.txt").code == 2
+    assert call(*ARGUMENTS, "fake", "-o", "photo.png/out.mp4").code == 2
+    assert fake.calls == []
+    fake.fail = FileNotFoundError(2, "No such file or directory", "/gone/weights")
+    done = call(*ARGUMENTS, "fake", "-o", "out.mp4")
+    assert (done.code, done.err) == (1, "motionloom: /gone/weights: No such file or directory\n")
 
 
 def test_unexpected_errors_are_one_line_too_and_can_be_traced(folder, call, fake, monkeypatch):

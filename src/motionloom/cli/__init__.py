@@ -68,6 +68,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """As `main`, but return the exit code."""
     debug = os.environ.get("MOTIONLOOM_DEBUG", "") not in ("", "0")
     warnings.showwarning = _show_warning
+    if not debug:
+        # Advice of libraries about packages that nothing here needs.
+        os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     # A polite kill ends like Ctrl-C, so that temporary files are removed.
     previous = signal.signal(signal.SIGTERM, _interrupt)
     try:
@@ -104,6 +107,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if debug:
             raise
+        if isinstance(error, OSError) and error.filename is not None:
+            return _fail(f"{error.filename}: {error.strerror}", FAILED)
         return _fail(f"{type(error).__name__}: {error} (MOTIONLOOM_DEBUG=1 shows where)", FAILED)
     finally:
         signal.signal(signal.SIGTERM, previous)

@@ -165,17 +165,20 @@ class Extras:
         """File by kind; the clip itself is "clip". CLIP.mp4 gets CLIP.overlay.mp4 and so on beside it."""
         clip = Path(out)
         folder = out.endswith("/") or not clip.suffix
-        suffix = ".mp4" if folder else clip.suffix
+        stem, suffix = (clip.name, ".mp4") if folder else (clip.stem, clip.suffix)
         found = {"clip": clip}
         if self.overlay:
-            found["overlay"] = clip.with_name(f"{clip.stem}.overlay{suffix}")
+            found["overlay"] = clip.with_name(f"{stem}.overlay{suffix}")
         if self.side_by_side:
-            found["side_by_side"] = clip.with_name(f"{clip.stem}.side_by_side{suffix}")
+            found["side_by_side"] = clip.with_name(f"{stem}.side_by_side{suffix}")
         if self.contact_sheet:
-            found["contact_sheet"] = clip.with_name(f"{clip.stem}.contact_sheet.png")
+            found["contact_sheet"] = clip.with_name(f"{stem}.contact_sheet.png")
         return found
 
     def check(self, out: str) -> None:
+        from motionloom.media.clip import check_target
+
+        check_target(out)
         refuse_existing(self.targets(out).values(), self.overwrite)
 
     def write(self, job: Job, clip: Clip, out: str) -> None:
@@ -244,6 +247,8 @@ def _again(
     from motionloom import provenance
     from motionloom.jobs import again, check_model
 
+    if out is None and source.is_dir():
+        out = f"{source}.again/"
     out = out or str(source.with_name(f"{source.stem}.again{source.suffix}"))
     extras.check(out)
     job, record = again(source, image=image, last_image=last_image, device=device)

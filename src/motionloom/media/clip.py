@@ -153,6 +153,20 @@ def read_provenance(path: str | os.PathLike[str]) -> dict[str, Any]:
     return envelope.provenance if envelope else {}
 
 
+def check_target(path: str | os.PathLike[str]) -> None:
+    """Refuse what `Clip.save` could not write to; known before hours are spent on the frames.
+
+    Raises:
+        InputError: an unknown ending, or a folder that cannot be written or made.
+    """
+    _, target = _kind(path)
+    folder = next(parent for parent in target.absolute().parents if parent.exists())
+    if not folder.is_dir():
+        raise InputError(f"{target}: {folder} is a file, expected a folder")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise InputError(f"{target}: the folder {folder} cannot be written")
+
+
 def _kind(path: str | os.PathLike[str]) -> tuple[str, Path]:
     target = Path(path)
     if os.fspath(path).endswith(("/", os.sep)) or target.is_dir() or not target.suffix:
