@@ -99,6 +99,18 @@ def test_blender_tracks_may_be_interleaved(tmp_path):
     np.testing.assert_allclose(tracks.points[..., 0], [[5, 1], [5, 2]], atol=1e-6)
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_text_in_other_encodings_and_line_ends(encoding, tmp_path):
+    (tmp_path / "a.csv").write_bytes(
+        ("# width=200 height=100 fps=24\n" + BLENDER).replace("\n", "\r\n").encode(encoding)
+    )
+    (tmp_path / "b.csv").write_text("# width=200 height=100 fps=24\n" + BLENDER)
+    assert read_tracks(tmp_path / "a.csv", format="blender", size=(100, 200), fps=24) == read_tracks(tmp_path / "b.csv")
+    (tmp_path / "c.csv").write_bytes(BLENDER.replace("nose", "n\xe4se").encode("latin1"))
+    with pytest.raises(FileFormatError, match=r"c\.csv: not utf-8 text \(byte 72\)"):
+        read_tracks(tmp_path / "c.csv", size=(100, 200), fps=24)
+
+
 @pytest.mark.parametrize("row", ["a,1,0,0", "a,b,0,0,0", "a,1.5,0,0,0", 'a,"1,0,0,0', "a,1,0,0,0,9"])
 def test_blender_wrong_rows(row, tmp_path):
     (tmp_path / "a.csv").write_text("track,frame,x,y,mute\nq,1,0,0,0\n" + row + "\n")

@@ -45,7 +45,7 @@ def sniff(source: Source) -> Detection | None:
 
 def read(source: Source, ask: Ask) -> Tracks:
     """One track per position block. ``size`` and ``fps`` of the caller override the header's."""
-    data = source.text.replace("\r\n", "\n").encode()
+    data = source.lines
     fps = ask.fps or _header(source, data, "Units Per Second")
     size = ask.size or (
         int(_header(source, data, "Source Height")),

@@ -92,11 +92,11 @@ def _rate(source: Source, text: bytes) -> float:
 
 def _rows(source: Source) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Track index [R] and the columns frame, x, y, mute [R, 4]."""
-    data = source.text.replace("\r\n", "\n").encode()
+    data = source.lines
     while data.startswith((b"#", b"\n")):
         data = data.partition(b"\n")[2]
     body = data.partition(b"\n")[2].strip()
-    if not re.search(rb"[^\d.,\-\n+eE ]", body):
+    if not body.translate(None, b"0123456789.,-\n+eE "):
         table = parse_numbers(source, body.replace(b"\n", b","), "markers")
         if len(table) == 5 * (body.count(b"\n") + 1):
             table = table.reshape(-1, 5)
@@ -112,6 +112,7 @@ def _named_rows(source: Source, body: bytes) -> tuple[NDArray[np.int64], NDArray
     order: dict[str, int] = {}
     track: list[int] = []
     values: list[list[float]] = []
+    _ = source.text  # says where it stops being text, if that is the trouble
     try:
         for number, row in enumerate(csv.reader(io.StringIO(body.decode(), newline=""), strict=True), 1):
             if not row:

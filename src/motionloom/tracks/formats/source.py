@@ -77,6 +77,15 @@ class Source:
             raise self.error(f"not {encoding.removesuffix('-sig')} text (byte {problem.start})") from None
 
     @cached_property
+    def lines(self) -> bytes:
+        """The file as UTF-8 with plain line ends. Bytes that are no UTF-8 are left for the caller to stumble over."""
+        data = self.text_bytes
+        if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+            data = self.text.encode()
+        data = data.removeprefix(b"\xef\xbb\xbf")
+        return data.replace(b"\r\n", b"\n") if b"\r" in data else data
+
+    @cached_property
     def text_bytes(self) -> bytes:
         """The whole file, if it is small enough to be a text track file."""
         if self.size > MAX_TEXT_BYTES:
