@@ -32,6 +32,9 @@ def test_values_of_the_named_curves():
 def test_progress_jumps_where_there_is_no_time():
     assert progress(np.array([3.0, 4.0, 5.0]), 4, 4).tolist() == [0, 1, 1]
     assert progress(np.array([0.0, 4.0, 5.0, 9.0]), 4, 6).tolist() == [0, 0, 0.5, 1]
+    with np.errstate(all="raise"):
+        assert progress(np.array([0.0, 1.0]), 0, 5e-324).tolist() == [1, 1]
+        assert keyframed(np.array([0.0, 8.0]), [0, 5e-324], [1, 2], ["linear", "linear"]).tolist() == [1, 2]
 
 
 def test_keyframes_are_met_exactly_and_hold_outside():

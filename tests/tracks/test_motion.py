@@ -199,6 +199,7 @@ def test_the_schema_takes_short_forms_and_refuses_what_we_refuse():
         (7, "instructions[0]: found 7"),
         ({"kind": "circle", "center": [1, 2], "radius": 3, "radius_curve": -1}, "radius_curve: found radius -1"),
         ({"kind": "circle", "center": [1, 2], "radius": 0, "radius_curve": 1}, "instructions[0].radius: found 0"),
+        ({"kind": "camera", "depth": 5e-324}, "instructions[0].depth: found 5e-324, expected greater than or equal"),
         ({"kind": "static"}, "found neither points nor grid"),
         ({"kind": "region"}, "found both polygon and mask or neither"),
         ({"kind": "rotate", "center": [1, 2], "angle": 3}, "found both points and region or neither"),

@@ -18,6 +18,10 @@ NAMED: dict[str, tuple[float, float, float, float]] = {
 }
 
 
+# Frames that lie closer together have no time in between: what changes from one to the other jumps.
+SAME_MOMENT = 1e-9
+
+
 def ease(progress: NDArray[np.float64], easing: Easing) -> NDArray[np.float64]:
     """Eased progress [...] of a linear progress [...] in 0..1. Starts at 0, ends at 1, may overshoot in between.
 
@@ -46,7 +50,7 @@ def _bezier(s: NDArray[np.float64], first: float, second: float) -> NDArray[np.f
 
 def progress(times: NDArray[np.float64], start: float, end: float) -> NDArray[np.float64]:
     """Linear progress [T] of ``times`` [T] from ``start`` (0) to ``end`` (1), clamped; a jump where both are equal."""
-    if end <= start:
+    if end - start < SAME_MOMENT:
         return (times >= start).astype(np.float64)
     return np.clip((times - start) / (end - start), 0.0, 1.0)
 
@@ -62,7 +66,7 @@ def keyframed(
     here = np.clip(np.searchsorted(at, times, side="right") - 1, 0, len(at) - 1)
     there = np.minimum(here + 1, len(at) - 1)
     span = at[there] - at[here]
-    share = np.clip((times - at[here]) / np.where(span > 0, span, 1.0), 0.0, 1.0)
+    share = np.clip((times - at[here]) / np.where(span > SAME_MOMENT, span, 1.0), 0.0, 1.0)
     for easing in set(easings):
         chosen = np.array([each == easing for each in easings])[here]
         share[chosen] = ease(share[chosen], easing)

@@ -30,7 +30,7 @@ MAX_COORDINATE = 1_000_000.0
 MAX_KEYS = 20_000
 
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-MAX_COORDINATE, le=MAX_COORDINATE)]
-Positive = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0, le=MAX_COORDINATE)]
+Positive = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=1e-6, le=MAX_COORDINATE)]
 Frame = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0, le=100_000)]
 Spacing = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=1, le=65_536, description="pixels")]
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
