@@ -340,7 +340,7 @@ class Camera(Instruction):
     orbit_depth: Positive | None = Field(None, description="default: depth in the middle of the picture")
     depth: PlaneOrMap = Field(1.0, description="distance of the plane, or a depth map")
     focal: Positive | None = Field(None, description="focal length in pixels, or")
-    fov: Annotated[float, Field(strict=True, gt=0, lt=180)] | None = Field(
+    fov: Annotated[float, Field(strict=True, ge=0.01, lt=180)] | None = Field(
         None, description="horizontal field of view; default 50"
     )
     spacing: Spacing = 32.0
