@@ -6,15 +6,7 @@ from motionloom.tracks.layers import Layer
 from motionloom.tracks.tracks import Tracks
 
 
-def scene(object_colour, ground_colour):
-    y, x = np.mgrid[0:240, 0:320]
-    disc = np.hypot(x - 160, y - 120) < 60
-    noise = np.random.default_rng(0).normal(0, 6, (240, 320, 3))
-    image = np.where(disc[..., None], object_colour, ground_colour) + noise
-    return np.clip(image, 0, 255).astype(np.uint8), disc, np.hypot(x - 160, y - 120)
-
-
-def test_shadow_is_found_and_a_dark_neighbour_left_alone():
+def test_shadow_is_found_and_a_dark_neighbour_left_alone(scene):
     image, disc, radius = scene((200, 60, 40), (150, 170, 110))
     x = np.mgrid[0:240, 0:320][1]
     shadow = (radius >= 60) & (radius < 70) & (x > 170)
@@ -30,7 +22,7 @@ def test_shadow_is_found_and_a_dark_neighbour_left_alone():
     assert contact_shadow(plain, disc, disc).sum() == 0
 
 
-def test_shade_is_how_dark_the_shadow_is_and_goes_on_below_the_thing():
+def test_shade_is_how_dark_the_shadow_is_and_goes_on_below_the_thing(scene):
     lit, disc, radius = scene((200, 60, 40), (150, 170, 110))
     x = np.mgrid[0:240, 0:320][1]
     shadow = (radius >= 60) & (radius < 76) & (x > 170)
@@ -43,7 +35,7 @@ def test_shade_is_how_dark_the_shadow_is_and_goes_on_below_the_thing():
     assert light[(radius > 50) & (radius < 58) & (x < 110)].min() > 0.9
 
 
-def sliding(shift, frames=9):
+def sliding(scene, shift, frames=9):
     """A disc with a shadow on its right, on a plain ground with noise, and the clip warp makes of it."""
     image, _, radius = scene((200, 60, 40), (150, 170, 110))
     x = np.mgrid[0:240, 0:320][1]
@@ -55,8 +47,8 @@ def sliding(shift, frames=9):
     return image, shadow, warp(image, layers=[layer], return_mask=False)
 
 
-def test_the_shadow_goes_along():
-    image, shadow, frames = sliding((-40, 0))
+def test_the_shadow_goes_along(scene):
+    image, shadow, frames = sliding(scene, (-40, 0))
     last = frames[-1].astype(float).mean(-1)
     core = shadow & np.roll(shadow, 3, 1) & np.roll(shadow, -3, 1)
     ground = image[20:40].astype(float).mean()
@@ -66,9 +58,22 @@ def test_the_shadow_goes_along():
     assert last[shadow & (np.mgrid[0:240, 0:320][1] > 195)].mean() > 0.9 * ground
 
 
-def test_nothing_jumps_when_a_thing_starts_to_move():
-    image, _, frames = sliding((-0.8, 0))
+def test_nothing_jumps_when_a_thing_starts_to_move(scene):
+    image, _, frames = sliding(scene, (-0.8, 0))
     assert np.array_equal(frames[0], image)
     change = np.abs(frames[1:].astype(float) - frames[:-1]).mean(-1)
     assert change.mean(axis=(1, 2)).max() < 1.0
     assert np.quantile(change, 0.999) < 40
+
+
+def test_shadows_in_large_photographs(scene):
+    image, disc, radius = scene((200, 60, 40), (150, 170, 110))
+    x = np.mgrid[0:240, 0:320][1]
+    shadow = (radius >= 60) & (radius < 70) & (x > 170)
+    image[shadow] = image[shadow] * 0.45
+    large, hole, truth = (np.repeat(np.repeat(one, 5, 0), 5, 1) for one in (image, disc, shadow))
+    found = contact_shadow(large, hole, hole)
+    assert found.shape == hole.shape
+    assert found[truth].mean() > 0.9
+    assert not (found & hole).any()
+    assert found[np.repeat(np.repeat(radius > 82, 5, 0), 5, 1)].sum() == 0

@@ -16,6 +16,8 @@ OUTWARDS = 0.2
 """How far outside it, as a share of that: outlines are drawn around a thing rather than through it."""
 ON_EDGE = 0.9
 """An outline is where it belongs when no edge inside it is stronger than the one it lies on by more than this."""
+BAND_PIXELS = 8
+"""In larger photographs the edge is looked for in a picture shrunk until the band is about so many pixels wide."""
 NOISE = 8.0
 """Grey levels: colours closer than this are the same."""
 
@@ -38,14 +40,33 @@ def matte(image: NDArray[np.uint8], region: NDArray[np.bool_], *, matting: Matti
     rows, columns = np.flatnonzero(region.any(axis=1)), np.flatnonzero(region.any(axis=0))
     top, bottom = max(0, rows[0] - 6 * band), rows[-1] + 1 + 6 * band
     left, right = max(0, columns[0] - 6 * band), columns[-1] + 1 + 6 * band
-    cut = _cut_out(image[top:bottom, left:right], region[top:bottom, left:right], band)
+    inner = (slice(top, bottom), slice(left, right))
+    # A large photograph tells where the edge is when it is smaller, too; only its last pixels take the full size.
+    shrink = max(1, band // BAND_PIXELS)
+    picture, drawn = image[inner], region[inner]
+    full = (drawn.shape[1], drawn.shape[0])
+    if shrink > 1:
+        small = (max(1, drawn.shape[1] // shrink), max(1, drawn.shape[0] // shrink))
+        picture = np.asarray(cv2.resize(picture, small, interpolation=cv2.INTER_AREA), np.uint8)
+        drawn = cv2.resize(drawn.astype(np.float32), small, interpolation=cv2.INTER_AREA) > 0.5
+    cut = _cut_out(picture, drawn, band // shrink) if drawn.any() else None
     if cut is None:
         return soft
+    trust = _on_an_edge(picture, drawn, band // shrink)
+    if shrink > 1:
+        cut, trust = (cv2.resize(one, full) for one in (cut, trust))
+        cut = _snap(image[inner], cut, shrink)
     result = np.zeros(region.shape, np.float32)
-    inner = (slice(top, bottom), slice(left, right))
-    trust = _on_an_edge(image[inner], region[inner], band)
     result[inner] = cut + trust * (soft[inner] - cut)
     return result
+
+
+def _snap(image: NDArray[np.uint8], alpha: NDArray[Any], radius: int) -> NDArray[Any]:
+    """A matte whose edge is soft over ``radius`` pixels, moved to the picture's own edge there."""
+    guide = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255.0
+    sharp = np.clip((_guided_filter(guide, alpha, radius, 1e-3) - 0.2) / 0.6, 0.0, 1.0)
+    near = cv2.blur(alpha, (2 * radius + 1, 2 * radius + 1)) > 0
+    return np.where(near, sharp, 0.0).astype(np.float32)
 
 
 def _on_an_edge(image: NDArray[np.uint8], region: NDArray[np.bool_], band: int) -> NDArray[Any]:

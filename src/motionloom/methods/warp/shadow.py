@@ -12,6 +12,8 @@ from motionloom.methods.warp.fill import smooth_fill
 
 SHADOW = 0.07
 """How far beyond a thing its shadow is looked for, as a share of the short side."""
+LARGE = 480
+"""In photographs more than twice as large, shadows are looked for at this short side; they are soft."""
 SOFT = 0.008
 """How soft a carried shadow is, as a share of the short side: finer differences are texture of the ground."""
 
@@ -26,6 +28,12 @@ def contact_shadow(image: NDArray[np.uint8], hole: NDArray[np.bool_], taken: NDA
         hole: bool [H, W]. taken: bool [H, W], all things cut out, whose colours are no surroundings.
     """
     side = min(hole.shape)
+    if side > 2 * LARGE:
+        small = (hole.shape[1] * LARGE // side, hole.shape[0] * LARGE // side)
+        coarse = np.asarray(cv2.resize(image, small, interpolation=cv2.INTER_AREA), np.uint8)
+        masks = (cv2.resize(one.astype(np.uint8), small, interpolation=cv2.INTER_AREA) > 0 for one in (hole, taken))
+        found = contact_shadow(coarse, *masks).astype(np.uint8)
+        return (cv2.resize(found, hole.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0) & ~hole
     reach = max(3, round(SHADOW * side))
     distance = cv2.distanceTransform((~hole).astype(np.uint8), cv2.DIST_L2, 5)
     around = (distance > reach) & (distance < 3 * reach) & ~taken
