@@ -91,7 +91,10 @@ def read(source: Source, ask: Ask, *, entry: int | None = None) -> Tracks:
     """The tracks of one entry of a list (``entry`` counts from 0; not needed for a list of one)."""
     entries = read_ati_list(source.path)
     if entry is None and len(entries) > 1:
-        raise source.error(f"a list of {len(entries)} jobs; choose one with entry=0 to {len(entries) - 1}")
+        raise source.error(
+            f"a list of {len(entries)} jobs; choose one with entry=0 to {len(entries) - 1} "
+            "(--option entry=... on the command line)"
+        )
     index = entry or 0
     if not 0 <= index < len(entries):
         raise InputError(f"entry: found {index}, expected 0 to {len(entries) - 1} for {source.path}")

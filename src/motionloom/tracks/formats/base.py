@@ -162,7 +162,7 @@ def require_visible(tracks: Tracks, kind: str, hidden: str) -> None:
         frame, track = np.argwhere(~tracks.visible)[0]
         raise InputError(
             f"{kind} cannot say that a point is hidden (first one: frame {frame}, track {track}); "
-            "write another format, or hidden='keep' to write the stored positions as visible"
+            "write another format, or hidden='keep' (--to-option hidden=keep) to write the stored positions as visible"
         )
 
 

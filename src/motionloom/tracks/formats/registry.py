@@ -179,7 +179,10 @@ def write_tracks(
     files: Mapping[Path, bytes] = chosen.write(tracks, path, **options)
     existing = [] if overwrite else [place for place in files if place.exists()]
     if existing:
-        raise InputError(f"{existing[0]}: exists already; choose another name, or overwrite=True to replace it")
+        raise InputError(
+            f"{existing[0]}: exists already; choose another name, or replace it with overwrite=True "
+            "(--overwrite on the command line)"
+        )
     replace_files(files)
     return list(files)
 

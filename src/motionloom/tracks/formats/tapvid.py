@@ -87,7 +87,10 @@ def _entry(source: Source, content: Any, name: str | int | None) -> dict[str, An
     entries = _entries(source, content)
     if name is None and len(entries) != 1:
         names = ", ".join(str(key)[:40] for key in list(entries)[:SHOWN_NAMES])
-        raise InputError(f"{source.path}: holds {len(entries)} clips; choose one with name=, one of {names} ...")
+        raise InputError(
+            f"{source.path}: holds {len(entries)} clips; choose one with name= "
+            f"(--option name=... on the command line), one of {names} ..."
+        )
     key: Any = next(iter(entries)) if name is None else name
     if key not in entries and isinstance(key, str) and key.isdigit():
         key = int(key)

@@ -139,7 +139,7 @@ def write(tracks: Tracks, path: Path, *, decimals: int = 0, outside: str = "erro
         frame, track = np.argwhere(~inside)[0]
         raise InputError(
             f"Tora files hold points inside the image only (first one outside: frame {frame}, track {track}); "
-            "outside='clip' moves them to the border"
+            "outside='clip' (--to-option outside=clip) moves them to the border"
         )
     canvas = tracks.points * (CANVAS / np.array([tracks.width, tracks.height], np.float64))
     canvas = np.clip(canvas, 0, CANVAS - 1 if decimals == 0 else CANVAS - 10.0**-decimals)
