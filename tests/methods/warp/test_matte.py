@@ -58,8 +58,6 @@ def test_large_photographs_are_cut_out_at_full_size():
     image = np.where((radius < 300)[..., None], (200, 60, 40), (60, 120, 90)) + rng.normal(0, 6, (1200, 1600, 1))
     image = np.clip(image, 0, 255).astype(np.uint8)
     alpha = matte(image, radius < 312)
-    assert (
-        (alpha > 0.5) ^ (radius < 300)
-    ).sum() < 2 * np.pi * 300 * 2.5  # of 12 pixels drawn too far out, 2.5 are left
+    assert ((alpha > 0.5) ^ (radius < 300)).sum() < 2 * np.pi * 300 * 2.5  # 2.5 of 12 pixels too many are left
     assert alpha[radius < 290].min() > 0.95
     assert alpha[radius > 316].max() < 0.02

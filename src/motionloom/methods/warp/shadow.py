@@ -33,7 +33,9 @@ def contact_shadow(image: NDArray[np.uint8], hole: NDArray[np.bool_], taken: NDA
         coarse = np.asarray(cv2.resize(image, small, interpolation=cv2.INTER_AREA), np.uint8)
         masks = (cv2.resize(one.astype(np.uint8), small, interpolation=cv2.INTER_AREA) > 0 for one in (hole, taken))
         found = contact_shadow(coarse, *masks).astype(np.uint8)
-        return (cv2.resize(found, hole.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0) & ~hole
+        found = cv2.resize(found, hole.shape[::-1], interpolation=cv2.INTER_NEAREST)
+        # Grown by a coarse pixel, so that no dark seam is left between hole and shadow.
+        return (cv2.dilate(found, np.ones((2 * (side // LARGE) + 3,) * 2, np.uint8)) > 0) & ~hole
     reach = max(3, round(SHADOW * side))
     distance = cv2.distanceTransform((~hole).astype(np.uint8), cv2.DIST_L2, 5)
     around = (distance > reach) & (distance < 3 * reach) & ~taken
