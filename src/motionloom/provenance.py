@@ -154,7 +154,12 @@ def check_record(record: Mapping[str, Any], source: Path) -> None:
     """
     if not record:
         raise FileFormatError(f"{source}: holds no provenance; only clips that motionloom generated can be made again")
-    version = record.get("version")
+    if "version" not in record:
+        raise FileFormatError(
+            f"{source}: was saved from Python, which records model and parameters but neither photograph nor motion; "
+            "clips of motionloom generate can be made again"
+        )
+    version = record["version"]
     if not isinstance(version, int):
         raise InputError(f"{source}: provenance of version {version!r}, expected a number up to {VERSION}")
     if version > VERSION:
