@@ -140,7 +140,7 @@ def test_versions_and_their_changes():
 def test_records_that_cannot_be_repeated_are_named(tmp_path):
     for record, word in (
         ({}, "no provenance"),
-        ({"model": "warp", "seed": 0}, "saved from Python"),
+        ({"model": "warp", "seed": 0}, "provenance of version None"),
         ({"version": 99}, "update"),
         ({"version": "x"}, "version"),
         ({"version": 1}, "lacks image"),

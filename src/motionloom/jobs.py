@@ -9,7 +9,6 @@ import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -111,18 +110,16 @@ class Job:
 
     def record(self, digest: str, *, beside: Path | None = None) -> dict[str, Any]:
         """The part of the provenance that is known before the run; ``digest`` is that of the model's weights."""
-        record: dict[str, Any] = {
-            "version": provenance.VERSION,
-            "image": provenance.file_record(self.image, beside),
-            "last_image": provenance.file_record(self.last_image, beside) if self.last_image else None,
-            "motion": {
-                "name": self.motion_file.name if self.motion_file else None,
-                "record": provenance.motion_record(self.motion),
-            },
-            "model": {"name": self.model, "digest": digest},
-            "parameters": self.parameters.record(),
-        }
-        return {**record, "fingerprint": provenance.fingerprint(record)}
+        return provenance.run_record(
+            image=self.image,
+            last_image=self.last_image,
+            motion=self.motion,
+            motion_name=self.motion_file.name if self.motion_file else None,
+            model=self.model,
+            digest=digest,
+            parameters=self.parameters.record(),
+            beside=beside,
+        )
 
     def run(
         self,
@@ -154,15 +151,13 @@ class Job:
             on_progress=on_progress,
             **options,
         )
-        details = {key: value for key, value in clip.provenance.items() if key != "motion"}
-        record |= {
-            "command": list(command),
-            "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            "versions": provenance.versions(),
-            "seconds": round(time.perf_counter() - started, 3),
-            "frames_sha256": clip.digest(),
-            "details": details,
-        }
+        record = provenance.finished(
+            record,
+            frames_sha256=clip.digest(),
+            seconds=time.perf_counter() - started,
+            details=clip.provenance["details"],
+            command=command,
+        )
         return replace(clip, provenance=record)
 
 

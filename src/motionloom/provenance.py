@@ -14,7 +14,8 @@ import math
 import os
 import platform
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -133,6 +134,51 @@ def read_motion_record(record: Mapping[str, Any]) -> Motion | Tracks:
         raise FileFormatError(f"provenance: the motion inside is damaged ({error})") from error
 
 
+def run_record(
+    *,
+    image: Path | None,
+    motion: Motion | Tracks,
+    model: str,
+    digest: str,
+    parameters: Mapping[str, Any],
+    last_image: Path | None = None,
+    motion_name: str | None = None,
+    beside: Path | None = None,
+) -> dict[str, Any]:
+    """What is known before a run.
+
+    Args:
+        image: the photograph's file; None where only its pixels were given, which cannot be made again from a file.
+        model, digest: its name and that of its weights.
+        parameters: as in `motionloom.jobs.Parameters`, JSON values.
+        beside: the folder the clip will lie in.
+    """
+    record: dict[str, Any] = {
+        "version": VERSION,
+        "image": file_record(image, beside) if image else {"path": None, "sha256": None},
+        "last_image": file_record(last_image, beside) if last_image else None,
+        "motion": {"name": motion_name, "record": motion_record(motion)},
+        "model": {"name": model, "digest": digest},
+        "parameters": dict(parameters),
+    }
+    return {**record, "fingerprint": fingerprint(record)}
+
+
+def finished(
+    record: Mapping[str, Any], *, frames_sha256: str, seconds: float, details: Mapping[str, Any], command: Sequence[str]
+) -> dict[str, Any]:
+    """A record completed after its run: digest of the raw frames, date, versions, how long it took."""
+    return {
+        **record,
+        "command": list(command),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": versions(),
+        "seconds": round(seconds, 3),
+        "frames_sha256": frames_sha256,
+        "details": dict(details),
+    }
+
+
 def fingerprint(record: Mapping[str, Any]) -> str:
     """Hex SHA-256 over what decides the frames: picture, motion, model and parameters; not names, dates or versions."""
     essence = {
@@ -154,12 +200,7 @@ def check_record(record: Mapping[str, Any], source: Path) -> None:
     """
     if not record:
         raise FileFormatError(f"{source}: holds no provenance; only clips that motionloom generated can be made again")
-    if "version" not in record:
-        raise FileFormatError(
-            f"{source}: was saved from Python, which records model and parameters but neither photograph nor motion; "
-            "clips of motionloom generate can be made again"
-        )
-    version = record["version"]
+    version = record.get("version")
     if not isinstance(version, int):
         raise InputError(f"{source}: provenance of version {version!r}, expected a number up to {VERSION}")
     if version > VERSION:
@@ -169,6 +210,10 @@ def check_record(record: Mapping[str, Any], source: Path) -> None:
     missing = [key for key in ("image", "motion", "model", "parameters", "versions") if key not in record]
     if missing:
         raise FileFormatError(f"{source}: the provenance lacks {', '.join(missing)}; the clip cannot be made again")
+    if not record["image"].get("path"):
+        raise FileFormatError(
+            f"{source}: was made from pixels in memory; only clips made from an image file can be made again"
+        )
 
 
 def _pack(data: bytes) -> str:

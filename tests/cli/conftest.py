@@ -67,7 +67,7 @@ class FakeModel:
         rng = np.random.default_rng([seed, int(picture.sum())])
         frames = options.get("num_frames") or 5
         height, width = options.get("size") or picture.shape[:2]
-        return Clip(rng.integers(0, 256, (frames, height, width, 3), np.uint8), 8.0, {"note": "fake"})
+        return Clip(rng.integers(0, 256, (frames, height, width, 3), np.uint8), 8.0, {"details": {"note": "fake"}})
 
 
 @pytest.fixture

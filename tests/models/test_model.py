@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from motionloom.errors import Cancelled, InputError
+from motionloom.errors import Cancelled, FileFormatError, InputError
+from motionloom.jobs import again
 from motionloom.models.loading import load
 from motionloom.models.wan import WanModel
 from motionloom.tracks.motion import Motion
@@ -49,7 +52,7 @@ def test_defaults_follow_the_model_and_the_motion(tiny: WanModel, warp, picture:
 def test_given_rate_keeps_the_speed(warp, picture: np.ndarray):
     clip = warp.generate(picture, slide(frames=9), num_frames=4, fps=4.0)
     assert clip.fps == 4.0
-    assert clip.provenance["num_frames"] == 4
+    assert clip.provenance["details"]["num_frames"] == 4
     # Frame 3 at 4 fps is frame 6 at 8 fps.
     same = warp.generate(picture, slide(frames=9))
     difference = np.abs(clip.frames[3].astype(int) - same.frames[6])
@@ -117,19 +120,33 @@ def test_motion_guidance_without_text(tiny: WanModel, picture: np.ndarray):
 
 def test_densify_is_on_for_nano_and_can_be_switched(tiny: WanModel, picture: np.ndarray):
     options = {"size": (48, 64), "num_frames": 5, "num_inference_steps": STEPS}
-    assert tiny.generate(picture, slide(), **options).provenance["tracks_seen"] == 12 * 16
-    assert tiny.generate(picture, slide(), densify=False, **options).provenance["tracks_seen"] == 5
+    assert tiny.generate(picture, slide(), **options).provenance["details"]["tracks_seen"] == 12 * 16
+    assert tiny.generate(picture, slide(), densify=False, **options).provenance["details"]["tracks_seen"] == 5
 
 
 def test_provenance_is_json_and_complete(tiny: WanModel, picture: np.ndarray):
-    import json
-
     clip = tiny.generate(picture, slide(), size=(48, 64), num_frames=5, num_inference_steps=STEPS, seed=7)
     facts = json.loads(json.dumps(clip.provenance))
-    assert facts["seed"] == 7
-    assert facts["digest"] == tiny.digest
-    assert facts["method"] == "ati"
-    assert facts["num_inference_steps"] == STEPS
+    assert facts["parameters"]["seed"] == 7
+    assert facts["model"]["digest"] == tiny.digest
+    assert facts["details"]["method"] == "ati"
+    assert facts["details"]["num_inference_steps"] == STEPS
+    assert facts["frames_sha256"] == clip.digest()
+
+
+def test_a_clip_made_in_python_can_be_made_again(warp, picture: np.ndarray, tmp_path: Path):
+    Image.fromarray(picture).save(tmp_path / "photo.png")
+    clip = warp.generate(tmp_path / "photo.png", slide())
+    saved = clip.save(tmp_path / "clip.webp", lossless=True)
+    job, record = again(saved)
+    repeated = job.run()
+    assert record["frames_sha256"] == repeated.digest() == clip.digest()
+
+
+def test_a_clip_made_from_pixels_says_so(warp, picture: np.ndarray, tmp_path: Path):
+    saved = warp.generate(picture, slide()).save(tmp_path / "clip.webp")
+    with pytest.raises(FileFormatError, match="made from pixels in memory"):
+        again(saved)
 
 
 @pytest.mark.parametrize(

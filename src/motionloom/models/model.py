@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from motionloom import provenance
 from motionloom.errors import AmbiguousUnitsError, FileFormatError, InputError
 from motionloom.media import Clip, read_image
 from motionloom.models.catalog import ModelCard
@@ -28,7 +30,7 @@ ImageSource = Any
 
 Progress = Callable[[int, int], Any]
 
-_WARP_DIGEST = hashlib.sha256(b"motionloom warp 1").hexdigest()
+_WARP_DIGEST = hashlib.sha256(b"motionloom warp 2").hexdigest()
 """The warp model has no weights; the number goes up when its pictures change."""
 
 
@@ -150,20 +152,46 @@ class Model(ABC):
             on_progress=on_progress,
         )
         self.refuse(request)
-        pixels = self.render(request)
-        provenance = {
-            "model": self.name,
+        record = provenance.run_record(
+            image=_file(image),
+            last_image=_file(last_image),
+            motion=drawn or tracks,
+            motion_name=Path(motion).name if isinstance(motion, (str, os.PathLike)) else None,
+            model=self.name,
+            digest=self.digest,
+            parameters={
+                "prompt": prompt,
+                "negative_prompt": negative_prompt,
+                "seed": seed,
+                "size": list(size),
+                "num_frames": frames,
+                "fps": fps,
+                "num_inference_steps": num_inference_steps,
+                "guidance_scale": guidance_scale,
+                "strength": strength,
+                "window": list(window),
+                "method": self.method,
+                "densify": densify,
+            },
+        )
+        started = time.perf_counter()
+        clip = Clip(self.render(request), tracks.fps)
+        details = {
             "method": self.method,
-            "digest": self.digest,
-            "seed": seed,
             "size": list(size),
             "num_frames": frames,
             "fps": tracks.fps,
-            "strength": strength,
             "tracks": tracks.num_tracks,
             **request.details,
         }
-        return Clip(pixels, tracks.fps, provenance)
+        facts = provenance.finished(
+            record,
+            frames_sha256=clip.digest(),
+            seconds=time.perf_counter() - started,
+            details=details,
+            command=["motionloom.generate"],
+        )
+        return replace(clip, provenance=facts)
 
     @abstractmethod
     def render(self, request: Request) -> NDArray[np.uint8]:
@@ -219,6 +247,10 @@ class WarpModel(Model):
             strength=request.strength,
             on_progress=request.on_progress,
         )
+
+
+def _file(source: ImageSource | None) -> Path | None:
+    return Path(source) if isinstance(source, (str, os.PathLike)) else None
 
 
 def read_motion_for(path: str | os.PathLike[str], image_size: tuple[int, int]) -> Motion | Tracks:

@@ -37,11 +37,19 @@ VALIDATION_SEED = 1_000_003
 
 @dataclass(frozen=True)
 class Stage:
-    """A part of the training: short side in pixels, clips per step, share of the budget."""
+    """A part of the training.
+
+    Attributes:
+        side: of the square clips, in pixels.
+        batch: clips per step.
+        share: of the budget.
+        least_time: times are drawn from here to 1. Near 1 the network learns to make the clip in one step.
+    """
 
     side: int
     batch: int
     share: float
+    least_time: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -68,7 +76,11 @@ class NanoRecipe:
     weight_decay: float = 0.01
     averaging: float = 0.998
     time_shift: float = 4.0
-    stages: tuple[Stage, ...] = (Stage(64, 8, 0.3), Stage(128, 3, 0.7))
+    stages: tuple[Stage, ...] = (
+        Stage(64, 8, 0.3),
+        Stage(128, 3, 0.25),
+        Stage(128, 3, 0.45, least_time=0.95),
+    )
 
 
 def train(
@@ -175,7 +187,7 @@ class _Run:
             self.codec, width=recipe.width, layers=recipe.layers, expansion=recipe.expansion, seed=recipe.seed
         ).to(device)
         self.model.train()
-        self._network: Any = torch.compile(self.model) if compile else self.model
+        self._network: Any = torch.compile(self.model, dynamic=False) if compile else self.model
         self.average = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
         decayed = [p for p in self.model.parameters() if p.ndim >= 2 and p.requires_grad]
         plain = [p for p in self.model.parameters() if p.ndim < 2 and p.requires_grad]
@@ -211,12 +223,12 @@ class _Run:
     # ------------------------------------------------------------------ steps
     def steps(self) -> Iterator[dict[str, Any]]:
         started = time.monotonic() - self.elapsed
-        recent = 0.0
+        recent: float | None = None
         while self.elapsed < self.budget:
             share = self.elapsed / self.budget
             stage = self._stage(share)
             loss = self._one_step(stage, share)
-            recent = loss if self.step == 0 else 0.98 * recent + 0.02 * loss
+            recent = loss if recent is None else 0.98 * recent + 0.02 * loss
             self.step += 1
             self.elapsed = time.monotonic() - started
             yield {
@@ -238,7 +250,7 @@ class _Run:
 
     def _one_step(self, stage: Stage, share: float) -> float:
         recipe = self.recipe
-        if self._pool is None or self._pool[0] != stage:
+        if self._pool is None or self._pool[0].side != stage.side:
             pool_seed = recipe.seed * 1009 + stage.side
             self._pool = stage, ClipPool(self.codec, (stage.side, stage.side), NUM_FRAMES, pool_seed)
         rng = np.random.default_rng([recipe.seed, self.step, 11])
@@ -248,6 +260,7 @@ class _Run:
         noise = torch.randn(batch.latents.shape, generator=generator)
         u = torch.rand(stage.batch, generator=generator).clamp_min(1e-2)
         t = recipe.time_shift * u / (1 + (recipe.time_shift - 1) * u)
+        t = stage.least_time + (1 - stage.least_time) * t
         latents, condition, noise, t = (v.to(self.device) for v in (batch.latents, condition, noise, t))
 
         warm = min(1.0, (self.step + 1) / recipe.warmup_steps)
