@@ -25,14 +25,17 @@ class ConditionMix:
         dense, densified: shares of the guided samples with all exact tracks, and with a few exact tracks spread over
             the image as the package does it for users. The rest keep a few tracks as they are.
         most_tracks: a few means 1 to this many, uniform in the logarithm.
+        least_spread: but at least this many where they are spread. Fewer would say things of the picture that are not
+            true of the clip, and the network would learn not to trust its tracks.
         tail_dropout: chance of a sparse track losing its tail.
     """
 
-    unguided: float = 0.12
+    unguided: float = 0.1
     ati: float = 0.5
-    dense: float = 0.4
-    densified: float = 0.35
+    dense: float = 0.65
+    densified: float = 0.15
     most_tracks: int = 200
+    least_spread: int = 32
     tail_dropout: float = 0.2
 
 
@@ -109,10 +112,12 @@ def _draw_tracks(
     if points.shape[1] > cells:
         points, visible = points[:, cells:], visible[:, cells:]
     seen_at_start = np.flatnonzero(visible[0].numpy())
-    count = min(len(seen_at_start), round(float(np.exp(rng.uniform(0, np.log(mix.most_tracks + 0.5))))))
+    spread_out = kind < mix.dense + mix.densified
+    count = round(float(np.exp(rng.uniform(0, np.log(mix.most_tracks + 0.5)))))
+    count = min(len(seen_at_start), max(count, mix.least_spread) if spread_out else count)
     chosen = rng.choice(seen_at_start, max(count, 1), replace=False) if len(seen_at_start) else np.arange(1)
     few, seen = points[:, chosen], visible[:, chosen]
-    if kind < mix.dense + mix.densified:
+    if spread_out:
         spread = densify(Tracks(few.numpy(), seen.numpy(), size, 8.0), spacing=BLOCK, keep=False)
         return torch.from_numpy(spread.points.copy()), torch.from_numpy(spread.visible.copy()).float()
     generator = torch.Generator().manual_seed(int(rng.integers(2**62)))

@@ -62,9 +62,12 @@ def like(transformer: Transformer) -> Transformer:
 
 
 def build_scheduler() -> UniPCMultistepScheduler:
-    """The stock UniPC sampler on flow sigmas for a network that predicts the clean latent."""
+    """The stock UniPC sampler on flow sigmas for a network that predicts the clean latent.
+
+    The shift puts a second step at time 0.95, the end of what the last stage of the recipe trains.
+    """
     return UniPCMultistepScheduler(
-        prediction_type="sample", use_flow_sigmas=True, flow_shift=4.0, num_train_timesteps=1000
+        prediction_type="sample", use_flow_sigmas=True, flow_shift=20.0, num_train_timesteps=1000
     )
 
 
