@@ -5,6 +5,7 @@ every clip has exact tracks and a true video. Each model gets the first frame an
 the package's offline tracker; errors are in pixels at 128x128.
 
     python benchmarks/nano.py [--json FILE] [--model nano|FOLDER] [--clips N] [--photographs N] [--steps N] [--tracks N]
+                               [--guidance-scale X]
 
 Prints one table; the JSON holds {"epe": {...}, "psnr": {...}, "codec_psnr": ...} and the same for each kind of case.
 """
@@ -99,7 +100,15 @@ def codec_psnr(model: WanModel, case: Case) -> float:
     return float(-10 * torch.log10(((decoded - video)[:, :, 1:] / 2).square().mean()))
 
 
-def run(name: str, clips: int, photographs: int, steps: int, num_tracks: int, seed: int = 0) -> dict[str, Any]:
+def run(
+    name: str,
+    clips: int,
+    photographs: int,
+    steps: int | None,
+    num_tracks: int,
+    guidance_scale: float | None = None,
+    seed: int = 0,
+) -> dict[str, Any]:
     models = {method: load(name, method=method) for method in ("ati", "wan_move")}
     warp = load("warp")
 
@@ -107,7 +116,13 @@ def run(name: str, clips: int, photographs: int, steps: int, num_tracks: int, se
         def generate(case: Case) -> NDArray[np.uint8]:
             motion = case.tracks if guided else Tracks.empty(FRAMES, SIZE, FPS)
             clip = models[method].generate(
-                case.frames[0], motion, seed=seed, size=SIZE, num_frames=FRAMES, num_inference_steps=steps
+                case.frames[0],
+                motion,
+                seed=seed,
+                size=SIZE,
+                num_frames=FRAMES,
+                num_inference_steps=steps,
+                guidance_scale=guidance_scale,
             )
             return clip.frames
 
@@ -143,7 +158,14 @@ def run(name: str, clips: int, photographs: int, steps: int, num_tracks: int, se
             summary = _summary(chosen)
             result |= summary if not part else {part: summary}
     digest = models["ati"].digest
-    return {**result, "model": name, "digest": digest, "steps": steps, "tracks": num_tracks, "rows": rows}
+    return {
+        **result,
+        "model": name,
+        "digest": digest,
+        "steps": steps or models["ati"].card.default_steps,
+        "tracks": num_tracks,
+        "rows": rows,
+    }
 
 
 def _summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
@@ -180,12 +202,15 @@ def main() -> None:
     parser.add_argument("--model", default="nano", help="catalogue name or model folder")
     parser.add_argument("--clips", type=int, default=16, help="held-out procedural clips")
     parser.add_argument("--photographs", type=int, default=12, help="clips made of photographs")
-    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--steps", type=int, help="denoising steps; the model's default when not given")
+    parser.add_argument("--guidance-scale", type=float, help="of the motion; the model's default when not given")
     parser.add_argument("--tracks", type=int, default=16)
     options = parser.parse_args()
     warnings.filterwarnings("ignore")
     print(header())
-    result = run(options.model, options.clips, options.photographs, options.steps, options.tracks)
+    result = run(
+        options.model, options.clips, options.photographs, options.steps, options.tracks, options.guidance_scale
+    )
     show(result)
     write(result, options.json)
 

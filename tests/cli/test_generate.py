@@ -182,8 +182,10 @@ def test_stopping_leaves_nothing(folder, call, fake, stop):
 def test_a_killed_run_leaves_nothing(folder):
     """SIGINT in the middle of the encoder, as Ctrl-C sends it."""
     script = (
-        "import av, os, sys, time\n"
+        "import av, os, signal, sys, time\n"
         "from motionloom.cli import main\n"
+        # A background job inherits an ignored SIGINT; on a terminal it is not.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "real = av.VideoFrame.from_ndarray\n"
         "def slow(*a, **k):\n"
         "    print('encoding', flush=True); time.sleep(20); return real(*a, **k)\n"

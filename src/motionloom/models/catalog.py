@@ -69,7 +69,7 @@ def list_models() -> list[ModelCard]:
             native_size=(128, 128),
             num_frames=17,
             fps=8.0,
-            default_steps=20,
+            default_steps=1,
             size_on_disk=sum(path.stat().st_size for path in files),
             memory=900_000_000,
             folder=nano,

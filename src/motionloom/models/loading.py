@@ -172,7 +172,7 @@ def _card_of_folder(folder: Path) -> ModelCard:
         native_size=(size[0], size[1]),
         num_frames=native.get("num_frames", 81),
         fps=native.get("fps", 16.0),
-        default_steps=20 if is_nano else 40,
+        default_steps=1 if is_nano else 40,
         folder=folder,
     )
 

@@ -164,8 +164,14 @@ def visible_before(scene: Scene, size: tuple[int, int]) -> torch.Tensor:
     batch, frames = scene.scale.shape[0], scene.num_frames
     centres = torch.stack(torch.meshgrid(torch.arange(size[1]) + 0.5, torch.arange(size[0]) + 0.5, indexing="xy"), -1)
     centres = centres.reshape(1, -1, 2).expand(batch, -1, -1)
-    masks = [trace(scene, centres, size, frame)[1][:, 0] for frame in range(frames)]
+    masks = [trace(_at_frames(scene, [frame, 0]), centres, size)[1][:, 1] for frame in range(frames)]
     return torch.stack(masks, 1).reshape(batch, frames, *size)
+
+
+def _at_frames(scene: Scene, frames: list[int]) -> Scene:
+    """The scene at some of its frames, in that order."""
+    timed = ("scale", "shift", "bend_phase", "bend_gain")
+    return replace(scene, **{name: getattr(scene, name)[..., frames] for name in timed})
 
 
 def with_photographs(scene: Scene, photographs: Sequence[NDArray[np.uint8]], seed: int) -> Scene:

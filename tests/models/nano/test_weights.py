@@ -1,0 +1,75 @@
+"""The weights in the package: do they do what nano is for?"""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+
+import motionloom as ml
+from motionloom.examples_data import example
+from motionloom.models.catalog import find_model
+from motionloom.models.wan import WanModel
+from motionloom.tracks.tracks import Tracks
+
+SIZE = (128, 128)
+
+
+@pytest.fixture(scope="module")
+def picture() -> np.ndarray:
+    """The middle of a photograph that nano was never trained on."""
+    whole = ml.read_image(example("coffee")[0])
+    return whole[60:316, 170:426][::2, ::2].copy()
+
+
+def shift(dx: float, dy: float) -> Tracks:
+    """The whole picture moves by (dx, dy) pixels over 17 frames."""
+    y, x = np.mgrid[24:105:27, 24:105:27]
+    start = np.stack([x.ravel(), y.ravel()], -1).astype(np.float32)
+    tracks = Tracks(np.repeat(start[None], 17, 0), np.ones((17, len(start)), bool), SIZE, 8.0)
+    return tracks.translate(per_frame=(dx / 16, dy / 16))
+
+
+def test_package_budget_and_storage():
+    card = find_model("nano")
+    assert card.folder is not None
+    assert card.size_on_disk < 24_000_000
+    with safe_open(card.folder / "transformer" / "diffusion_pytorch_model.safetensors", "pt") as file:
+        assert {str(file.get_tensor(name).dtype) for name in file.keys()} == {"torch.float16"}  # noqa: SIM118
+    facts = json.loads((card.folder / "training.json").read_text())
+    assert facts["steps"] > 1000
+    assert (card.folder / "README.md").is_file()
+
+
+def test_codec_keeps_a_moving_photograph(picture: np.ndarray):
+    model = ml.load("nano")
+    assert isinstance(model, WanModel)
+    frames = ml.load("warp").generate(picture, shift(20, 10), num_frames=17).frames
+    video = torch.from_numpy(frames).permute(3, 0, 1, 2)[None].float() / 127.5 - 1
+    codec = model.pipeline.vae
+    error = (codec.pictures(codec.codes(video)) - video).square().mean() / 4
+    assert -10 * torch.log10(error) > 28
+
+
+@pytest.mark.parametrize("method", ["ati", "wan_move"])
+def test_guidance_moves_the_photograph(picture: np.ndarray, method: str):
+    """Nearer to the photograph moved by geometry, and to the tracks, than the same model without tracks."""
+    model, wanted = ml.load("nano", method=method), shift(20, 10)
+    guided, unguided = model.generate(picture, wanted, size=SIZE), model.generate(picture, None, size=SIZE)
+    moved = ml.load("warp").generate(picture, wanted, num_frames=17).frames[:, 20:108, 24:108].astype(int)
+    error, without = (np.abs(clip.frames[:, 20:108, 24:108] - moved).mean() for clip in (guided, unguided))
+    assert error < 0.65 * without
+    distance, without_tracks = (ml.evaluate(clip, wanted)["epe"] for clip in (guided, unguided))
+    assert distance is not None
+    assert without_tracks is not None
+    assert distance < 0.75 * without_tracks
+
+
+def test_static_tracks_hold_the_picture(picture: np.ndarray):
+    wanted = shift(0, 0)
+    drift = ml.evaluate(ml.load("nano", method="wan_move").generate(picture, wanted, size=SIZE), wanted)["epe"]
+    assert drift is not None
+    assert drift < 1.0
