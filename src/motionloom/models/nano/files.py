@@ -54,6 +54,9 @@ def save_nano(
         stored.load_state_dict(transformer.state_dict())
         stored.to(dtype).save_pretrained(draft / "transformer")
         codec.save_pretrained(draft / "vae")
+        settings = json.loads((draft / "vae" / "config.json").read_text(encoding="utf-8"))
+        settings.pop("_name_or_path", None)  # where the codec lay while training is nobody's business
+        _write_json(draft / "vae" / "config.json", settings)
         build_scheduler().save_pretrained(draft / "scheduler")
         library = BlockCodec.__module__ if isinstance(codec, BlockCodec) else "diffusers"
         _write_json(draft / "model_index.json", {**MODEL_INDEX, "vae": [library, type(codec).__name__]})
