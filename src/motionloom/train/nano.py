@@ -106,7 +106,7 @@ def train(
         checkpoint_every: seconds between checkpoints.
         validate_every: seconds between scores on held-out clips, written to the log.
         compile: run the network through ``torch.compile``: a minute to start (needs a C++ compiler on the CPU), then
-            about a sixth faster.
+            faster steps.
         on_progress: called about once a second with step, elapsed, budget, loss, stage; raise to stop (checkpoint
             and model are written first).
 
