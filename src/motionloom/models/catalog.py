@@ -5,42 +5,11 @@ To add a model: one entry here, and what loads it in `loading.py` if its files h
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
 from motionloom.errors import InputError
-
-
-@dataclass(frozen=True)
-class ModelCard:
-    """What is known about a model before it is loaded.
-
-    Attributes:
-        name: what `motionloom.load` and ``-m`` take.
-        methods: how tracks guide it; the first is used unless another is asked for.
-        native_size: (height, width) it was trained at; only the area matters, the shape follows the photograph. None:
-            any size.
-        num_frames, fps: of its clips; None: those of the motion.
-        default_steps: of the denoising; None: no denoising.
-        size_on_disk, memory: bytes; memory is the peak of a run at the native size on a CPU, about.
-        folder: where the files are, if the model has any.
-    """
-
-    name: str
-    title: str
-    description: str
-    licence: str
-    commercial_use: bool | None
-    methods: tuple[str, ...]
-    native_size: tuple[int, int] | None = None
-    num_frames: int | None = None
-    fps: float | None = None
-    default_steps: int | None = None
-    size_on_disk: int = 0
-    memory: int | None = None
-    folder: Path | None = None
-    installed: bool = True
+from motionloom.models.card import ModelCard
 
 
 def list_models() -> list[ModelCard]:
@@ -88,3 +57,6 @@ def find_model(name: str) -> ModelCard:
     if name not in cards:
         raise InputError(f"model: found {name!r}, expected one of {', '.join(cards)}, or a folder with a model")
     return cards[name]
+
+
+__all__ = ["ModelCard", "find_model", "list_models"]
