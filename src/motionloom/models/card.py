@@ -1,4 +1,4 @@
-"""What is known about a model before it is loaded: where its files are, what it may be used for, how it wants to run."""
+"""What is known about a model before it is loaded: where its files are, what one may do with it, how it runs."""
 
 from __future__ import annotations
 
