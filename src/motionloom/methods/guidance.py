@@ -12,15 +12,15 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import torch
-from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 from diffusers.pipelines.wan.pipeline_wan_i2v import WanImageToVideoPipeline
 from torch import Tensor, nn
 
 from motionloom.errors import InputError
+from motionloom.methods.published import PublishedInputsPipeline
 from motionloom.tracks.tracks import Tracks
 
 
@@ -68,7 +68,7 @@ class TrackGuidance:
         return self.window[0] * steps - 1e-6 <= step < self.window[1] * steps - 1e-6
 
 
-class TrackConditionedPipeline(WanImageToVideoPipeline):
+class TrackConditionedPipeline(PublishedInputsPipeline):
     """`WanImageToVideoPipeline` that also takes tracks. A method subclasses it and says `guide_condition`.
 
     `from_pretrained` and every argument of the stock pipeline work as they do there. Works for one expert (Wan 2.1) and
@@ -76,24 +76,6 @@ class TrackConditionedPipeline(WanImageToVideoPipeline):
     """
 
     _guidance: TrackGuidance | None = None
-
-    @classmethod
-    def from_pipe(cls, pipeline: DiffusionPipeline, **kwargs: Any) -> Self:
-        """A guided pipeline that shares the components of a loaded one, which stays usable beside it.
-
-        The components are taken as they are. The stock `from_pipe` casts them to float32 where no ``dtype`` is given,
-        in the other pipeline too, and leaves out a VAE that is not of the very class it expects.
-
-        Args:
-            pipeline: any pipeline with the components of `WanImageToVideoPipeline`.
-            **kwargs: components or settings to use instead; ``dtype`` to cast to.
-        """
-        dtype = kwargs.pop("dtype", None) or kwargs.pop("torch_dtype", None)
-        components, settings = cls._get_signature_keys(cls)
-        shared = {name: getattr(pipeline, name, None) for name in components}
-        shared |= {name: pipeline.config[name] for name in settings if name in pipeline.config}
-        guided = cls(**{**shared, **kwargs})
-        return guided if dtype is None else guided.to(dtype)
 
     @abstractmethod
     def guide_condition(

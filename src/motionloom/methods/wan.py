@@ -44,6 +44,47 @@ def resize_bicubic(image: np.ndarray[Any, np.dtype[np.uint8]], size: tuple[int, 
     return interpolate(pixels[None], size, mode="bicubic")[0]
 
 
+def resize_to_cover(image: np.ndarray[Any, np.dtype[np.uint8]], size: tuple[int, int]) -> Tensor:
+    """uint8 [H, W, 3] to float32 [3, h, w] in [-1, 1]: cut to the shape of ``size`` about the centre, then bilinear.
+
+    As the first/last-frame graphs of ComfyUI prepare their pictures (`common_upscale`, "bilinear", "center").
+    """
+    height, width = image.shape[:2]
+    new_height, new_width = size
+    x = (
+        round((width - width * (new_width / new_height) / (width / height)) / 2)
+        if width * new_height > new_width * height
+        else 0
+    )
+    y = (
+        round((height - height * (width / height) / (new_width / new_height)) / 2)
+        if width * new_height < new_width * height
+        else 0
+    )
+    cut = np.ascontiguousarray(image[y : height - y, x : width - x])
+    pixels = torch.from_numpy(cut).permute(2, 0, 1).float().div(127.5).sub(1)
+    return interpolate(pixels[None], size, mode="bilinear")[0]
+
+
+# Per channel, of the images CLIP was trained on; `CLIPModel` of the published programs.
+_CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
+_CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+
+
+def clip_pixels(image: np.ndarray[Any, np.dtype[np.uint8]] | Tensor, side: int = 224) -> Tensor:
+    """What CLIP sees of a photograph uint8 [H, W, 3], or float [1, 3, H, W] in [-1, 1]: float32 [1, 3, side, side].
+
+    The whole picture, stretched to a square with plain bicubic interpolation, nothing cut off, as `CLIPModel.visual` of
+    the published programs; the stock pipeline leaves that to the settings of its image processor.
+    """
+    if isinstance(image, Tensor):
+        pixels = interpolate(image.reshape(1, 3, *image.shape[-2:]).float(), (side, side), mode="bicubic")
+    else:
+        pixels = resize_bicubic(image, (side, side))[None]
+    mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (_CLIP_MEAN, _CLIP_STD))
+    return (pixels.cpu() * 0.5 + 0.5 - mean) / std
+
+
 def published_scheduler(
     solver: Literal["unipc", "dpm++"] = "unipc", shift: float = 5.0
 ) -> UniPCMultistepScheduler | DPMSolverMultistepScheduler:
