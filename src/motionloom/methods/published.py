@@ -236,10 +236,10 @@ class PublishedInputsPipeline(WanImageToVideoPipeline):
     def _remembered(self, part: str, key: Hashable, make: Callable[[], Any]) -> Any:
         """What ``make`` returned for this key before, or returns now. Another component in ``part`` forgets it all."""
         memory: dict[str, tuple[Any, OrderedDict[Hashable, Any]]] = self.__dict__.setdefault("_results", {})
-        component, results = memory.get(part, (None, OrderedDict()))
-        if component is not getattr(self, part):
-            results = OrderedDict()
-            memory[part] = (getattr(self, part), results)
+        component = getattr(self, part)
+        if part not in memory or memory[part][0] is not component:
+            memory[part] = (component, OrderedDict())
+        results = memory[part][1]
         if key not in results:
             results[key] = make()
         results.move_to_end(key)
