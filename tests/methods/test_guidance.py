@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from motionloom.errors import InputError
+from motionloom.methods.adaptive import AdaptiveWeight
 from motionloom.methods.ati.pipeline import ATIWanImageToVideoPipeline
 from motionloom.methods.guidance import TrackGuidance, batch_tracks, check_pipeline
 from motionloom.methods.wan_move.pipeline import WanMoveImageToVideoPipeline
@@ -132,6 +133,36 @@ def test_windows_add_up(pipe, base, inputs, monkeypatch):
     assert pattern(window=(0.25, 0.3)) == "pp gg pp pp".replace(" ", "")
     assert pattern(drop_tracks_in_uncond=True) == "gp gp gp gp".replace(" ", "")
     assert pattern(drop_tracks_in_uncond=True, window=(0.0, 0.5)) == "gp gp pp pp".replace(" ", "")
+
+
+def test_weights_by_speed_reach_the_condition(pipe, inputs):
+    """Strength times weight, once as one number and once for every track."""
+    tracks = make_tracks(3)
+    strengths = []
+    original = pipe.guide_condition
+
+    def spy(*arguments, **options):
+        strengths.append(options["strength"])
+        return original(*arguments, **options)
+
+    pipe.guide_condition = spy
+    plain = run(pipe, inputs(), tracks=tracks)
+    fixed = run(pipe, inputs(), tracks=tracks, strength=2.0, fusion_weight=0.25)
+    half = run(pipe, inputs(), tracks=tracks, strength=0.5)
+    adaptive = run(pipe, inputs(), tracks=tracks, strength=0.5, adaptive=True)
+    whole = run(pipe, inputs(), tracks=tracks, adaptive=AdaptiveWeight(1.0, 1.0))
+    del pipe.guide_condition
+    assert strengths[:3] == [1.0, 0.5, 0.5]
+    assert torch.equal(fixed, half)
+    assert not torch.equal(plain, half)
+    cells = tracks.points[4, :, :] / 8 - tracks.points[0] / 8
+    expected = 0.5 * (0.8 - 0.3 * np.exp(-np.hypot(cells[:, 0], cells[:, 1])))
+    assert strengths[3].shape == (1, 3, 3)
+    np.testing.assert_allclose(strengths[3][0, 1], expected, rtol=1e-5)
+    assert (adaptive - half).abs().max() > 1e-5
+    torch.testing.assert_close(whole, plain, atol=1e-5, rtol=1e-4)
+    off = run(pipe, inputs(), tracks=tracks, fusion_weight=0.0)
+    assert torch.equal(off, run(pipe, inputs()))
 
 
 def test_window_and_dropping_reach_both_experts(pipe, base_two_experts, inputs, monkeypatch):

@@ -2,24 +2,25 @@
 
 A method says in one function how tracks change the condition; everything else is here. The pipeline's own code is
 untouched: `prepare_latents` is overridden, and while a run needs two conditions (a window of the denoising, or tracks
-left out of the unconditional branch) a forward hook on the transformers swaps one for the other.
+left out of a branch of classifier-free guidance) hooks on the transformers swap one for the other (`branches`).
 """
 
 from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
 from diffusers.pipelines.wan.pipeline_wan_i2v import WanImageToVideoPipeline
-from torch import Tensor, nn
+from torch import Tensor
 
 from motionloom.errors import InputError
+from motionloom.methods.adaptive import AdaptiveWeight
+from motionloom.methods.branches import CFG_MODES, MOTION_GUIDANCE_SCALE, CfgMode, conditions_by_branch
 from motionloom.methods.published import PublishedInputsPipeline
 from motionloom.tracks.tracks import Tracks
 
@@ -33,14 +34,19 @@ class TrackGuidance:
         strength: 0 is the base model, 1 the method as published.
         window: the part of the denoising, from 0 (noise) to 1 (done), in which the tracks are seen. Of n steps, those
             numbered i with start <= i / n < end.
-        drop_tracks_in_uncond: show the unconditional branch of classifier-free guidance the plain condition.
+        cfg_mode: what classifier-free guidance is about: "text", "joint" text and tracks, or "split" with a scale for
+            each; see `motionloom.methods.branches`.
+        motion_guidance_scale: of "split".
+        fusion: weight of every track, on top of ``strength``: a number, or one for each by its speed.
         options: of the method.
     """
 
     tracks: Sequence[Tracks]
     strength: float = 1.0
     window: tuple[float, float] = (0.0, 1.0)
-    drop_tracks_in_uncond: bool = False
+    cfg_mode: CfgMode = "text"
+    motion_guidance_scale: float = MOTION_GUIDANCE_SCALE
+    fusion: AdaptiveWeight | float = 1.0
     options: Mapping[str, Any] = field(default_factory=dict)
     plain: Tensor | None = field(default=None, init=False)  # the condition the base model would see
 
@@ -49,18 +55,33 @@ class TrackGuidance:
             raise InputError(f"strength: found {self.strength}, expected zero or more")
         if len(self.window) != 2 or not 0.0 <= self.window[0] <= self.window[1] <= 1.0:
             raise InputError(f"window: found {self.window}, expected (start, end) with 0 <= start <= end <= 1")
+        if self.cfg_mode not in CFG_MODES:
+            raise InputError(f"cfg_mode: found {self.cfg_mode!r}, expected one of {', '.join(CFG_MODES)}")
+        if not math.isfinite(self.motion_guidance_scale):
+            raise InputError(f"motion_guidance_scale: found {self.motion_guidance_scale}, expected a finite number")
+        if not isinstance(self.fusion, AdaptiveWeight) and not (math.isfinite(self.fusion) and self.fusion >= 0):
+            raise InputError(f"fusion_weight: found {self.fusion}, expected zero or more")
 
     @property
     def active(self) -> bool:
         """Whether anything differs from the base model."""
         return (
-            self.strength > 0 and self.window[0] < self.window[1] and any(tracks.num_tracks for tracks in self.tracks)
+            self.strength > 0
+            and self.fusion != 0
+            and self.window[0] < self.window[1]
+            and any(tracks.num_tracks for tracks in self.tracks)
         )
 
     @property
     def needs_plain(self) -> bool:
         """Whether the base model's own condition is needed beside the guided one."""
-        return self.active and (self.drop_tracks_in_uncond or tuple(self.window) != (0.0, 1.0))
+        return self.active and (self.cfg_mode != "text" or tuple(self.window) != (0.0, 1.0))
+
+    def strengths(self, points: Tensor, visible: Tensor, strides: tuple[int, int, int]) -> float | Tensor:
+        """Strength times fusion weight: one number, or float32 [B, T, N] by the speed of points [B, F, N, 2]."""
+        if isinstance(self.fusion, AdaptiveWeight):
+            return self.strength * self.fusion(points, visible, strides)
+        return self.strength * self.fusion
 
     def in_window(self, step: int, steps: int) -> bool:
         """Whether denoising step ``step`` of ``steps`` sees the tracks."""
@@ -85,14 +106,15 @@ class TrackConditionedPipeline(PublishedInputsPipeline):
         visible: Tensor,
         size: tuple[int, int],
         *,
-        strength: float,
+        strength: float | Tensor,
         has_last_image: bool,
         **options: Any,
     ) -> Tensor:
         """The condition [B, masks + D, T, H, W] rewritten for points [B, F, N, 2] in pixels of ``size``.
 
-        ``visible`` is bool [B, F, N]. Samples with fewer tracks than others are filled up with hidden ones, which must
-        not change anything. ``options`` are what the method's `__call__` passed on.
+        ``visible`` is bool [B, F, N]; ``strength`` a number, or [B, T, N] with one per latent frame and track. Samples
+        with fewer tracks than others are filled up with hidden ones, which must not change anything. ``options`` are
+        what the method's `__call__` passed on.
         """
         raise NotImplementedError
 
@@ -100,20 +122,34 @@ class TrackConditionedPipeline(PublishedInputsPipeline):
         self,
         *args: Any,
         tracks: Tracks | Sequence[Tracks] | None,
-        strength: float,
-        window: tuple[float, float],
-        drop_tracks_in_uncond: bool,
-        options: Mapping[str, Any],
+        strength: float = 1.0,
+        window: tuple[float, float] = (0.0, 1.0),
+        drop_tracks_in_uncond: bool = False,
+        cfg_mode: CfgMode | None = None,
+        motion_guidance_scale: float = MOTION_GUIDANCE_SCALE,
+        adaptive: AdaptiveWeight | bool | None = None,
+        fusion_weight: float | None = None,
+        options: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> Any:
-        """The stock `__call__` with the tracks in force; the pipeline is left as it was found, whatever happens."""
+        """The stock `__call__` with the tracks in force; the pipeline is left as it was found, whatever happens.
+
+        A method's own `__call__` says what the arguments mean; ``options`` are what its `guide_condition` gets.
+        """
         check_pipeline(self)
-        listed = [] if tracks is None else [tracks] if isinstance(tracks, Tracks) else list(tracks)
-        guidance = TrackGuidance(listed, strength, window, drop_tracks_in_uncond, options)
+        guidance = TrackGuidance(
+            [] if tracks is None else [tracks] if isinstance(tracks, Tracks) else list(tracks),
+            strength,
+            window,
+            _cfg_mode(cfg_mode, drop_tracks_in_uncond),
+            motion_guidance_scale,
+            _fusion(adaptive, fusion_weight),
+            options or {},
+        )
         before = self._guidance
         self._guidance = guidance
         try:
-            with self._two_conditions(guidance):
+            with conditions_by_branch(self, guidance):
                 return super().__call__(*args, **kwargs)
         finally:
             self._guidance = before
@@ -149,15 +185,18 @@ class TrackConditionedPipeline(PublishedInputsPipeline):
         guidance = self._guidance
         if guidance is None or not guidance.active:
             return latents, condition
-        points, visible = batch_tracks(guidance.tracks, condition.shape[0], num_frames, (height, width))
+        points, visible = (
+            each.to(condition.device)
+            for each in batch_tracks(guidance.tracks, condition.shape[0], num_frames, (height, width))
+        )
         if guidance.needs_plain:
             guidance.plain = condition
         guided = self.guide_condition(
             condition,
-            points.to(condition.device),
-            visible.to(condition.device),
+            points,
+            visible,
             (height, width),
-            strength=guidance.strength,
+            strength=guidance.strengths(points, visible, self.strides),
             has_last_image=last_image is not None,
             **guidance.options,
         )
@@ -167,35 +206,6 @@ class TrackConditionedPipeline(PublishedInputsPipeline):
     def strides(self) -> tuple[int, int, int]:
         """Pixels per latent step of the VAE: time, height, width."""
         return self.vae_scale_factor_temporal, self.vae_scale_factor_spatial, self.vae_scale_factor_spatial
-
-    @contextmanager
-    def _two_conditions(self, guidance: TrackGuidance) -> Iterator[None]:
-        """While inside, every transformer call sees the plain condition where the guidance says so."""
-        if not guidance.needs_plain:
-            yield
-            return
-        step, calls, timestep = -1, 0, None
-
-        def swap(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]] | None:
-            nonlocal step, calls, timestep
-            # The loop makes a new tensor for every step's time, and calls the conditional branch first.
-            if self._current_timestep is not timestep:
-                step, calls, timestep = step + 1, 0, self._current_timestep
-            calls += 1
-            dropped = guidance.drop_tracks_in_uncond and calls > 1
-            if guidance.plain is None or (guidance.in_window(step, self._num_timesteps) and not dropped):
-                return None
-            hidden = kwargs["hidden_states"]
-            noise = hidden[:, : hidden.shape[1] - guidance.plain.shape[1]]
-            return args, {**kwargs, "hidden_states": torch.cat([noise, guidance.plain.to(hidden)], dim=1)}
-
-        experts = [model for model in (self.transformer, self.transformer_2) if model is not None]
-        handles = [model.register_forward_pre_hook(swap, with_kwargs=True) for model in experts]
-        try:
-            yield
-        finally:
-            for handle in handles:
-                handle.remove()
 
 
 def check_pipeline(pipeline: WanImageToVideoPipeline) -> None:
@@ -244,3 +254,19 @@ def batch_tracks(tracks: Sequence[Tracks], batch: int, num_frames: int, size: tu
     return torch.from_numpy(points).repeat_interleave(repeats, 0), torch.from_numpy(visible).repeat_interleave(
         repeats, 0
     )
+
+
+def _cfg_mode(mode: CfgMode | None, drop_tracks_in_uncond: bool) -> CfgMode:
+    if not drop_tracks_in_uncond:
+        return mode or "text"
+    if mode not in (None, "joint"):
+        raise InputError(f'drop_tracks_in_uncond: is cfg_mode="joint", but cfg_mode is {mode!r}; give one of the two')
+    return "joint"
+
+
+def _fusion(adaptive: AdaptiveWeight | bool | None, fusion_weight: float | None) -> AdaptiveWeight | float:
+    if adaptive is None or adaptive is False:
+        return 1.0 if fusion_weight is None else fusion_weight
+    if fusion_weight is not None:
+        raise InputError("fusion_weight: fixes the weight that adaptive would choose; give one of the two")
+    return AdaptiveWeight() if adaptive is True else adaptive

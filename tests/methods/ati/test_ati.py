@@ -166,6 +166,19 @@ def test_strength_is_a_factor_on_the_mask(sample):
     torch.testing.assert_close(half[:, :4, 1:], full[:, :4, 1:] / 2)
 
 
+def test_a_strength_for_each_track_and_latent_frame(sample):
+    condition, points, visible, size = sample
+    one = (condition, points[:, :, :1], visible[:, :, :1], size)
+    plain = ati.guide(*one)
+    strength = torch.tensor([7.0, 0.5, 0.0, 1.0])[:, None]  # the first latent frame's own is not used
+    found = ati.guide(*one, strength=strength)
+    torch.testing.assert_close(found[:, 3, 1:], plain[:, 3, 1:] * strength[1:, :, None])
+    torch.testing.assert_close(found[:, 4:, 2], condition[:, 4:, 2])
+    assert torch.equal(found[:, :, 0], plain[:, :, 0])
+    full = torch.full((3, 4, 6), 0.7)
+    torch.testing.assert_close(ati.guide(*sample, strength=full), ati.guide(*sample, strength=0.7))
+
+
 def test_coincident_tracks_add_up_to_the_rank():
     condition = torch.randn(1, 20, 2, 9, 9)
     points = torch.full((5, 6, 2), 36.0)
@@ -229,6 +242,8 @@ def test_tail_dropout_cuts_the_stated_share():
         ({"temperature": math.nan}, "temperature"),
         ({"top_k": 0}, "top_k: found 0"),
         ({"strength": -1}, "strength: found -1"),
+        ({"strength": torch.ones(3, 6)}, r"strength: found shape \(3, 6\), expected \[4, 6\]"),
+        ({"strength": torch.full((4, 6), -1.0)}, "strength: found a factor below zero"),
         ({"mask_mode": "min"}, "mask_mode: found 'min'"),
         ({"points": torch.zeros(12, 6, 2), "visible": torch.ones(12, 6)}, "found 12 frames, expected 13"),
         ({"points": torch.full((13, 6, 2), math.nan)}, "not finite"),

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from motionloom.errors import InputError
+from motionloom.methods.adaptive import AdaptiveWeight
 from motionloom.methods.wan_move import wan_move
 
 REPLICATE = [
@@ -213,14 +214,14 @@ def test_other_strides_than_the_published_ones():
     assert (out != condition).sum() == 1
 
 
-def test_dynamic_strength_grows_with_speed():
+def test_a_strength_for_each_track_and_latent_frame():
     points = torch.tensor([0.0, 0, 0, 0, 0, 0, 0, 0, 8])[:, None, None] * torch.tensor([1.0, 0.0])
-    strength = wan_move.dynamic_strength(points)
-    torch.testing.assert_close(strength, torch.tensor([[0.5], [0.5], [0.5 + 0.3 * (1 - math.exp(-1))]]))
+    strength = AdaptiveWeight()(points, torch.ones(9, 1), (4, 8, 8))
     condition = with_masks(torch.randn(1, 2, 3, 2, 2))
     out = wan_move.guide(condition, points, torch.ones(9, 1), (16, 16), strength=strength)
     before, copied = condition[0, 4:, 2, 0, 1], condition[0, 4:, 0, 0, 0]
-    torch.testing.assert_close(out[0, 4:, 2, 0, 1], before + strength[2, 0] * (copied - before))
+    weight = 0.5 + 0.3 * (1 - math.exp(-1))
+    torch.testing.assert_close(out[0, 4:, 2, 0, 1], before + weight * (copied - before))
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ def guide(
     temperature: float = TEMPERATURE,
     top_k: int = TOP_K,
     mask_mode: MaskMode = "reference",
-    strength: float = 1.0,
+    strength: float | Tensor = 1.0,
     time_stride: int = TIME_STRIDE,
 ) -> Tensor:
     """The image condition, rewritten so that the model moves things along the tracks.
@@ -54,7 +54,9 @@ def guide(
         mask_mode: "reference" sets the mask to 1 on the first latent frame and to the weights elsewhere, whatever it
             was. "max" keeps what the mask already marks as known (a given last frame) and leaves its latents alone;
             both give the same for a condition that knows the first frame only.
-        strength: factor on all weights, zero or more. 0 returns the condition as it is.
+        strength: factor on all weights, zero or more, or a factor for each latent frame and track, [T, N] or [B, T, N]
+            (see `motionloom.methods.adaptive`), of which the first latent frame's are not used. 0 returns the condition
+            as it is.
         time_stride: pixel frames per latent frame after the first.
 
     Returns:
@@ -94,7 +96,7 @@ def patch(
     temperature: float = TEMPERATURE,
     top_k: int = TOP_K,
     mask_mode: MaskMode = "reference",
-    strength: float = 1.0,
+    strength: float | Tensor = 1.0,
     time_stride: int = TIME_STRIDE,
 ) -> Tensor:
     """`guide` for points that are already in the units of `normalise`."""
@@ -109,24 +111,25 @@ def patch(
         raise InputError(f"top_k: found {top_k}, expected 1 or more")
     if mask_mode not in ("reference", "max"):
         raise InputError(f"mask_mode: found {mask_mode!r}, expected 'reference' or 'max'")
-    if not (math.isfinite(strength) and strength >= 0):
-        raise InputError(f"strength: found {strength}, expected zero or more")
     points_BFN2, visible_BFN = _per_sample(condition, points, visible, time_stride)
     B, C, T, H, W = condition.shape
     N = points_BFN2.shape[2]
-    if N == 0 or strength == 0:
+    factor, each = _factors(strength, (B, T, N), condition.device)
+    if N == 0 or factor == 0:
         return condition.clone()
 
     latents = condition[:, time_stride:].float()
     features_BDN = start_features(latents[:, :, 0], points_BFN2[:, 0])
     places_BSN2, amount_BSN = latent_places(points_BFN2, visible_BFN, time_stride)
+    if each is not None:
+        amount_BSN = amount_BSN * each[:, 1:]
     weights_BSKP, tracks_BSKP = strongest(places_BSN2, amount_BSN, (H, W), temperature, min(top_k, N))
 
-    total = weights_BSKP.sum(2).mul_(strength).view(B, 1, T - 1, H, W)
+    total = weights_BSKP.sum(2).mul_(factor).view(B, 1, T - 1, H, W)
     splat = torch.zeros(B, C - time_stride, (T - 1) * H * W, device=condition.device)
     for weight, track in zip(weights_BSKP.unbind(2), tracks_BSKP.unbind(2), strict=True):
         index = track.reshape(B, 1, -1).expand(-1, C - time_stride, -1)
-        splat.addcmul_(features_BDN.gather(2, index), weight.reshape(B, 1, -1), value=strength)
+        splat.addcmul_(features_BDN.gather(2, index), weight.reshape(B, 1, -1), value=factor)
     moved = splat.view(B, C - time_stride, T - 1, H, W).addcmul_(latents[:, :, 1:], 1 - total.clamp(max=1))
 
     out = torch.empty_like(condition)
@@ -256,6 +259,22 @@ def _window(place: Tensor, cells: int, short: int, temperature: float) -> tuple[
     index = start.unsqueeze(-1) + torch.arange(window, device=place.device)
     centres = torch.linspace(-half, half, cells, device=place.device)
     return index, torch.exp(-temperature * (place.unsqueeze(-1) - centres[index]) ** 2)
+
+
+def _factors(
+    strength: float | Tensor, shape: tuple[int, int, int], device: torch.device
+) -> tuple[float, Tensor | None]:
+    """A factor on everything, and factors [B, T, N] where the strength has one for each track."""
+    if not isinstance(strength, Tensor) or strength.ndim == 0:
+        factor = float(strength)
+        if not (math.isfinite(factor) and factor >= 0):
+            raise InputError(f"strength: found {factor}, expected zero or more")
+        return factor, None
+    if tuple(strength.shape) not in (shape, shape[1:]):
+        raise InputError(f"strength: found shape {tuple(strength.shape)}, expected {list(shape[1:])} or {list(shape)}")
+    if not bool((torch.isfinite(strength) & (strength >= 0)).all()):
+        raise InputError("strength: found a factor below zero or not finite, expected zero or more for every track")
+    return 1.0, strength.to(device, torch.float32).expand(shape)
 
 
 def _per_sample(condition: Tensor, points: Tensor, visible: Tensor, time_stride: int) -> tuple[Tensor, Tensor]:

@@ -7,7 +7,9 @@ from typing import Any, Literal
 
 from torch import Tensor
 
+from motionloom.methods.adaptive import AdaptiveWeight
 from motionloom.methods.ati import ati
+from motionloom.methods.branches import MOTION_GUIDANCE_SCALE, CfgMode
 from motionloom.methods.guidance import TrackConditionedPipeline
 from motionloom.tracks.tracks import Tracks
 
@@ -22,6 +24,10 @@ class ATIWanImageToVideoPipeline(TrackConditionedPipeline):
         strength: float = 1.0,
         window: tuple[float, float] = (0.0, 1.0),
         drop_tracks_in_uncond: bool = False,
+        cfg_mode: CfgMode | None = None,
+        motion_guidance_scale: float = MOTION_GUIDANCE_SCALE,
+        adaptive: AdaptiveWeight | bool | None = None,
+        fusion_weight: float | None = None,
         temperature: float = ati.TEMPERATURE,
         top_k: int = ati.TOP_K,
         mask_mode: Literal["auto", "reference", "max"] = "auto",
@@ -35,8 +41,13 @@ class ATIWanImageToVideoPipeline(TrackConditionedPipeline):
                 track: the base model.
             strength: factor on the weights; 0 is the base model bit for bit.
             window: (start, end) of the denoising, from 0 to 1, in which the tracks are seen.
-            drop_tracks_in_uncond: guide with the tracks too: the unconditional branch does not see them. The published
-                program shows them to both.
+            cfg_mode: what classifier-free guidance is about. "text": both branches see the tracks, as in the published
+                program. "joint": the unconditional one does not, so that guidance strengthens the tracks too. "split":
+                text by ``guidance_scale``, tracks by ``motion_guidance_scale``; a third transformer call a step.
+            motion_guidance_scale: of "split"; 1 is "text", the ``guidance_scale`` is "joint".
+            drop_tracks_in_uncond: the same as ``cfg_mode="joint"``.
+            adaptive: a weight for every track and latent frame that grows with its speed; True for the defaults.
+            fusion_weight: one fixed weight instead. ``strength`` multiplies either.
             temperature, top_k: see `motionloom.methods.ati.ati.guide`.
             mask_mode: "auto" is "max" where a ``last_image`` is given, otherwise "reference".
 
@@ -49,6 +60,10 @@ class ATIWanImageToVideoPipeline(TrackConditionedPipeline):
             strength=strength,
             window=window,
             drop_tracks_in_uncond=drop_tracks_in_uncond,
+            cfg_mode=cfg_mode,
+            motion_guidance_scale=motion_guidance_scale,
+            adaptive=adaptive,
+            fusion_weight=fusion_weight,
             options={"temperature": temperature, "top_k": top_k, "mask_mode": mask_mode},
             **kwargs,
         )
@@ -60,7 +75,7 @@ class ATIWanImageToVideoPipeline(TrackConditionedPipeline):
         visible: Tensor,
         size: tuple[int, int],
         *,
-        strength: float,
+        strength: float | Tensor,
         has_last_image: bool,
         **options: Any,
     ) -> Tensor:

@@ -7,6 +7,8 @@ from typing import Any
 
 from torch import Tensor
 
+from motionloom.methods.adaptive import AdaptiveWeight
+from motionloom.methods.branches import MOTION_GUIDANCE_SCALE, CfgMode
 from motionloom.methods.guidance import TrackConditionedPipeline
 from motionloom.methods.wan_move import wan_move
 from motionloom.tracks.tracks import Tracks
@@ -22,6 +24,10 @@ class WanMoveImageToVideoPipeline(TrackConditionedPipeline):
         strength: float = 1.0,
         window: tuple[float, float] = (0.0, 1.0),
         drop_tracks_in_uncond: bool = False,
+        cfg_mode: CfgMode | None = None,
+        motion_guidance_scale: float = MOTION_GUIDANCE_SCALE,
+        adaptive: AdaptiveWeight | bool | None = None,
+        fusion_weight: float | None = None,
         pooling: wan_move.Pooling = "sample",
         collision: wan_move.Collision = "random",
         collision_seed: int = 0,
@@ -36,8 +42,13 @@ class WanMoveImageToVideoPipeline(TrackConditionedPipeline):
                 track: the base model.
             strength: 1 copies, 0 is the base model bit for bit.
             window: (start, end) of the denoising, from 0 to 1, in which the tracks are seen.
-            drop_tracks_in_uncond: guide with the tracks too: the unconditional branch does not see them. The published
-                program shows them to both.
+            cfg_mode: what classifier-free guidance is about. "text": both branches see the tracks, as in the published
+                program. "joint": the unconditional one does not, so that guidance strengthens the tracks too. "split":
+                text by ``guidance_scale``, tracks by ``motion_guidance_scale``; a third transformer call a step.
+            motion_guidance_scale: of "split"; 1 is "text", the ``guidance_scale`` is "joint".
+            drop_tracks_in_uncond: the same as ``cfg_mode="joint"``.
+            adaptive: a weight for every track and latent frame that grows with its speed; True for the defaults.
+            fusion_weight: one fixed weight instead. ``strength`` multiplies either.
             pooling, collision, collision_seed, legacy_hidden_source: see `motionloom.methods.wan_move.wan_move.guide`.
 
         Raises:
@@ -49,6 +60,10 @@ class WanMoveImageToVideoPipeline(TrackConditionedPipeline):
             strength=strength,
             window=window,
             drop_tracks_in_uncond=drop_tracks_in_uncond,
+            cfg_mode=cfg_mode,
+            motion_guidance_scale=motion_guidance_scale,
+            adaptive=adaptive,
+            fusion_weight=fusion_weight,
             options={
                 "pooling": pooling,
                 "collision": collision,
@@ -65,7 +80,7 @@ class WanMoveImageToVideoPipeline(TrackConditionedPipeline):
         visible: Tensor,
         size: tuple[int, int],
         *,
-        strength: float,
+        strength: float | Tensor,
         has_last_image: bool,
         **options: Any,
     ) -> Tensor:

@@ -59,7 +59,7 @@ def guide(
         legacy_hidden_source: copy the bottom right cell along tracks that are hidden or outside at frame 0, as the
             published program does; otherwise such tracks are left out.
         strength: d + strength (f - d) is written where d was and f is copied; a number, or [T, N] / [B, T, N] for
-            one per latent frame and track (see `dynamic_strength`). 0 leaves the condition as it is.
+            one per latent frame and track (see `motionloom.methods.adaptive`). 0 leaves the condition as it is.
         mask_channels: of the condition; as many as the stride in time when not given. Latent frames whose mask is
             already 1 (a given last frame) keep their latents.
 
@@ -230,25 +230,6 @@ def _copies(
     elif strength != 1:
         value = torch.lerp(flat_latents[sample, :, place], value, strength)
     return sample, place, value
-
-
-def dynamic_strength(
-    points: Tensor,
-    strides: tuple[int, int, int] = STRIDES,
-    *,
-    low: float = 0.5,
-    high: float = 0.8,
-    scale: float = 1.0,
-) -> Tensor:
-    """A strength for each latent frame and track that grows with its speed: an extension, not in the published code.
-
-    low + (high - low) (1 - exp(-m / scale)), m the cells travelled since the latent frame before. Points
-    [..., F, N, 2] in pixels to [..., T, N].
-    """
-    place = points[..., :: strides[0], :, :].float() / points.new_tensor([strides[2], strides[1]])
-    step = torch.zeros_like(place[..., 0])
-    step[..., 1:, :] = (place[..., 1:, :, :] - place[..., :-1, :, :]).norm(dim=-1)
-    return low + (high - low) * (1 - torch.exp(-step.nan_to_num(0.0) / scale))
 
 
 def _turn(count: int, collision: Collision, seed: int, device: torch.device) -> Tensor:
