@@ -2,80 +2,25 @@
 
 from __future__ import annotations
 
-import math
 import os
 import re
 import secrets
-import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from motionloom import provenance
 from motionloom.errors import CheckpointError, FileFormatError, InputError
 from motionloom.media import Clip, read_image, read_provenance
+from motionloom.models.parameters import Parameters
 from motionloom.tracks.tracks import Tracks
 
 if TYPE_CHECKING:
-    from motionloom.models.loading import Model
+    from motionloom.models.model import Model
     from motionloom.tracks.motion import Motion
 
 Progress = Callable[[int, int], None]
-
-# Models without a text encoder; a prompt would only make them warn.
-_NO_TEXT = ("warp", "nano")
-
-
-@dataclass(frozen=True)
-class Parameters:
-    """What a run may be told; None leaves the choice to the model. Names are those of `Model.generate`.
-
-    ``size`` is (height, width). ``method`` chooses how the tracks guide a model that knows several ways.
-    """
-
-    prompt: str | None = None
-    negative_prompt: str | None = None
-    seed: int = 0
-    size: tuple[int, int] | None = None
-    num_frames: int | None = None
-    fps: float | None = None
-    num_inference_steps: int | None = None
-    guidance_scale: float | None = None
-    strength: float = 1.0
-    window: tuple[float, float] = (0.0, 1.0)
-    method: str | None = None
-    densify: bool | None = None
-
-    def __post_init__(self) -> None:
-        for name in ("num_frames", "num_inference_steps", "fps"):
-            value = getattr(self, name)
-            if value is not None and not 0 < value < math.inf:
-                raise InputError(f"{name}: found {value}, expected a number above zero")
-        if not (math.isfinite(self.strength) and self.strength >= 0):
-            raise InputError(f"strength: found {self.strength}, expected zero or more")
-        if self.guidance_scale is not None and not math.isfinite(self.guidance_scale):
-            raise InputError(f"guidance_scale: found {self.guidance_scale}, expected a finite number")
-        if self.size is not None and min(self.size) < 1:
-            raise InputError(f"size: found {self.size[1]}x{self.size[0]}, expected positive sides")
-        start, end = self.window
-        if not 0.0 <= start <= end <= 1.0:
-            raise InputError(f"window: found {start:g}:{end:g}, expected 0 <= start <= end <= 1")
-
-    def record(self) -> dict[str, Any]:
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
-
-    @classmethod
-    def from_record(cls, record: Mapping[str, Any]) -> Parameters:
-        """Parameters from provenance; one that this version does not know is refused, since it would be ignored."""
-        unknown = sorted(set(record) - set(cls.__dataclass_fields__))
-        if unknown:
-            raise FileFormatError(f"provenance: unknown parameter {unknown[0]!r}; update motionloom")
-        values: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in record.items()}
-        try:
-            return cls(**values)
-        except (TypeError, ValueError) as error:
-            raise FileFormatError(f"provenance: the parameters are damaged ({error})") from error
 
 
 @dataclass(frozen=True)
@@ -96,7 +41,7 @@ class Job:
     def load_model(self) -> Model:
         from motionloom.models.loading import load
 
-        return load(self.model, method=self.parameters.method, device=self.device)
+        return load(self.model, device=self.device, **self.parameters.for_loading())
 
     def settled(self, model: Model, *, seed: int | None = None) -> Job:
         """The same job with its open choices made: a negative seed is drawn (or is ``seed``, that of an earlier run),
@@ -104,7 +49,7 @@ class Job:
         parameters = self.parameters
         if parameters.seed < 0:
             parameters = replace(parameters, seed=secrets.randbelow(2**31) if seed is None else seed)
-        if parameters.prompt is None and model.card.name not in _NO_TEXT:
+        if parameters.prompt is None and model.reads_text:
             parameters = replace(parameters, prompt=getattr(self.motion, "prompt", None))
         return replace(self, parameters=parameters)
 
@@ -139,26 +84,17 @@ class Job:
         """
         if model is None:
             model = self.load_model()
-        self = self.settled(model)
-        record = self.record(model.digest, beside=beside)
-        options = asdict(self.parameters)
-        del options["method"]
-        started = time.perf_counter()
-        clip = model.generate(
-            os.fspath(self.image),
-            self.motion,
-            last_image=os.fspath(self.last_image) if self.last_image else None,
+        job = self.settled(model)
+        return model.run(
+            os.fspath(job.image),
+            job.motion,
+            job.parameters,
+            last_image=os.fspath(job.last_image) if job.last_image else None,
             on_progress=on_progress,
-            **options,
-        )
-        record = provenance.finished(
-            record,
-            frames_sha256=clip.digest(),
-            seconds=time.perf_counter() - started,
-            details=clip.provenance["details"],
+            motion_name=job.motion_file.name if job.motion_file else None,
             command=command,
-        )
-        return replace(clip, provenance=record)
+            beside=beside,
+        )[0]
 
 
 def read_motion(path: Path, image: Path) -> Motion | Tracks:

@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 
 from motionloom.cli import run
-from motionloom.media import Clip, read_image, write_image
+from motionloom.media import write_image
+from motionloom.models.card import ModelCard
+from motionloom.models.model import Model
 from motionloom.tracks.motion import Motion
 
 
@@ -46,36 +48,40 @@ def call(capsys):
     return call
 
 
-class FakeModel:
+class FakeModel(Model):
     """Noise that depends on the seed and the photograph; fails or stops on request."""
 
-    card = SimpleNamespace(name="fake")
+    card = ModelCard("fake", "", "", "", None, ("ati", "wan_move"), num_frames=5)
+    name = "fake"
+    method = "ati"
+    reads_text = True
 
     def __init__(self, digest="d1" * 32):
         self.digest = digest
         self.calls = []
         self.fail = None
 
-    def generate(self, image, motion, *, seed, on_progress=None, **options):
-        self.calls.append({"image": image, "motion": motion, "seed": seed, **options})
-        picture = read_image(image)
+    def refuse(self, request):
+        self.calls.append(request)
+
+    def render(self, request):
         for step in range(3):
-            if on_progress:
-                on_progress(step + 1, 3)
+            if request.on_progress:
+                request.on_progress(step + 1, 3)
             if self.fail and step == 1:
                 raise self.fail
-        rng = np.random.default_rng([seed, int(picture.sum())])
-        frames = options.get("num_frames") or 5
-        height, width = options.get("size") or picture.shape[:2]
-        return Clip(rng.integers(0, 256, (frames, height, width, 3), np.uint8), 8.0, {"details": {"note": "fake"}})
+        request.details["note"] = "fake"
+        rng = np.random.default_rng([request.seed, int(request.image.sum())])
+        return rng.integers(0, 256, (request.num_frames, *request.size, 3), np.uint8)
 
 
 @pytest.fixture
 def fake(monkeypatch):
     model = FakeModel()
 
-    def load(name, *, method=None, dtype=None, device=None):
-        model.loaded = {"name": name, "method": method, "device": device}
+    def load(name, *, device=None, **options):
+        model.name = name
+        model.loaded = {"name": name, "device": device, **options}
         return model
 
     monkeypatch.setattr("motionloom.models.loading.load", load)

@@ -4,7 +4,6 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -84,13 +83,8 @@ def test_again_refuses_other_weights_unless_forced(folder, call, fake):
 
 def test_again_says_when_frames_differ(folder, call, fake, monkeypatch):
     assert call(*ARGUMENTS, "fake", "-o", "out.mp4").code == 0
-    honest = type(fake).generate
-
-    def drift(self, *args, **kwargs):
-        clip = honest(self, *args, **kwargs)
-        return replace(clip, frames=255 - clip.frames)
-
-    monkeypatch.setattr(type(fake), "generate", drift)
+    honest = type(fake).render
+    monkeypatch.setattr(type(fake), "render", lambda self, request: 255 - honest(self, request))
     different = call("generate", "--again", "out.mp4")
     assert different.code == 1
     assert "frames differ" in different.err
@@ -107,26 +101,28 @@ def test_options_reach_the_model_under_their_names(folder, call, fake):
     assert done.code == 0, done.err
     assert fake.loaded == {"name": "some/model", "method": "ati", "device": "cpu"}
     (given,) = fake.calls
-    del given["motion"]
-    assert given == {
-        "image": "photo.png", "last_image": "last.png", "prompt": "hello", "negative_prompt": "no", "seed": 9,
-        "size": (32, 64), "num_frames": 7, "fps": 12.0, "num_inference_steps": 4, "guidance_scale": 2.5,
-        "strength": 0.7, "window": (0.1, 0.6), "densify": False,
+    expected = {
+        "prompt": "hello", "negative_prompt": "no", "seed": 9, "size": (32, 64), "num_frames": 7,
+        "num_inference_steps": 4, "guidance_scale": 2.5, "strength": 0.7, "window": (0.1, 0.6), "densify": False,
     }  # fmt: skip
+    assert {name: getattr(given, name) for name in expected} == expected
+    assert given.tracks.fps == 12.0
+    assert (given.last_image == 0).all()
+    assert (given.image == read_image(folder / "photo.png")).all()
     again = call("generate", "--again", "out.mp4")
     assert again.code == 0, again.err
     repeated = fake.calls[-1]
-    del repeated["motion"]
-    assert repeated == given
+    assert {name: getattr(repeated, name) for name in expected} == expected
+    assert repeated.tracks == given.tracks
 
 
 def test_the_motion_brings_its_prompt_and_a_seed_can_be_drawn(folder, call, fake):
     assert call(*ARGUMENTS, "fake", "-o", "a.mp4", "--seed", -1).code == 0
     assert call(*ARGUMENTS, "fake", "-o", "b.mp4", "--seed", -1, "-p", "mine").code == 0
     first, second = fake.calls
-    assert (first["prompt"], second["prompt"]) == ("a square slides", "mine")
-    assert first["seed"] >= 0
-    assert first["seed"] != second["seed"]
+    assert (first.prompt, second.prompt) == ("a square slides", "mine")
+    assert first.seed >= 0
+    assert first.seed != second.seed
     assert call("generate", "--again", "a.mp4").lines[-1].endswith("bit for bit")
 
 
@@ -357,18 +353,18 @@ def test_foreign_files_in_the_output_folder_are_safe(folder, call, fake):
 
 def test_stopping_a_batch_keeps_what_is_done(folder, call, fake, monkeypatch):
     file = batch(folder, *({**ITEM, "name": name} for name in "abc"))
-    honest = type(fake).generate
+    honest = type(fake).render
 
-    def stop_at_second(self, *args, **kwargs):
-        if len(self.calls) == 1:
+    def stop_at_second(self, request):
+        if len(self.calls) == 2:
             self.fail = KeyboardInterrupt()
-        return honest(self, *args, **kwargs)
+        return honest(self, request)
 
-    monkeypatch.setattr(type(fake), "generate", stop_at_second)
+    monkeypatch.setattr(type(fake), "render", stop_at_second)
     assert call("generate", file, "-m", "fake", "-o", "res").code == 130
     assert os.listdir("res/videos") == ["a.mp4"]
     fake.fail = None
-    monkeypatch.setattr(type(fake), "generate", honest)
+    monkeypatch.setattr(type(fake), "render", honest)
     assert call("generate", file, "-m", "fake", "-o", "res").lines[-1].startswith("2 done, 1 skipped, 0 failed")
 
 

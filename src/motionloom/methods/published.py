@@ -212,8 +212,8 @@ class PublishedInputsPipeline(WanImageToVideoPipeline):
                 picture = torch.nn.functional.interpolate(picture.float(), size, mode="bicubic")
             return picture.float().reshape(1, 3, *size)
         if preprocessing == "diffusers":
-            picture = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
-            return self.video_processor.preprocess(picture, height=size[0], width=size[1]).float()
+            stock: Any = self.video_processor
+            return stock.preprocess(_image(picture), height=size[0], width=size[1]).float()
         resize = resize_bicubic if preprocessing == "published" else resize_to_cover
         return resize(_array(picture), size)[None]
 
@@ -222,9 +222,7 @@ class PublishedInputsPipeline(WanImageToVideoPipeline):
 
         def encode() -> Tensor:
             if preprocessing == "diffusers" and self.image_processor is not None:
-                return stock(
-                    picture if isinstance(picture, (Image.Image, Tensor)) else Image.fromarray(picture), device
-                )
+                return stock(picture if isinstance(picture, Tensor) else _image(picture), device)
             encoder: Any = self.image_encoder
             pixels = picture.float() if isinstance(picture, Tensor) else _array(picture)
             where = next(encoder.parameters())
@@ -277,8 +275,12 @@ def _array(picture: Any) -> NDArray[np.uint8]:
     return np.asarray(picture.convert("RGB") if isinstance(picture, Image.Image) else picture)
 
 
+def _image(picture: Any) -> Image.Image:
+    return picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
+
+
 def _digest(picture: Any) -> str:
     if picture is None:
         return ""
     data = picture.detach().float().cpu().numpy() if isinstance(picture, Tensor) else np.asarray(picture)
-    return f"{data.shape}{data.dtype}{hashlib.sha256(np.ascontiguousarray(data)).hexdigest()}"
+    return f"{data.shape}{data.dtype}{hashlib.sha256(data.tobytes()).hexdigest()}"

@@ -7,7 +7,7 @@ import os
 import time
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from motionloom import provenance
 from motionloom.errors import AmbiguousUnitsError, FileFormatError, InputError
 from motionloom.media import Clip, read_image
-from motionloom.models.catalog import ModelCard
+from motionloom.models.card import ModelCard, Solver
+from motionloom.models.parameters import RESOLUTIONS, Parameters
 from motionloom.tracks.tracks import Tracks
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ ImageSource = Any
 """A path, uint8 [H, W, 3], or a PIL image; see `motionloom.media.read_image`."""
 
 Progress = Callable[[int, int], Any]
+
+_VIDEOS = (".mp4", ".webm", ".mov", ".mkv", ".avi", ".m4v", ".gif")
 
 _WARP_DIGEST = hashlib.sha256(b"motionloom warp 2").hexdigest()
 """The warp model has no weights; the number goes up when its pictures change."""
@@ -59,6 +62,10 @@ class Request:
     last_image: NDArray[np.uint8] | None
     densify: bool | None
     on_progress: Progress | None
+    guidance_scale_2: float | None = None
+    shift: float | None = None
+    solver: Solver | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
     details: dict[str, Any] = field(default_factory=dict)
 
 
@@ -68,130 +75,196 @@ class Model(ABC):
     Attributes:
         card: what the catalogue knows; name: how it was asked for; method: how tracks guide it.
         digest: hex SHA-256 of the weights, part of every clip's provenance.
+        loaded_with: arguments of `motionloom.load` that change the result, part of the provenance too.
     """
 
     card: ModelCard
     name: str
     method: str
     digest: str
+    loaded_with: Mapping[str, Any] = {}
 
     def generate(
         self,
         image: ImageSource,
-        motion: Motion | Tracks | str | os.PathLike[str] | None,
+        motion: Motion | Tracks | str | os.PathLike[str] | None = None,
         *,
         prompt: str | None = None,
         negative_prompt: str | None = None,
         seed: int = 0,
         size: tuple[int, int] | None = None,
+        resolution: str | None = None,
         num_frames: int | None = None,
         fps: float | None = None,
         num_inference_steps: int | None = None,
         guidance_scale: float | None = None,
+        guidance_scale_2: float | None = None,
+        shift: float | None = None,
+        solver: Solver | None = None,
         strength: float = 1.0,
         window: tuple[float, float] = (0.0, 1.0),
         last_image: ImageSource | None = None,
         densify: bool | None = None,
+        options: Mapping[str, Any] | None = None,
+        post: str | None = None,
         on_progress: Progress | None = None,
     ) -> Clip:
         """A video of the photograph that moves as drawn.
 
         Args:
             image: a path, uint8 [H, W, 3] RGB, or a PIL image. It is scaled to the clip's size.
-            motion: a `Motion`, `Tracks`, or a file of any supported format; None or no track: the model's own motion.
-            prompt, negative_prompt: for models that read text.
+            motion: a `Motion`, `Tracks`, a file of any supported format, or a video whose motion is taken over; None or
+                no track: the model's own motion.
+            prompt, negative_prompt: for models that read text; by default the published program's negative prompt.
             seed: same seed and same inputs give the same clip on one machine.
             size: (height, width); by default the model's native area in the photograph's shape.
+            resolution: "480p", "720p" or "1080p": so many pixels in the photograph's shape, instead of ``size``.
             num_frames: by default the model's, or the motion's where the model takes any number. The whole motion is
                 fitted into them.
             fps: of the clip. By default the rate at which the clip lasts as long as the motion; given, the motion plays
                 at its true speed and is cut, or holds its end.
-            num_inference_steps, guidance_scale: of the denoising; by default the model's.
+            num_inference_steps, guidance_scale: of the denoising; by default the published program's.
+            guidance_scale_2: of the second expert (Wan 2.2); by default the first one's, or the published program's.
+            shift: of the noise levels; by default the published program's, adapted to the size.
+            solver: "unipc", "dpm++" or "euler"; by default the published program's.
             strength: 1 is the method as published, 0 the base model.
             window: (start, end) of the denoising, 0 to 1, in which the tracks are seen.
             last_image: the last frame, for models that take one.
             densify: spread the drawn motion over the picture first (see `motionloom.tracks.dense`); by default as
                 the model was trained.
+            options: of the method, such as ``{"cfg_mode": "split"}``; see docs/methods.md.
+            post: what is done to the finished frames, such as "sharpen,interpolate=2"; see `motionloom.media.post`.
             on_progress: called with (step, total); what it raises ends the run.
 
         Raises:
             InputError: an argument the model cannot work with; the message names it and what would do.
         """
+        parameters = Parameters(
+            prompt=prompt,
+            negative_prompt=negative_prompt,
+            seed=seed,
+            size=size,
+            resolution=resolution,
+            num_frames=num_frames,
+            fps=fps,
+            num_inference_steps=num_inference_steps,
+            guidance_scale=guidance_scale,
+            guidance_scale_2=guidance_scale_2,
+            shift=shift,
+            solver=solver,
+            strength=strength,
+            window=window,
+            densify=densify,
+            options=dict(options or {}),
+            post=post,
+            **self.loaded_with,
+        )
+        return self.run(image, motion, parameters, last_image=last_image, on_progress=on_progress)[0]
+
+    def run(
+        self,
+        image: ImageSource,
+        motion: Motion | Tracks | str | os.PathLike[str] | None,
+        parameters: Parameters,
+        *,
+        num_videos_per_prompt: int = 1,
+        last_image: ImageSource | None = None,
+        on_progress: Progress | None = None,
+        motion_name: str | None = None,
+        command: Sequence[str] = ("motionloom.generate",),
+        beside: Path | None = None,
+    ) -> list[Clip]:
+        """`generate` for parameters in one object, and for several videos made together.
+
+        Args:
+            parameters: those of `motionloom.load` are only recorded, since the model is loaded already.
+            num_videos_per_prompt: the seeds are ``seed``, ``seed + 1``, ... Every clip is what `generate` gives for its
+                seed, up to the rounding of batched arithmetic.
+            motion_name, command, beside: for the provenance; see `motionloom.provenance.run_record`.
+        """
+        if num_videos_per_prompt < 1:
+            raise InputError(f"num_videos_per_prompt: found {num_videos_per_prompt}, expected at least 1")
+        if parameters.seed < 0:
+            raise InputError(f"seed: found {parameters.seed}, expected 0 to 2^63 - 1")
+        steps_after = parsed_post(parameters.post)
         picture = read_image(image)
-        if not 0 <= seed < 2**63:
-            raise InputError(f"seed: found {seed}, expected 0 to 2^63 - 1")
-        if not (np.isfinite(strength) and strength >= 0):
-            raise InputError(f"strength: found {strength}, expected zero or more")
-        if num_frames is not None and num_frames < 1:
-            raise InputError(f"num_frames: found {num_frames}, expected at least 1")
-        size = self.legal_size(size or self.default_size((picture.shape[0], picture.shape[1])))
         drawn = motion
         if isinstance(drawn, (str, os.PathLike)):
             drawn = read_motion_for(drawn, (picture.shape[0], picture.shape[1]))
-        frames = num_frames or self.card.num_frames or (drawn.num_frames if drawn else None)
+        request = self._request(picture, drawn, parameters, last_image, on_progress)
+        self.refuse(request)
+        started = time.perf_counter()
+        made = self.render_seeds(request, [parameters.seed + index for index in range(num_videos_per_prompt)])
+        seconds = time.perf_counter() - started
+        clips: list[Clip] = []
+        for index, pixels in enumerate(made):
+            clip = Clip(pixels, request.tracks.fps)
+            if steps_after:
+                from motionloom.media.post import postprocess
+
+                clip = Clip(*postprocess(clip.frames, steps_after, clip.fps))
+            record = provenance.run_record(
+                image=_file(image),
+                last_image=_file(last_image),
+                motion=drawn or request.tracks,
+                motion_name=Path(motion).name if isinstance(motion, (str, os.PathLike)) else motion_name,
+                model=self.name,
+                digest=self.digest,
+                parameters=replace(parameters, seed=parameters.seed + index).record(),
+                beside=beside,
+            )
+            details = {
+                "method": self.method,
+                "size": list(request.size),
+                "num_frames": clip.num_frames,
+                "fps": clip.fps,
+                "tracks": request.tracks.num_tracks,
+                **request.details,
+            }
+            facts = provenance.finished(
+                record,
+                frames_sha256=clip.digest(),
+                seconds=seconds / len(made),
+                details=details,
+                command=command,
+            )
+            clips.append(replace(clip, provenance=facts))
+        return clips
+
+    def _request(
+        self,
+        picture: NDArray[np.uint8],
+        motion: Motion | Tracks | None,
+        parameters: Parameters,
+        last_image: ImageSource | None,
+        on_progress: Progress | None,
+    ) -> Request:
+        image_size = (picture.shape[0], picture.shape[1])
+        size = parameters.size
+        if size is None and parameters.resolution is not None:
+            size = self.size_at(image_size, RESOLUTIONS[parameters.resolution])
+        size = self.legal_size(size or self.default_size(image_size))
+        frames = parameters.num_frames or self.card.num_frames or (motion.num_frames if motion else None)
         if frames is None:
             raise InputError("num_frames: without a motion the number of frames has to be given")
         frames = self.legal_frames(frames)
-        rate = fps or (None if drawn else self.card.fps or 16.0)
-        tracks, layers = _fit(drawn, size, frames, rate)
-        request = Request(
+        rate = parameters.fps or (None if motion else self.card.fps or 16.0)
+        tracks, layers = _fit(motion, size, frames, rate)
+        taken = Request.__dataclass_fields__.keys() & Parameters.__dataclass_fields__.keys() - {"size", "num_frames"}
+        return Request(
             image=picture,
             tracks=tracks,
             layers=layers,
             size=size,
             num_frames=frames,
-            seed=seed,
-            strength=strength,
-            window=window,
-            prompt=prompt,
-            negative_prompt=negative_prompt,
-            num_inference_steps=num_inference_steps,
-            guidance_scale=guidance_scale,
             last_image=None if last_image is None else read_image(last_image),
-            densify=densify,
             on_progress=on_progress,
+            **{name: getattr(parameters, name) for name in taken},
         )
-        self.refuse(request)
-        record = provenance.run_record(
-            image=_file(image),
-            last_image=_file(last_image),
-            motion=drawn or tracks,
-            motion_name=Path(motion).name if isinstance(motion, (str, os.PathLike)) else None,
-            model=self.name,
-            digest=self.digest,
-            parameters={
-                "prompt": prompt,
-                "negative_prompt": negative_prompt,
-                "seed": seed,
-                "size": list(size),
-                "num_frames": frames,
-                "fps": fps,
-                "num_inference_steps": num_inference_steps,
-                "guidance_scale": guidance_scale,
-                "strength": strength,
-                "window": list(window),
-                "method": self.method,
-                "densify": densify,
-            },
-        )
-        started = time.perf_counter()
-        clip = Clip(self.render(request), tracks.fps)
-        details = {
-            "method": self.method,
-            "size": list(size),
-            "num_frames": frames,
-            "fps": tracks.fps,
-            "tracks": tracks.num_tracks,
-            **request.details,
-        }
-        facts = provenance.finished(
-            record,
-            frames_sha256=clip.digest(),
-            seconds=time.perf_counter() - started,
-            details=details,
-            command=["motionloom.generate"],
-        )
-        return replace(clip, provenance=facts)
+
+    def render_seeds(self, request: Request, seeds: Sequence[int]) -> list[NDArray[np.uint8]]:
+        """`render` for each seed; a model that can makes them in one batch."""
+        return [self.render(replace(request, seed=seed)) for seed in seeds]
 
     @abstractmethod
     def render(self, request: Request) -> NDArray[np.uint8]:
@@ -200,6 +273,13 @@ class Model(ABC):
     def default_size(self, image_size: tuple[int, int]) -> tuple[int, int]:
         """(height, width) of the clip for a photograph of (height, width)."""
         return image_size
+
+    def size_at(self, image_size: tuple[int, int], area: int) -> tuple[int, int]:
+        """(height, width) of about ``area`` pixels in the shape of a photograph of (height, width)."""
+        scale = (area / (image_size[0] * image_size[1])) ** 0.5
+        # Even sides: most video formats store colour at half the size.
+        height, width = (max(2, round(side * scale / 2) * 2) for side in image_size)
+        return height, width
 
     def legal_size(self, size: tuple[int, int]) -> tuple[int, int]:
         """The size itself, or `InputError` if the model cannot make it."""
@@ -210,6 +290,11 @@ class Model(ABC):
     def legal_frames(self, num_frames: int) -> int:
         """The number itself, or `InputError` if the model cannot make it."""
         return num_frames
+
+    @property
+    def reads_text(self) -> bool:
+        """Whether a prompt means anything to it."""
+        return False
 
     @abstractmethod
     def refuse(self, request: Request) -> None:
@@ -228,11 +313,9 @@ class WarpModel(Model):
     def refuse(self, request: Request) -> None:
         if request.last_image is not None:
             raise InputError("last_image: warp starts from one photograph only; leave it out or choose another model")
-        ignored = [
-            name
-            for name in ("prompt", "negative_prompt", "num_inference_steps", "guidance_scale")
-            if getattr(request, name) is not None
-        ]
+        without_use = ("prompt", "negative_prompt", "num_inference_steps", "guidance_scale", "guidance_scale_2")
+        ignored = [name for name in (*without_use, "shift", "solver") if getattr(request, name) is not None]
+        ignored += sorted(request.options)
         if ignored:
             warnings.warn(f"warp has no use for {', '.join(ignored)}: ignored", stacklevel=4)
 
@@ -247,6 +330,15 @@ class WarpModel(Model):
             strength=request.strength,
             on_progress=request.on_progress,
         )
+
+
+def parsed_post(post: str | None) -> Sequence[Any]:
+    """The steps of `motionloom.media.post`, checked before the long part begins."""
+    if not post:
+        return ()
+    from motionloom.media.post import parse_steps
+
+    return parse_steps(post)
 
 
 def _file(source: ImageSource | None) -> Path | None:
@@ -270,6 +362,10 @@ def read_motion_for(path: str | os.PathLike[str], image_size: tuple[int, int]) -
 
     if not Path(path).is_file():
         raise FileFormatError(f"{path}: no such file, expected a motion or tracks")
+    if Path(path).suffix.lower() in _VIDEOS:
+        from motionloom.tracks.transfer import motion_from_video
+
+        return motion_from_video(Path(path), image_size)
     known: dict[str, Any] = {}
     for name, value in (("size", image_size), ("fps", 16.0)):
         try:
