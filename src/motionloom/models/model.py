@@ -161,6 +161,32 @@ class Model(ABC):
         )
         return self.run(image, motion, parameters, last_image=last_image, on_progress=on_progress)[0]
 
+    def generate_videos(
+        self,
+        image: ImageSource,
+        motion: Motion | Tracks | str | os.PathLike[str] | None = None,
+        *,
+        num_videos_per_prompt: int,
+        last_image: ImageSource | None = None,
+        on_progress: Progress | None = None,
+        **parameters: Any,
+    ) -> list[Clip]:
+        """Several videos of one photograph and motion, made together.
+
+        Args:
+            num_videos_per_prompt: the seeds are ``seed``, ``seed + 1``, ... Every clip is what `generate` gives for its
+                seed, up to the rounding of batched arithmetic.
+            **parameters: of `generate`, as are the errors.
+        """
+        return self.run(
+            image,
+            motion,
+            Parameters(**parameters, **self.loaded_with),
+            num_videos_per_prompt=num_videos_per_prompt,
+            last_image=last_image,
+            on_progress=on_progress,
+        )
+
     def run(
         self,
         image: ImageSource,
@@ -174,12 +200,10 @@ class Model(ABC):
         command: Sequence[str] = ("motionloom.generate",),
         beside: Path | None = None,
     ) -> list[Clip]:
-        """`generate` for parameters in one object, and for several videos made together.
+        """`generate_videos` for parameters in one object.
 
         Args:
             parameters: those of `motionloom.load` are only recorded, since the model is loaded already.
-            num_videos_per_prompt: the seeds are ``seed``, ``seed + 1``, ... Every clip is what `generate` gives for its
-                seed, up to the rounding of batched arithmetic.
             motion_name, command, beside: for the provenance; see `motionloom.provenance.run_record`.
         """
         if num_videos_per_prompt < 1:

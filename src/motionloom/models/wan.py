@@ -1,9 +1,13 @@
-"""Models of the Wan family: a stock image-to-video pipeline guided by ATI or Wan-Move."""
+"""Models of the Wan family: the stock image-to-video pipeline, guided, and run as the published programs run it."""
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import math
 import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,19 +17,39 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from motionloom.errors import InputError
-from motionloom.methods.ati.pipeline import ATIWanImageToVideoPipeline
-from motionloom.methods.guidance import TrackConditionedPipeline, check_pipeline
-from motionloom.methods.wan_move.pipeline import WanMoveImageToVideoPipeline
-from motionloom.models.catalog import ModelCard
+from motionloom.methods.wan import published_scheduler, size_for_area
+from motionloom.models.card import ModelCard, Sampling
 from motionloom.models.model import Model, Request
 from motionloom.models.nano.guidance import ati_temperature
+from motionloom.models.parameters import Settings
 from motionloom.tracks.dense import dense_tracks
+from motionloom.tracks.layers import Layer
 from motionloom.tracks.tracks import Tracks
 
-METHODS: dict[str, type[TrackConditionedPipeline]] = {
-    "ati": ATIWanImageToVideoPipeline,
-    "wan_move": WanMoveImageToVideoPipeline,
+_PIPELINES = {
+    "ati": ("motionloom.methods.ati.pipeline", "ATIWanImageToVideoPipeline"),
+    "wan_move": ("motionloom.methods.wan_move.pipeline", "WanMoveImageToVideoPipeline"),
+    "time_to_move": ("motionloom.methods.time_to_move.pipeline", "TimeToMoveWanPipeline"),
+    "latent_trajectory": ("motionloom.methods.latent_trajectory.pipeline", "LatentTrajectoryWanPipeline"),
 }
+METHODS = tuple(_PIPELINES)
+"""Ways of guiding a Wan image-to-video pipeline."""
+
+_CONDITION_METHODS = ("ati", "wan_move")
+_DIFFUSERS = Sampling(num_inference_steps=50, guidance_scale=5.0)
+"""The defaults of `WanImageToVideoPipeline.__call__`."""
+
+
+def pipeline_class(method: str) -> Any:
+    """The pipeline of one of `METHODS`.
+
+    Raises:
+        InputError: there is no such method.
+    """
+    if method not in _PIPELINES:
+        raise InputError(f"method: found {method!r}, expected one of {', '.join(METHODS)}")
+    module, name = _PIPELINES[method]
+    return getattr(importlib.import_module(module), name)
 
 
 class WanModel(Model):
@@ -35,36 +59,60 @@ class WanModel(Model):
         pipeline: unmodified; its components are shared, it is left as it is.
         method: a key of `METHODS`.
         digest: hex SHA-256 of the weights.
+        settings: "published" follows the card's `Sampling` and prepares pictures as the published programs do,
+            "diffusers" the stock pipeline and the scheduler in the model's folder.
+        loaded_with: see `Model`.
 
     Raises:
         InputError: an unknown method, or a pipeline that tracks cannot guide.
     """
 
-    def __init__(self, pipeline: WanImageToVideoPipeline, card: ModelCard, *, name: str, method: str, digest: str):
-        if method not in METHODS:
-            raise InputError(f"method: found {method!r}, expected one of {', '.join(METHODS)}")
-        check_pipeline(pipeline)
+    def __init__(
+        self,
+        pipeline: WanImageToVideoPipeline,
+        card: ModelCard,
+        *,
+        name: str,
+        method: str,
+        digest: str,
+        settings: Settings = "published",
+        loaded_with: Mapping[str, Any] | None = None,
+    ) -> None:
+        wanted = pipeline_class(method)
+        if method in _CONDITION_METHODS:
+            from motionloom.methods.guidance import check_pipeline
+
+            check_pipeline(pipeline)
         self.card, self.name, self.method, self.digest = card, name, method, digest
-        self.pipeline: Any = METHODS[method](**pipeline.components)
+        self.loaded_with = {"method": method, **(loaded_with or {})}
+        self.sampling = card.sampling if settings == "published" else None
+        self.pipeline: Any = wanted.from_pipe(pipeline)
         self.pipeline.set_progress_bar_config(disable=True)
+
+    @property
+    def reads_text(self) -> bool:
+        return self.pipeline.text_encoder is not None
 
     @property
     def _step(self) -> int:
         """Pixels that height and width must be a multiple of; the stock pipeline insists on 16."""
-        token = self.pipeline.vae_scale_factor_spatial * self.pipeline.transformer.config.patch_size[1]
+        token = self.pipeline.vae_scale_factor_spatial * self._transformer.config.patch_size[1]
         return math.lcm(token, 16)
 
     @property
-    def _reads_text(self) -> bool:
-        return self.pipeline.text_encoder is not None
+    def _transformer(self) -> Any:
+        return self.pipeline.transformer or self.pipeline.transformer_2
 
     def default_size(self, image_size: tuple[int, int]) -> tuple[int, int]:
         height, width = self.card.native_size or image_size
-        aspect = math.sqrt(image_size[0] / image_size[1])
-        side = math.sqrt(height * width)
+        return self.size_at(image_size, height * width)
+
+    def size_at(self, image_size: tuple[int, int], area: int) -> tuple[int, int]:
+        if self.sampling is not None:
+            return size_for_area(image_size, area, self._step)
         # Extreme shapes would leave one side below a token; they are cut off at 4:1.
-        aspect = min(max(aspect, 0.5), 2.0)
-        return self._nearest(side * aspect), self._nearest(side / aspect)
+        aspect = min(max(math.sqrt(image_size[0] / image_size[1]), 0.5), 2.0)
+        return self._nearest(math.sqrt(area) * aspect), self._nearest(math.sqrt(area) / aspect)
 
     def legal_size(self, size: tuple[int, int]) -> tuple[int, int]:
         height, width = super().legal_size(size)
@@ -75,84 +123,167 @@ class WanModel(Model):
             )
         return height, width
 
-    def legal_frames(self, num_frames: int) -> int:
-        stride = self.pipeline.vae_scale_factor_temporal
-        if (num_frames - 1) % stride:
-            below = (num_frames - 1) // stride * stride + 1
-            raise InputError(
-                f"num_frames: found {num_frames}, expected 1 + a multiple of {stride}; "
-                f"the nearest are {below} and {below + stride}"
-            )
-        return num_frames
-
     def refuse(self, request: Request) -> None:
-        if not self._reads_text:
-            if request.prompt or request.negative_prompt:
-                warnings.warn(f"{self.name} reads no text: the prompt is ignored", stacklevel=4)
-            if request.last_image is not None:
+        if not self.reads_text and (request.prompt or request.negative_prompt):
+            warnings.warn(f"{self.name} reads no text: the prompt is ignored", stacklevel=4)
+        if request.last_image is not None:
+            if not (self.reads_text or self.card.takes_last_image):
                 raise InputError(
                     f"last_image: {self.name} was trained to start from one photograph; leave it out, or choose a "
                     "model with a last frame"
                 )
+            frames = self._whole_latents(request.num_frames)
+            if frames != request.num_frames:
+                stride = self.pipeline.vae_scale_factor_temporal
+                raise InputError(
+                    f"num_frames: found {request.num_frames} with a last image, expected 1 + a multiple of {stride}; "
+                    f"the nearest are {frames - stride} and {frames}"
+                )
+        if request.guidance_scale_2 is not None and self.pipeline.transformer_2 is None:
+            raise InputError(f"guidance_scale_2: {self.name} has one expert; leave it out")
+        known = self._known_options()
+        for name in request.options:
+            if name not in known:
+                raise InputError(
+                    f"options: {self.method} knows no {name!r}, expected one of {', '.join(sorted(known)) or 'none'}"
+                )
 
     def render(self, request: Request) -> NDArray[np.uint8]:
+        return self.render_seeds(request, [request.seed])[0]
+
+    def render_seeds(self, request: Request, seeds: Sequence[int]) -> list[NDArray[np.uint8]]:
+        """All seeds in one batch; the text encoder, CLIP and the VAE's encoder run once."""
+        asked, request = request, replace(request, num_frames=self._whole_latents(request.num_frames))
         height, width = request.size
-        steps = request.num_inference_steps or self.card.default_steps or 40
-        tracks = self._tracks(request)
-        guidance_scale = request.guidance_scale
-        if guidance_scale is None:
-            guidance_scale = 5.0 if self._reads_text else 1.0
-        request.details.update(num_inference_steps=steps, guidance_scale=guidance_scale, tracks_seen=tracks.num_tracks)
+        settings = self._sampling(request)
 
         def after_step(pipe: Any, step: int, timestep: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
             if request.on_progress is not None:
-                request.on_progress(step + 1, steps)
+                request.on_progress(step + 1, pipe.num_timesteps)
             return {}
 
         if request.on_progress is not None:
-            request.on_progress(0, steps)
-        frames = self.pipeline(
-            image=_fitted(request.image, request.size),
+            request.on_progress(0, settings["num_inference_steps"])
+        output = self.pipeline(
+            **self._pictures(request),
+            **self._motion(request, asked.num_frames),
+            **self._text(request, settings.pop("negative_prompt")),
+            **settings,
             height=height,
             width=width,
             num_frames=request.num_frames,
-            num_inference_steps=steps,
-            guidance_scale=guidance_scale,
-            generator=torch.Generator("cpu").manual_seed(request.seed),
+            num_videos_per_prompt=len(seeds),
+            generator=[torch.Generator("cpu").manual_seed(seed) for seed in seeds],
             output_type="np",
             callback_on_step_end=after_step,
-            tracks=tracks,
             strength=request.strength,
-            window=request.window,
-            **self._text(request),
-            **self._options(request),
-        ).frames[0]
-        return np.clip(np.round(frames * 255), 0, 255).astype(np.uint8)
+            **self._method_options(request),
+        )
+        # Frames beyond what was asked for fill up the last latent frame.
+        return [np.clip(np.round(video[: asked.num_frames] * 255), 0, 255).astype(np.uint8) for video in output.frames]
+
+    def _sampling(self, request: Request) -> dict[str, Any]:
+        """Steps, guidance and negative prompt of a run; puts its scheduler in place."""
+        published = self.sampling or replace(_DIFFUSERS, num_inference_steps=self.card.default_steps or 50)
+        scale, second = request.guidance_scale, request.guidance_scale_2
+        if self.reads_text or self.sampling is not None:
+            second = second if second is not None else published.guidance_scale_2 if scale is None else None
+            scale = published.guidance_scale if scale is None else scale
+        elif scale is None:
+            scale = 1.0
+        steps = request.num_inference_steps or published.num_inference_steps
+        if published.steps_are_fixed and steps != published.num_inference_steps:
+            warnings.warn(
+                f"{self.name} is distilled for {published.num_inference_steps} steps, found {steps}", stacklevel=5
+            )
+        if self.sampling is not None or request.shift is not None or request.solver is not None:
+            solver = request.solver or published.solver
+            shift = request.shift or published.shift_at(request.size)
+            if solver != "own":
+                self.pipeline.scheduler = published_scheduler(solver, shift)
+                request.details.update(solver=solver, shift=round(shift, 4))
+        settings: dict[str, Any] = {"num_inference_steps": steps, "guidance_scale": scale}
+        if self.pipeline.config["boundary_ratio"] is not None:
+            settings["guidance_scale_2"] = second
+        request.details.update(settings)
+        return {**settings, "negative_prompt": published.negative_prompt}
+
+    def _pictures(self, request: Request) -> dict[str, Any]:
+        if self.sampling is not None:
+            return {"image": request.image, "last_image": request.last_image, "preprocessing": "published"}
+        last = request.last_image
+        return {
+            "image": _fitted(request.image, request.size),
+            "last_image": None if last is None else _fitted(last, request.size),
+        }
+
+    def _motion(self, request: Request, drawn_frames: int) -> dict[str, Any]:
+        """The motion as the method takes it, held still on the frames that fill up the last latent frame."""
+        more = request.num_frames - drawn_frames
+        if self.method == "time_to_move":
+            from motionloom.methods.time_to_move.cue import motion_cue
+
+            frames, mask = motion_cue(request.image, request.tracks, request.layers, request.size, drawn_frames)
+            held = [np.concatenate([each, np.repeat(each[-1:], more, 0)]) for each in (frames, mask)]
+            request.details.update(mask_covers=round(float(mask.mean()), 4))
+            if request.window != (0.0, 1.0):
+                raise InputError("window: time_to_move has its own clocks; set options t_weak and t_strong instead")
+            return {"motion_frames": held[0], "motion_mask": held[1]}
+        tracks = self._tracks(request)
+        request.details.update(tracks_seen=tracks.num_tracks)
+        return {"tracks": _held(tracks, more), "window": request.window}
 
     def _tracks(self, request: Request) -> Tracks:
-        spread = not self._reads_text if request.densify is None else request.densify
+        spread = not self.reads_text if request.densify is None else request.densify
         if not spread or request.tracks.num_tracks == 0:
             return request.tracks
-        return dense_tracks(request.layers, self.pipeline.vae_scale_factor_spatial)
+        layers: Sequence[Layer] = request.layers
+        return dense_tracks(layers, self.pipeline.vae_scale_factor_spatial)
 
-    def _text(self, request: Request) -> dict[str, Any]:
-        if self._reads_text:
-            return {
-                "prompt": request.prompt or "",
-                "negative_prompt": request.negative_prompt,
-                "last_image": None if request.last_image is None else _fitted(request.last_image, request.size),
-            }
-        # Without text, classifier-free guidance can only be about motion: the other branch does not see the tracks.
-        nothing = torch.zeros(1, 1, self.pipeline.transformer.config.text_dim)
-        return {"prompt_embeds": nothing, "negative_prompt_embeds": nothing, "drop_tracks_in_uncond": True}
+    def _text(self, request: Request, negative_prompt: str) -> dict[str, Any]:
+        if self.reads_text:
+            negative = negative_prompt if request.negative_prompt is None else request.negative_prompt
+            return {"prompt": request.prompt or "", "negative_prompt": negative}
+        # 512 rows where CLIP tokens come in front of the text: the stock attention counts on that many.
+        rows = 1 if self._transformer.config.image_dim is None else 512
+        nothing = torch.zeros(1, rows, self._transformer.config.text_dim)
+        return {"prompt_embeds": nothing, "negative_prompt_embeds": nothing}
 
-    def _options(self, request: Request) -> dict[str, Any]:
+    def _known_options(self) -> set[str]:
+        """Names that the method's pipeline takes beyond the stock ones and those with an argument of their own."""
+        parameters = inspect.signature(type(self.pipeline).__call__).parameters
+        stock = inspect.signature(WanImageToVideoPipeline.__call__).parameters
+        own = {"tracks", "strength", "window", "motion_frames", "motion_mask", "preprocessing", "args", "kwargs"}
+        return set(parameters) - set(stock) - own
+
+    def _method_options(self, request: Request) -> dict[str, Any]:
+        options: dict[str, Any] = {}
+        if self.method == "wan_move":
+            options["collision_seed"] = request.seed
+        if self.method in _CONDITION_METHODS and not self.reads_text:
+            # Without text, classifier-free guidance can only be about motion: the other branch sees no tracks.
+            options["drop_tracks_in_uncond"] = True
         if self.method == "ati" and self.card.name == "nano":
-            return {"temperature": ati_temperature(min(request.size) // self.pipeline.vae_scale_factor_spatial)}
-        return {"collision_seed": request.seed} if self.method == "wan_move" else {}
+            options["temperature"] = ati_temperature(min(request.size) // self.pipeline.vae_scale_factor_spatial)
+        return {**options, **request.options}
+
+    def _whole_latents(self, num_frames: int) -> int:
+        """The next number of frames that the VAE's latent frames hold exactly."""
+        stride = self.pipeline.vae_scale_factor_temporal
+        return math.ceil((num_frames - 1) / stride) * stride + 1
 
     def _nearest(self, side: float) -> int:
         return max(1, round(side / self._step)) * self._step
+
+
+def _held(tracks: Tracks, more: int) -> Tracks:
+    """The tracks with ``more`` frames at the end in which nothing moves."""
+    if more == 0:
+        return tracks
+    points, visible = (
+        np.concatenate([each, np.repeat(each[-1:], more, 0)]) for each in (tracks.points, tracks.visible)
+    )
+    return Tracks(points, visible, tracks.size, tracks.fps)
 
 
 def _fitted(image: NDArray[np.uint8], size: tuple[int, int]) -> Image.Image:
