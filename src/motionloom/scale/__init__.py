@@ -1,0 +1,1 @@
+"""More than one processor: one video shared by several GPUs."""
