@@ -25,7 +25,7 @@ from motionloom.media import read_image, read_provenance, write_image
 from motionloom.media.files import replacing
 
 if TYPE_CHECKING:
-    from motionloom.models.loading import Model
+    from motionloom.models.model import Model
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Batch:
     overlays: bool = True
     overwrite: bool = False
     command: Sequence[str] = ()
-    _loaded: tuple[tuple[str, str | None], Model] | None = field(default=None, init=False, repr=False)
+    _loaded: tuple[Any, Model] | None = field(default=None, init=False, repr=False)
 
     def run(
         self,
@@ -146,7 +146,7 @@ class Batch:
         )
 
     def _model(self, job: Job) -> Model:
-        key = (job.model, job.parameters.method)
+        key = (job.model, job.parameters.for_loading())
         if self._loaded is None or self._loaded[0] != key:
             # The old one goes first: two large models would not fit into memory together.
             self._loaded = None

@@ -19,7 +19,15 @@ SUFFIXES = (".yaml", ".yml", ".jsonl")
 MAX_BYTES = 64 * 2**20
 MAX_ITEMS = 100_000
 # The published programs' words and ours for the same thing.
-_ALIASES = {"text": "prompt", "track": "motion", "frames": "num_frames", "steps": "num_inference_steps"}
+_ALIASES = {
+    "text": "prompt",
+    "track": "motion",
+    "frames": "num_frames",
+    "steps": "num_inference_steps",
+    "lora": "loras",
+    "set": "options",
+}
+_TEXTS = ("prompt", "negative_prompt", "method", "resolution", "solver", "post", "base", "memory", "settings")
 _KEYS = {"image", "motion", "model", "name", "last_image", *Parameters.__dataclass_fields__}
 
 
@@ -123,15 +131,24 @@ def _item(path: Path, number: int, entry: Any, taken: set[str]) -> Item:
 def _option(where: str, key: str, value: Any) -> Any:
     """One parameter of an item as its type; sizes as WIDTHxHEIGHT or [width, height] like on the command line."""
     try:
-        if key in ("prompt", "negative_prompt", "method"):
+        if key in _TEXTS:
             if not isinstance(value, str):
                 raise ValueError("expected text")
             return value.strip()
+        if key == "loras":
+            listed = [value] if isinstance(value, str) else value
+            if not (isinstance(listed, list) and all(isinstance(item, str) for item in listed)):
+                raise ValueError("expected a list of FILE[:strength[:expert]]")
+            return tuple(listed)
+        if key == "options":
+            if not isinstance(value, dict):
+                raise ValueError("expected a mapping of names to values")
+            return {str(name): item for name, item in value.items()}
         if key == "size":
             return parse_size(value if isinstance(value, str) else "x".join(str(side) for side in value))
         if key == "window":
             return parse_window(value if isinstance(value, str) else ":".join(str(end) for end in value))
-        if key == "densify":
+        if key in ("densify", "fast"):
             if not isinstance(value, bool):
                 raise ValueError("expected true or false")
             return value

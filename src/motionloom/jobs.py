@@ -10,10 +10,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import yaml
+
 from motionloom import provenance
 from motionloom.errors import CheckpointError, FileFormatError, InputError
 from motionloom.media import Clip, read_image, read_provenance
 from motionloom.models.parameters import Parameters
+from motionloom.scale import launch
 from motionloom.tracks.tracks import Tracks
 
 if TYPE_CHECKING:
@@ -31,7 +34,7 @@ class Job:
     """
 
     image: Path
-    motion: Motion | Tracks
+    motion: Motion | Tracks | None
     model: str
     parameters: Parameters = field(default_factory=Parameters)
     last_image: Path | None = None
@@ -41,24 +44,43 @@ class Job:
     def load_model(self) -> Model:
         from motionloom.models.loading import load
 
-        return load(self.model, device=self.device, **self.parameters.for_loading())
+        model = load(self.model, device=self.device, **self.parameters.for_loading())
+        if launch.is_worker():
+            from motionloom.scale.parallel import shared
+
+            model.sharing = shared
+        return model
+
+    def drawn_seed(self) -> int:
+        """The seed, or where that is left open (negative) a random one."""
+        return self.parameters.seed if self.parameters.seed >= 0 else secrets.randbelow(2**31)
 
     def settled(self, model: Model, *, seed: int | None = None) -> Job:
         """The same job with its open choices made: a negative seed is drawn (or is ``seed``, that of an earlier run),
         and a model that reads text gets the motion's own prompt where none is given."""
         parameters = self.parameters
         if parameters.seed < 0:
-            parameters = replace(parameters, seed=secrets.randbelow(2**31) if seed is None else seed)
+            parameters = replace(parameters, seed=self.drawn_seed() if seed is None else seed)
         if parameters.prompt is None and model.reads_text:
             parameters = replace(parameters, prompt=getattr(self.motion, "prompt", None))
         return replace(self, parameters=parameters)
+
+    def with_extended_prompt(self, extender: str) -> Job:
+        """The same job with its prompt written out by a prompt extender; see `motionloom.prompts`.
+
+        The clip's provenance holds the prompt that was used, so that making it again needs no extender.
+        """
+        from motionloom.prompts import PromptContext, extend_prompt
+
+        context = PromptContext(prompt=self.parameters.prompt or "", image=read_image(self.image), motion=self.motion)
+        return replace(self, parameters=replace(self.parameters, prompt=extend_prompt(extender, context)))
 
     def record(self, digest: str, *, beside: Path | None = None) -> dict[str, Any]:
         """The part of the provenance that is known before the run; ``digest`` is that of the model's weights."""
         return provenance.run_record(
             image=self.image,
             last_image=self.last_image,
-            motion=self.motion,
+            motion=self.motion or Tracks.empty(1, (1, 1), 1.0),
             motion_name=self.motion_file.name if self.motion_file else None,
             model=self.model,
             digest=digest,
@@ -82,6 +104,18 @@ class Job:
             command: the command line, for the record.
             beside: the folder the clip will lie in, so that the record can say where the photograph is from there.
         """
+        return self.run_videos(1, model=model, on_progress=on_progress, command=command, beside=beside)[0]
+
+    def run_videos(
+        self,
+        num_videos: int,
+        *,
+        model: Model | None = None,
+        on_progress: Progress | None = None,
+        command: Sequence[str] = (),
+        beside: Path | None = None,
+    ) -> list[Clip]:
+        """`run` for seeds that follow each other, made together."""
         if model is None:
             model = self.load_model()
         job = self.settled(model)
@@ -89,12 +123,13 @@ class Job:
             os.fspath(job.image),
             job.motion,
             job.parameters,
+            num_videos_per_prompt=num_videos,
             last_image=os.fspath(job.last_image) if job.last_image else None,
             on_progress=on_progress,
             motion_name=job.motion_file.name if job.motion_file else None,
             command=command,
             beside=beside,
-        )[0]
+        )
 
 
 def read_motion(path: Path, image: Path) -> Motion | Tracks:
@@ -108,8 +143,10 @@ def read_motion(path: Path, image: Path) -> Motion | Tracks:
     return read_motion_for(path, (height, width))
 
 
-def compiled(motion: Motion | Tracks, clip: Clip) -> Tracks:
+def compiled(motion: Motion | Tracks | None, clip: Clip) -> Tracks:
     """The tracks of a motion on a clip's canvas and frames."""
+    if motion is None:
+        return Tracks.empty(clip.num_frames, clip.size, clip.fps)
     if isinstance(motion, Tracks):
         return motion.resize(clip.size).resample(clip.num_frames, fps=clip.fps)
     return motion.compile(size=clip.size, num_frames=clip.num_frames, fps=clip.fps)
@@ -121,6 +158,17 @@ def parse_size(text: str) -> tuple[int, int]:
     if not match:
         raise InputError(f"size: found {text!r}, expected WIDTHxHEIGHT such as 832x480")
     return int(match[2]), int(match[1])
+
+
+def parse_option(text: str) -> tuple[str, Any]:
+    """NAME=VALUE of a method's option; the value as YAML has it: number, true or false, text, [list], {mapping}."""
+    name, equals, value = text.partition("=")
+    if not (equals and re.fullmatch(r"[a-z]\w*", name.strip())):
+        raise InputError(f"--set: found {text!r}, expected NAME=VALUE such as cfg_mode=split")
+    try:
+        return name.strip(), yaml.safe_load(value)
+    except yaml.YAMLError:
+        return name.strip(), value
 
 
 def parse_window(text: str) -> tuple[float, float]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -34,6 +36,13 @@ Fps = Annotated[float | None, typer.Option("--fps", help="Frames per second.")]
 Strength = Annotated[float, typer.Option("--strength", help="How strongly the motion guides; 0 is not at all.")]
 Seed = Annotated[int, typer.Option("--seed", help="Same seed, same clip; -1 draws one.", min=-1)]
 Quality = Annotated[int, typer.Option("--quality", help="1 (small) to 100 (best).", min=1, max=100)]
+Resolution = Annotated[
+    str | None, typer.Option("--resolution", help="480p, 720p or 1080p, in the photograph's shape.", metavar="P")
+]
+Post = Annotated[
+    str | None,
+    typer.Option("--post", help="What is done to the finished frames: sharpen,denoise,interpolate=2.", metavar="STEPS"),
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
 
 
@@ -41,9 +50,12 @@ def generate(
     image: Annotated[
         Path | None, typer.Argument(help="Photograph; or a batch file (.yaml, .jsonl).", show_default=False)
     ] = None,
-    motion: Annotated[Path | None, typer.Argument(help="*.motion.json or any track file.", show_default=False)] = None,
+    motion: Annotated[
+        Path | None,
+        typer.Argument(help="*.motion.json, any track file, or a video to take the motion from.", show_default=False),
+    ] = None,
     model: Annotated[
-        str, typer.Option("-m", "--model", help="Name, folder or hub id; see motionloom models list.")
+        str, typer.Option("-m", "--model", help="Name, folder, file or hub id; see motionloom models list.")
     ] = DEFAULT_MODEL,
     prompt: Annotated[str | None, typer.Option("-p", "--prompt", help="Text; default: the motion's own.")] = None,
     out: Out = None,
@@ -58,6 +70,14 @@ def generate(
     guidance_scale: Annotated[
         float | None, typer.Option("--guidance-scale", help="How strongly the prompt guides.")
     ] = None,
+    guidance_scale_2: Annotated[
+        float | None, typer.Option("--guidance-scale-2", help="The same for the second expert of Wan 2.2.")
+    ] = None,
+    resolution: Resolution = None,
+    shift: Annotated[float | None, typer.Option("--shift", help="Of the noise levels; default: as published.")] = None,
+    solver: Annotated[
+        str | None, typer.Option("--solver", help="unipc, dpm++ or euler; default: as published.")
+    ] = None,
     strength: Strength = 1.0,
     window: Annotated[
         str, typer.Option("--window", help="Part of the denoising the motion guides.", metavar="A:B")
@@ -71,6 +91,31 @@ def generate(
         bool | None,
         typer.Option("--densify/--no-densify", help="Spread the motion over the picture first; default: as trained."),
     ] = None,
+    option: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Option of the method, such as cfg_mode=split; repeatable.", metavar="NAME=VALUE"),
+    ] = None,
+    post: Post = None,
+    extend_prompt: Annotated[
+        str | None,
+        typer.Option("--extend-prompt", help="Have the prompt written out by: motion, or transformers:FOLDER."),
+    ] = None,
+    num_videos: Annotated[
+        int, typer.Option("--num-videos", help="Videos made together; their seeds follow each other.", min=1)
+    ] = 1,
+    lora: Annotated[
+        list[str] | None,
+        typer.Option("--lora", help="LoRA to load; repeatable.", metavar="FILE[:STRENGTH[:EXPERT]]"),
+    ] = None,
+    base: Annotated[
+        str | None, typer.Option("--base", help="Folder or model for the parts that MODEL's files lack.")
+    ] = None,
+    memory: Annotated[str, typer.Option("--memory", help="auto, max-speed, balanced, low or minimal.")] = "auto",
+    fast: Annotated[bool, typer.Option("--fast", help="Compiled blocks, best attention, caches.")] = False,
+    settings: Annotated[
+        str, typer.Option("--settings", help="published: as the method's program; diffusers: as the stock pipeline.")
+    ] = "published",
+    gpus: Annotated[int, typer.Option("-g", "--gpus", help="GPUs to share one video.", min=1)] = 1,
     device: Annotated[
         str | None, typer.Option("--device", help="cpu, cuda, cuda:1 ...; default: the best there is.")
     ] = None,
@@ -89,19 +134,24 @@ def generate(
     IMAGE may be a batch file instead: a YAML list or JSONL of items with image, motion (or track), prompt (or text)
     and any option of this command by its long name. Every item runs; finished ones are skipped on the next run.
     """
+    plain = {"--model": DEFAULT_MODEL, "--window": "0:1", "--memory": "auto", "--settings": "published"}
     given = {
         "IMAGE": image, "MOTION": motion, "--prompt": prompt, "--size": size, "--frames": frames, "--fps": fps,
         "--steps": steps, "--guidance-scale": guidance_scale, "--negative-prompt": negative_prompt, "--method": method,
-        "--seed": seed or None, "--strength": None if strength == 1.0 else strength,
-        "--densify": densify,
-        "--window": None if window == "0:1" else window, "--model": None if model == DEFAULT_MODEL else model,
+        "--seed": seed or None, "--strength": None if strength == 1.0 else strength, "--densify": densify,
+        "--guidance-scale-2": guidance_scale_2, "--resolution": resolution, "--shift": shift, "--solver": solver,
+        "--set": option or None, "--post": post, "--extend-prompt": extend_prompt, "--lora": lora or None,
+        "--base": base, "--fast": fast or None, "--num-videos": None if num_videos == 1 else num_videos,
+        "--window": window, "--model": model, "--memory": memory, "--settings": settings,
     }  # fmt: skip
+    given = {name: value for name, value in given.items() if value is not None and value != plain.get(name)}
     extras = Extras(bool(overlay), side_by_side, contact_sheet, quality, overwrite)
     if again is not None:
-        for name, value in given.items():
-            if value is not None:
-                raise InputError(f"{name}: cannot be given with --again, which repeats the recorded run as it was")
-        _again(again, moved_image, last_image, device, out, force, extras)
+        for name in given:
+            raise InputError(f"{name}: cannot be given with --again, which repeats the recorded run as it was")
+        with _processes(gpus, device) as here:
+            if here is not None:
+                _again(again, moved_image, last_image, here, out, force, extras)
         return
     if moved_image is not None or force:
         raise InputError(
@@ -109,23 +159,32 @@ def generate(
         )
     if image is None:
         raise InputError("IMAGE: missing, expected a photograph and a motion, a batch file, or --again CLIP")
-    from motionloom.jobs import Parameters, parse_size, parse_window
+    from motionloom.jobs import Parameters, parse_option, parse_size, parse_window
 
     parameters = Parameters(
         prompt=prompt, negative_prompt=negative_prompt, seed=seed, size=parse_size(size) if size else None,
-        num_frames=frames, fps=fps, num_inference_steps=steps, guidance_scale=guidance_scale, strength=strength,
-        window=parse_window(window), method=method, densify=densify,
+        resolution=resolution, num_frames=frames, fps=fps, num_inference_steps=steps, guidance_scale=guidance_scale,
+        guidance_scale_2=guidance_scale_2, shift=shift, solver=solver, strength=strength,  # pyright: ignore
+        window=parse_window(window), method=method, densify=densify, options=dict(map(parse_option, option or ())),
+        post=post, base=base, loras=tuple(lora or ()), memory=memory, fast=fast, settings=settings,  # pyright: ignore
     )  # fmt: skip
     from motionloom.batch_file import is_batch
 
-    if motion is None:
-        if not is_batch(image):
-            raise InputError(f"MOTION: missing beside {image}, expected a *.motion.json or track file")
-        if side_by_side or contact_sheet or last_image:
-            raise InputError("--side-by-side, --contact-sheet, --last-image: not for batches; name last_image per item")
-        _batch(image, out, model, parameters, device, overlay is not False, overwrite)
-        return
-    _one(image, motion, model, parameters, last_image, device, out, extras)
+    batch = motion is None and is_batch(image)
+    if motion is None and not batch and last_image is None:
+        raise InputError(f"MOTION: missing beside {image}, expected a *.motion.json, a track file or a video")
+    if batch and (side_by_side or contact_sheet or last_image or extend_prompt or num_videos > 1 or gpus > 1):
+        raise InputError(
+            "--side-by-side, --contact-sheet, --last-image, --extend-prompt, --num-videos, --gpus: not for batches; "
+            "name last_image per item, and start one command per GPU"
+        )
+    with _processes(gpus, device) as here:
+        if here is None:
+            return
+        if not batch:
+            _one(image, motion, model, parameters, last_image, here, out, extras, num_videos, extend_prompt)
+            return
+        _batch(image, out, model, parameters, here.device, overlay is not False, overwrite)
 
 
 def preview(
@@ -138,17 +197,43 @@ def preview(
     size: Size = None,
     frames: Frames = None,
     fps: Fps = None,
+    resolution: Resolution = None,
     strength: Strength = 1.0,
+    post: Post = None,
     quality: Quality = 90,
     overwrite: Overwrite = False,
 ) -> None:
     """Bend the photograph along the motion: no network, seconds on any CPU, full resolution."""
     from motionloom.jobs import Parameters, parse_size
 
-    parameters = Parameters(size=parse_size(size) if size else None, num_frames=frames, fps=fps, strength=strength)
+    parameters = Parameters(
+        size=parse_size(size) if size else None, resolution=resolution, num_frames=frames, fps=fps, strength=strength,
+        post=post,
+    )  # fmt: skip
     out = out or f"{image.stem}.preview.mp4"
     extras = Extras(bool(overlay), side_by_side, contact_sheet, quality, overwrite)
-    _one(image, motion, "warp", parameters, None, None, out, extras)
+    _one(image, motion, "warp", parameters, None, _Process(None, True), out, extras)
+
+
+@dataclass(frozen=True)
+class _Process:
+    """This process of the run: where it computes, and whether it is the one that writes."""
+
+    device: str | None
+    writes: bool
+
+
+@contextmanager
+def _processes(gpus: int, device: str | None) -> Iterator[_Process | None]:
+    """One process per GPU where several are asked for; None in the one that started them, when they are done."""
+    from motionloom.scale import launch
+
+    if gpus > 1 and not launch.is_worker():
+        launch.launch(gpus, sys.argv[1:], device=device)
+        yield None
+        return
+    with launch.worker(device):
+        yield _Process(launch.device(device), launch.rank() == 0)
 
 
 @dataclass(frozen=True)
@@ -219,29 +304,57 @@ def beside(clip: Clip, tracks: Tracks, label: str) -> Clip:
     return side_by_side(drawn, clip, labels=["drawn", label])
 
 
+@dataclass(frozen=True)
+class _Run:
+    """What one run of the command makes and where it says so."""
+
+    process: _Process
+    out: str
+    extras: Extras
+
+    def targets(self, seeds: list[int]) -> list[str]:
+        """The clip's name for every seed; of several, the seed is in the name."""
+        if len(seeds) == 1:
+            return [self.out]
+        path = Path(self.out.rstrip("/"))
+        ending = "/" if self.out.endswith("/") else ""
+        return [f"{path.with_name(f'{path.stem}.seed{seed}{path.suffix}')}{ending}" for seed in seeds]
+
+
 def _one(
-    image: Path, motion_file: Path, model: str, parameters: Parameters, last_image: Path | None, device: str | None,
-    out: str | None, extras: Extras,
+    image: Path, motion_file: Path | None, model: str, parameters: Parameters, last_image: Path | None,
+    process: _Process, out: str | None, extras: Extras, num_videos: int = 1, extend_prompt: str | None = None,
 ) -> None:  # fmt: skip
     from motionloom.jobs import Job, read_motion
     from motionloom.media import read_image
+    from motionloom.scale.launch import agreed
 
-    out = out or f"{image.stem}.{Path(model).name}.mp4"
-    extras.check(out)
+    run = _Run(process, out or f"{image.stem}.{Path(model).name}.mp4", extras)
     # Read here as well, so that a bad file is refused before a large model is loaded.
     for file in (image, last_image):
         if file is not None:
             read_image(file)
-    job = Job(image, read_motion(motion_file, image), model, parameters, last_image, motion_file, device)
+    motion = None if motion_file is None else read_motion(motion_file, image)
+    job = Job(image, motion, model, parameters, last_image, motion_file, process.device)
+    seed = agreed(job.drawn_seed())
+    for target in run.targets([seed + index for index in range(num_videos)]):
+        extras.check(target)
     loaded = job.load_model()
-    job = job.settled(loaded)
+    job = job.settled(loaded, seed=seed)
+    if extend_prompt:
+        job = job.with_extended_prompt(extend_prompt)
+    clip_names = run.targets([seed + index for index in range(num_videos)])
     with progress(f"{image.name} ({model})") as on_progress:
-        clip = job.run(model=loaded, on_progress=on_progress, command=_command(), beside=Path(out).parent)
-    extras.write(job, clip, out)
+        clips = job.run_videos(
+            num_videos, model=loaded, on_progress=on_progress, command=_command(), beside=Path(run.out).parent
+        )
+    if process.writes:
+        for clip, name in zip(clips, clip_names, strict=True):
+            extras.write(job, clip, name)
 
 
 def _again(
-    source: Path, image: Path | None, last_image: Path | None, device: str | None, out: str | None, force: bool,
+    source: Path, image: Path | None, last_image: Path | None, process: _Process, out: str | None, force: bool,
     extras: Extras,
 ) -> None:  # fmt: skip
     from motionloom import provenance
@@ -251,13 +364,15 @@ def _again(
         out = f"{source}.again/"
     out = out or str(source.with_name(f"{source.stem}.again{source.suffix}"))
     extras.check(out)
-    job, record = again(source, image=image, last_image=last_image, device=device)
+    job, record = again(source, image=image, last_image=last_image, device=process.device)
     model = job.load_model()
     note = check_model(model, record, force=force)
     if note:
         warn(note)
     with progress(f"{job.image.name} ({job.model})") as on_progress:
         clip = job.run(model=model, on_progress=on_progress, command=_command(), beside=Path(out).parent)
+    if not process.writes:
+        return
     extras.write(job, clip, out)
     if clip.digest() == record.get("frames_sha256"):
         say(f"the frames are those of {source}, bit for bit")

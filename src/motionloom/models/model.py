@@ -8,8 +8,10 @@ import time
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -76,13 +78,15 @@ class Model(ABC):
         card: what the catalogue knows; name: how it was asked for; method: how tracks guide it.
         digest: hex SHA-256 of the weights, part of every clip's provenance.
         loaded_with: arguments of `motionloom.load` that change the result, part of the provenance too.
+        sharing: `motionloom.scale.parallel.shared`, where several processes make a clip together.
     """
 
     card: ModelCard
     name: str
     method: str
     digest: str
-    loaded_with: Mapping[str, Any] = {}
+    loaded_with: Mapping[str, Any] = MappingProxyType({})
+    sharing: Callable[..., AbstractContextManager[Any]] | None = None
 
     def generate(
         self,

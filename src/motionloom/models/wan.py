@@ -7,6 +7,7 @@ import inspect
 import math
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -164,23 +165,31 @@ class WanModel(Model):
 
         if request.on_progress is not None:
             request.on_progress(0, settings["num_inference_steps"])
-        output = self.pipeline(
+        arguments = {
             **self._pictures(request),
             **self._motion(request, asked.num_frames),
             **self._text(request, settings.pop("negative_prompt")),
             **settings,
-            height=height,
-            width=width,
-            num_frames=request.num_frames,
-            num_videos_per_prompt=len(seeds),
-            generator=[torch.Generator("cpu").manual_seed(seed) for seed in seeds],
-            output_type="np",
-            callback_on_step_end=after_step,
-            strength=request.strength,
+            "height": height,
+            "width": width,
+            "num_frames": request.num_frames,
+            "num_videos_per_prompt": len(seeds),
+            "generator": [torch.Generator("cpu").manual_seed(seed) for seed in seeds],
+            "output_type": "np",
+            "callback_on_step_end": after_step,
+            "strength": request.strength,
             **self._method_options(request),
-        )
+        }
+        with self._shared(request, settings["guidance_scale"]):
+            output = self.pipeline(**arguments)
         # Frames beyond what was asked for fill up the last latent frame.
         return [np.clip(np.round(video[: asked.num_frames] * 255), 0, 255).astype(np.uint8) for video in output.frames]
+
+    def _shared(self, request: Request, guidance_scale: float) -> AbstractContextManager[Any]:
+        if self.sharing is None:
+            return nullcontext()
+        size, frames = request.size, request.num_frames
+        return self.sharing(self.pipeline, size=size, num_frames=frames, guidance_scale=guidance_scale)
 
     def _sampling(self, request: Request) -> dict[str, Any]:
         """Steps, guidance and negative prompt of a run; puts its scheduler in place."""
@@ -280,9 +289,8 @@ def _held(tracks: Tracks, more: int) -> Tracks:
     """The tracks with ``more`` frames at the end in which nothing moves."""
     if more == 0:
         return tracks
-    points, visible = (
-        np.concatenate([each, np.repeat(each[-1:], more, 0)]) for each in (tracks.points, tracks.visible)
-    )
+    points = np.concatenate([tracks.points, np.repeat(tracks.points[-1:], more, 0)])
+    visible = np.concatenate([tracks.visible, np.repeat(tracks.visible[-1:], more, 0)])
     return Tracks(points, visible, tracks.size, tracks.fps)
 
 
