@@ -121,7 +121,7 @@ def test_missing_folder_and_broken_index(tmp_path: Path, copy: Path):
 def test_unknown_name_and_method(tiny_folder: Path):
     with pytest.raises(InputError, match="expected one of warp, nano"):
         load("nanu")
-    with pytest.raises(InputError, match="knows ati, wan_move, found 'tora'"):
+    with pytest.raises(InputError, match="knows ati, wan_move, time_to_move, found .tora."):
         load(tiny_folder, method="tora")
 
 

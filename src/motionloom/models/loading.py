@@ -1,121 +1,318 @@
-"""From files to a model: catalogue names, and folders in diffusers' layout."""
+"""From a name, a folder or a file to a model that is ready to generate."""
 
 from __future__ import annotations
 
 import hashlib
-import importlib
-import json
+import os
 import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from motionloom.errors import CheckpointError, InputError
-from motionloom.models.catalog import ModelCard, find_model
+from motionloom.models.card import HubFile, ModelCard
+from motionloom.models.catalog import find_model, list_models
+from motionloom.models.checkpoints.layouts import Layout, Place, find_layout, read_json
+from motionloom.models.checkpoints.parts import WEIGHTS
+from motionloom.models.digest import digest_of, digest_of_parts
 from motionloom.models.model import Model, WarpModel
 
-# What a model_index.json may name. Anything else would let a downloaded folder choose what code runs.
-_LIBRARIES = ("diffusers", "transformers", "motionloom.models.nano.codec")
+if TYPE_CHECKING:
+    import torch
+
+    from motionloom.models.checkpoints.search import Parts
+    from motionloom.models.lora import LoraSpec
+    from motionloom.models.parameters import Settings
+
 _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 _HUB_FILES = ("model_index.json", "*/*.json", "*/*.safetensors", "*/*.model", "*/*.txt")
-_PARTS = (
-    "transformer",
-    "transformer_2",
-    "vae",
-    "scheduler",
-    "text_encoder",
-    "tokenizer",
-    "image_encoder",
-    "image_processor",
-)
+
+PathLike = str | os.PathLike[str]
 
 
-def load(name: str | Path, *, method: str | None = None, dtype: Any | None = None, device: str | None = None) -> Model:
+def load(
+    name: PathLike,
+    *,
+    method: str | None = None,
+    dtype: torch.dtype | None = None,
+    device: str | None = None,
+    base: PathLike | Sequence[PathLike] | None = None,
+    transformer: PathLike | None = None,
+    transformer_2: PathLike | None = None,
+    loras: Iterable[str | LoraSpec] = (),
+    memory: str = "auto",
+    fast: bool = False,
+    settings: Settings = "published",
+) -> Model:
     """A model, ready to generate.
 
     Args:
-        name: a name of ``motionloom models list``, a folder in diffusers' layout with a Wan image-to-video model, or
-            the hub id ("owner/name") of such a folder, downloaded with progress unless it is in the hub's cache.
-        method: how tracks guide it ("ati", "wan_move"); the catalogue's first when not given.
-        dtype: torch dtype of the transformer; float32 on a CPU, bfloat16 elsewhere when not given.
+        name: a name of ``motionloom models list``; a folder or file of any layout (diffusers, the original programs',
+            ComfyUI's; safetensors, torch files, GGUF; see `motionloom.models.checkpoints.layouts`); or the hub id
+            ("owner/name") of a diffusers folder, downloaded with progress unless it is there already.
+        method: how tracks guide it ("ati", "wan_move", "time_to_move", ...); the catalogue's first when not given.
+        dtype: torch dtype of the transformers. When not given: bfloat16 for models of a billion parameters and more;
+            for smaller ones float32 on a CPU, elsewhere bfloat16 unless they are stored in float32.
         device: "cpu", "cuda", ...; a GPU if there is one when not given.
+        base: where to take the parts from that ``name`` lacks: a folder, a file or a name of the catalogue, or several,
+            searched in this order. What was fetched for other models is searched anyway.
+        transformer, transformer_2: a file or folder to take instead of the one in ``name``; the second is the
+            low-noise expert of Wan 2.2 A14B.
+        loras: ``FILE[:strength[:expert]]`` each, or `LoraSpec`.
+        memory: "auto", "max-speed", "balanced", "low" or "minimal"; see docs/memory-and-speed.md. Weights stored in
+            float8 stay so in memory, but for "max-speed".
+        fast: switch on what makes it faster at some cost; see docs/memory-and-speed.md.
+        settings: "published" runs as the published program does, "diffusers" as the stock pipeline does.
 
     Raises:
-        InputError: no such model or method.
+        InputError: no such model or method, or too little memory.
         CheckpointError: the files are missing, incomplete, or of another architecture.
     """
-    folder = Path(name)
-    if isinstance(name, str) and not folder.is_dir() and _HUB_ID.fullmatch(name):
-        card = _card_of_folder(_fetch(name))
-    elif isinstance(name, Path) or folder.is_dir() or folder.suffix or "/" in str(name):
-        if not folder.is_dir():
-            raise CheckpointError(f"{name}: no such folder, expected a model in diffusers' layout")
-        card = _card_of_folder(folder)
+    card, layout = _resolve(name)
+    specs = _specs(loras)
+    if card is not None and card.name == "warp":
+        given = {"base": base, "transformer": transformer, "transformer_2": transformer_2, "loras": specs or None}
+        wrong = [argument for argument, value in given.items() if value is not None]
+        if wrong:
+            raise InputError(f"{wrong[0]}: warp has no weights; leave it out, or choose another model")
+        _check_method(card, method)
+        return WarpModel(card)
+    import torch
+
+    where = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    if card is not None:
+        _check_method(card, method)
+        if layout is None:
+            layout = _layout_of_card(card)
+    assert layout is not None
+    whole = layout.kind == "diffusers" and base is None and transformer is None and transformer_2 is None
+    bases = _bases(base)
+    options: dict[str, Any] = {"dtype": dtype, "device": where, "keep_float8": memory != "max-speed"}
+    from motionloom.models import pipelines
+
+    if whole:
+        card = card or _card_of_folder(layout)
+        chosen = _check_method(card, method)
+        pipeline = pipelines.pipeline_of_folder(layout, **options)
+        digest = digest_of(layout.root)
     else:
-        card = find_model(str(name))
+        from motionloom.models.checkpoints.search import find_parts
+
+        parts = find_parts(
+            layout,
+            bases=bases,
+            transformer=None if transformer is None else find_layout(Path(transformer)),
+            transformer_2=None if transformer_2 is None else find_layout(Path(transformer_2)),
+            fetched=_fetched,
+            remedy=_remedy,
+        )
+        card = card or _card_of_parts(parts, layout)
+        chosen = _check_method(card, method)
+        pipeline = pipelines.wan_pipeline(parts, shift=card.sampling.shift if card.sampling else None, **options)
+        digest = _digest_of_places(parts.places)
+    adapters: list[dict[str, Any]] = []
+    if specs:
+        from motionloom.models.lora import load_loras
+
+        adapters = load_loras(pipeline, specs)
+        digest = hashlib.sha256("".join([digest, *(facts["sha256"] for facts in adapters)]).encode()).hexdigest()
+    loaded_with = {
+        "base": _recorded(base),
+        "loras": tuple(_text(spec) for spec in specs),
+        "memory": memory,
+        "fast": fast,
+        "settings": settings,
+    }
+    model = _model(pipeline, card, method=chosen, name=str(name), digest=digest, settings=settings, given=loaded_with)
+    _place(model, where, memory=memory, fast=fast)
+    return model
+
+
+def _resolve(name: PathLike) -> tuple[ModelCard | None, Layout | None]:
+    """The card of a catalogue name, the layout of a path, or both."""
+    path = Path(name)
+    text = os.fspath(name)
+    if path.exists():
+        return None, find_layout(path)
+    if isinstance(name, str):
+        named = [card for card in list_models() if text.strip().lower() in (card.name, *card.aliases)]
+        if named:
+            return named[0], None if named[0].folder is None else _layout_of_folder(named[0])
+        if _HUB_ID.fullmatch(text) and path.suffix not in WEIGHTS:
+            return None, find_layout(_fetch(text))
+        if not path.suffix and "/" not in text and "\\" not in text:
+            find_model(text)  # raises, with the names there are
+    raise CheckpointError(
+        f"{text}: no such folder or file, expected a model: a folder in diffusers' or the original layout, or a file"
+    )
+
+
+def _layout_of_folder(card: ModelCard) -> Layout | None:
+    if card.folder is None or not card.folder.is_dir():
+        raise CheckpointError(f"{card.name}: the weights are not on this disk (expected in {card.folder})")
+    return find_layout(card.folder)
+
+
+def _check_method(card: ModelCard, method: str | None) -> str:
     chosen = method or card.methods[0]
     if chosen not in card.methods:
         raise InputError(f"method: {card.name} knows {', '.join(card.methods)}, found {method!r}")
-    if card.name == "warp":
-        return WarpModel(card)
-    if card.folder is None or not card.folder.is_dir():
-        raise CheckpointError(f"{card.name}: the weights are not on this disk (expected in {card.folder})")
-    from motionloom.models.wan import WanModel
-
-    pipeline = load_pipeline(card.folder, dtype=dtype, device=device)
-    return WanModel(pipeline, card, name=str(name), method=chosen, digest=digest_of(card.folder))
+    return chosen
 
 
-def load_pipeline(folder: Path, *, dtype: Any | None = None, device: str | None = None) -> Any:
-    """The `WanImageToVideoPipeline` in a diffusers folder, every part checked for missing and unexpected weights.
+def _layout_of_card(card: ModelCard) -> Layout:
+    """Where the files of a model of the catalogue lie; parts that are not there are left open.
 
     Raises:
-        CheckpointError: see `load`.
+        CheckpointError: its transformer is not on this disk.
     """
-    import torch
-    from diffusers.pipelines.wan.pipeline_wan_i2v import WanImageToVideoPipeline
+    from motionloom.models.store import diffusers_folder, local_files, missing_files
 
-    index = _read_json(folder / "model_index.json")
-    if index.get("_class_name") != "WanImageToVideoPipeline":
-        raise CheckpointError(
-            f"{folder}: holds a {index.get('_class_name')}, expected a WanImageToVideoPipeline (image to video)"
-        )
-    where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    dtype = dtype or (torch.float32 if where.type == "cpu" else torch.bfloat16)
-    parts: dict[str, Any] = {}
-    for part in _PARTS:
-        library, class_name = index.get(part) or (None, None)
-        if library is None or class_name is None:
+    folder = diffusers_folder(card)
+    if folder is not None:
+        if missing_files(card):
+            local_files(card)  # raises, with the list and what to do
+        return find_layout(folder)
+    layout = _layout_of_files(card)
+    if "transformer" not in layout.places:
+        local_files(card)
+    return layout
+
+
+def _layout_of_files(card: ModelCard) -> Layout:
+    from motionloom.models.store import models_folder, present
+
+    grouped: dict[str, list[HubFile]] = {}
+    for file in card.files:
+        grouped.setdefault(file.part, []).append(file)
+    layout = Layout("fetched", models_folder())
+    for part, files in grouped.items():
+        paths = [path for file in files for path in present(file)]
+        weights = tuple(path for path in paths if path.suffix in WEIGHTS)
+        complete = all(present(file) for file in files if not file.path.endswith(".json"))
+        if not paths or not complete:
             continue
-        if library not in _LIBRARIES:
-            raise CheckpointError(
-                f"{folder}: {part} wants code from {library!r}, allowed are {', '.join(_LIBRARIES)}; not loaded"
-            )
-        # The codec stays in float32: its errors would be seen in every frame.
-        parts[part] = _load_part(folder / part, library, class_name, torch.float32 if part == "vae" else dtype)
-    missing = [part for part in ("transformer", "vae", "scheduler") if part not in parts]
-    if missing:
-        raise CheckpointError(f"{folder}: model_index.json names no {', '.join(missing)}")
-    pipeline = WanImageToVideoPipeline(
-        **{"tokenizer": None, "text_encoder": None, **parts},
-        boundary_ratio=index.get("boundary_ratio"),
-        expand_timesteps=bool(index.get("expand_timesteps")),
+        config = next((path for path in paths if path.name == "config.json"), None)
+        if part == "tokenizer":
+            layout.places[part] = Place(part, paths[0].parent)
+        elif weights:
+            layout.places[part] = Place(part, weights[0].parent, weights, config)
+    return layout
+
+
+def _fetched(architecture: str) -> Iterable[Layout]:
+    """The files that were fetched for models of an architecture."""
+    for card in list_models():
+        if card.files and card.architecture == architecture:
+            yield _layout_of_files(card)
+
+
+def _remedy(architecture: str) -> str:
+    names = [card.name for card in list_models() if card.files and card.architecture == architecture]
+    # The plain base model is the last of those that share its parts; fetching it brings nothing twice.
+    plain = [name for name in names if name.startswith("wan")] or names
+    return f"fetch them with: motionloom models fetch {plain[0]}" if plain else ""
+
+
+def _bases(base: PathLike | Sequence[PathLike] | None) -> list[Layout]:
+    if base is None:
+        return []
+    given = [base] if isinstance(base, (str, os.PathLike)) else list(base)
+    layouts: list[Layout] = []
+    for entry in given:
+        card, layout = _resolve(entry)
+        if layout is None and card is not None:
+            if not card.files:
+                raise InputError(f"base: {card.name} has no parts that another model could use")
+            layout = _layout_of_card(card) if card.architecture is None else _layout_of_files(card)
+        assert layout is not None
+        layouts.append(layout)
+    return layouts
+
+
+def _recorded(base: PathLike | Sequence[PathLike] | None) -> Any:
+    if base is None or isinstance(base, (str, os.PathLike)):
+        return None if base is None else os.fspath(base)
+    return tuple(os.fspath(entry) for entry in base)
+
+
+def _specs(loras: Iterable[str | LoraSpec]) -> list[LoraSpec]:
+    given = [loras] if isinstance(loras, str) else list(loras)
+    if not given:
+        return []
+    from motionloom.models.lora import LoraSpec
+
+    return [LoraSpec.parse(entry) if isinstance(entry, str) else entry for entry in given]
+
+
+def _text(spec: LoraSpec) -> str:
+    return f"{spec.path}:{spec.strength:g}" + (f":{spec.expert}" if spec.expert else "")
+
+
+def _digest_of_places(places: Mapping[str, Place]) -> str:
+    from motionloom.models.checkpoints.source import open_source
+
+    return digest_of_parts(
+        (name, file) for name, place in places.items() if place.files for file in open_source(place.files).files
     )
-    return pipeline.to(where)
 
 
-def digest_of(folder: Path) -> str:
-    """Hex SHA-256 over the names and contents of all weights and configurations in a folder."""
-    digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
-        if path.suffix in (".safetensors", ".json") and path.name != "training.json":
-            digest.update(path.relative_to(folder).as_posix().encode())
-            with path.open("rb") as file:
-                digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()
+def _model(
+    pipeline: Any,
+    card: ModelCard,
+    *,
+    method: str,
+    name: str,
+    digest: str,
+    settings: Settings,
+    given: Mapping[str, Any],
+) -> Model:
+    """The `Model` for a pipeline and a method."""
+    arguments: dict[str, Any] = {"name": name, "digest": digest, "settings": settings, "loaded_with": given}
+    if type(pipeline).__name__ == "CogVideoXImageToVideoPipeline":
+        from motionloom.models.cogvideox import CogVideoXModel
+
+        return CogVideoXModel(pipeline, card, method=method, **arguments)
+    if method == "circle_rotate":
+        from motionloom.models.circle_rotate import CircleRotateModel
+        from motionloom.models.store import local_files, present
+
+        files = [file for file in card.files if file.part in ("lora", "lora_2")]
+        quick = [file for file in card.files if file.part in ("lora_fast", "lora_fast_2")]
+        files += quick if all(present(file) for file in quick) else []
+        found = local_files(replace(card, files=tuple(files)))
+        loras = {part: paths[0] for part, paths in found.items()}
+        return CircleRotateModel(pipeline, card, loras=loras, method=method, **arguments)
+    from motionloom.models.wan import WanModel
+
+    return WanModel(pipeline, card, method=method, **arguments)
+
+
+def _place(model: Any, device: str, *, memory: str, fast: bool) -> None:
+    """Put the parts of a model where they run. After the LoRAs: an adapter that came later would be stored as the
+    weights are."""
+    pipeline = model.pipeline
+    card: ModelCard = model.card
+    from motionloom.models.memory import apply, plan_for
+
+    height, width = card.native_size or (480, 832)
+    plan = plan_for(pipeline, device, preset=memory, size=(height, width), num_frames=card.num_frames or 81)
+    apply(plan, pipeline, device)
+    model.plan = plan
+    if fast:
+        from motionloom.models.speed import FastOptions, apply_fast
+
+        model.speed = apply_fast(pipeline, FastOptions())
 
 
 def _fetch(hub_id: str) -> Path:
     """The local folder of a hub model: weights as safetensors, configurations, tokenizers; no code."""
+    from motionloom.models.store import repository_folder
+
+    fetched = repository_folder(hub_id)
+    if (fetched / "model_index.json").is_file():
+        return fetched
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
@@ -129,37 +326,16 @@ def _fetch(hub_id: str) -> Path:
         ) from error
 
 
-def _load_part(folder: Path, library: str, class_name: str, dtype: Any) -> Any:
-    if not folder.is_dir():
-        raise CheckpointError(f"{folder}: missing, although model_index.json names it")
-    kind = getattr(importlib.import_module(library), class_name, None)
-    if not isinstance(kind, type) or not hasattr(kind, "from_pretrained"):
-        raise CheckpointError(f"{folder}: {library} has no component {class_name!r}")
-    from diffusers.models.modeling_utils import ModelMixin
-
-    loader: Any = kind
-    if not issubclass(kind, ModelMixin):
-        return loader.from_pretrained(folder)
-    try:
-        model, report = loader.from_pretrained(
-            folder, dtype=dtype, output_loading_info=True, use_safetensors=True, local_files_only=True
-        )
-    except (OSError, ValueError, RuntimeError) as error:
-        raise CheckpointError(f"{folder}: does not load ({' '.join(str(error).split())[:300]})") from error
-    misfit = [
-        f"{len(report[kind])} {kind.replace('_keys', '')} ({', '.join(map(str, list(report[kind])[:5]))})"
-        for kind in ("missing_keys", "unexpected_keys", "mismatched_keys")
-        if report.get(kind)
-    ]
-    if misfit:
-        raise CheckpointError(f"{folder}: the weights do not fit the configuration: {'; '.join(misfit)}")
-    return model.eval()
-
-
-def _card_of_folder(folder: Path) -> ModelCard:
-    """What a folder says of itself; motionloom's own training leaves its native numbers in ``training.json``."""
+def _card_of_folder(layout: Layout) -> ModelCard:
+    """What a diffusers folder says of itself; motionloom's own training leaves its native numbers in training.json."""
+    folder = layout.root
     facts = folder / "training.json"
-    native = _read_json(facts).get("native", {}) if facts.exists() else {}
+    native = read_json(facts).get("native", {}) if facts.exists() else {}
+    place = layout.places.get("transformer")
+    config = read_json(place.config) if place is not None and place.config is not None else {}
+    architecture = _architecture(config, two=layout.index.get("transformer_2") not in (None, [None, None]))
+    if not native and architecture is not None:
+        return _card_like(architecture, folder)
     is_nano = bool(native)
     size = native.get("size", (480, 832))
     return ModelCard(
@@ -168,7 +344,7 @@ def _card_of_folder(folder: Path) -> ModelCard:
         description="A local folder.",
         licence="unknown",
         commercial_use=None,
-        methods=("ati", "wan_move"),
+        methods=("ati", "wan_move", "time_to_move"),
         native_size=(size[0], size[1]),
         num_frames=native.get("num_frames", 81),
         fps=native.get("fps", 16.0),
@@ -177,13 +353,48 @@ def _card_of_folder(folder: Path) -> ModelCard:
     )
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise CheckpointError(f"{path}: no such file, expected a model folder in diffusers' layout")
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise CheckpointError(f"{path}: is not JSON ({error})") from error
-    if not isinstance(value, dict):
-        raise CheckpointError(f"{path}: holds a {type(value).__name__}, expected an object")
-    return value
+def _architecture(config: Mapping[str, Any], *, two: bool) -> str | None:
+    """The published architecture with the channels of a diffusers configuration of a transformer."""
+    if config.get("_class_name") == "CogVideoXTransformer3DModel":
+        return "cogvideox-5b-i2v"
+    channels = (config.get("in_channels"), config.get("out_channels"))
+    if channels == (48, 48):
+        return "wan2.2-ti2v-5b"
+    if channels != (36, 16):
+        return None
+    return "wan2.1-i2v-14b" if config.get("image_dim") else "wan2.2-i2v-a14b" if two else None
+
+
+def _card_of_parts(parts: Parts, layout: Layout) -> ModelCard:
+    return _card_like(parts.architecture, parts.places["transformer"].path)
+
+
+_NAMED = (
+    ("wan-move-14b", re.compile(r"wan[-_. ]?move", re.IGNORECASE)),
+    ("ati-14b", re.compile(r"(?<![A-Za-z])ATI(?![A-Za-z])", re.IGNORECASE)),
+)
+
+
+def _card_like(architecture: str, path: Path) -> ModelCard:
+    """The card of a local model: that of the catalogue's model of this architecture, of ATI or Wan-Move where the
+    file's or folder's name says so, since nothing in the weights does."""
+    cards = [card for card in list_models() if card.architecture == architecture and "circle" not in card.name]
+    by_name = {card.name: card for card in cards}
+    named = [by_name[name] for name, mark in _NAMED if name in by_name and mark.search(path.name)]
+    plain = [card for card in cards if card.name.startswith(("wan2", "cogvideox"))] or cards
+    if architecture == "wan2.1-i2v-14b" and re.search("720", path.name):
+        plain = [card for card in plain if "720" in card.name] or plain
+    card = (named or plain)[0]
+    return replace(
+        card,
+        name=path.stem if path.is_file() else path.name,
+        title=str(path),
+        description=f"Local files, run as {card.name}.",
+        licence="unknown",
+        commercial_use=None,
+        aliases=(),
+        files=(),
+        notes=(),
+        folder=path if path.is_dir() else path.parent,
+        installed=True,
+    )

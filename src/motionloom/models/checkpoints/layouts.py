@@ -1,0 +1,326 @@
+"""What a path is: the layouts in which models of the Wan family are passed around, and where each part lies in them.
+
+| kind | looks like |
+|---|---|
+| diffusers | a folder with model_index.json and a folder for each part |
+| original | config.json (``_class_name`` WanModel) and shards, or high_noise_model/ and low_noise_model/; beside them |
+|  | ``models_t5*.pth``, ``models_clip*.pth``, ``*VAE*.pth`` and google/umt5-xxl/, all of which may be missing |
+| transformer | the transformer folder of a diffusers repository alone |
+| comfyui | diffusion_models/ (or unet/), text_encoders/ (or clip/), vae/, clip_vision/ with one file for each part |
+| loose | a folder with such files side by side |
+| file | one of them |
+| tokenizer | a folder with tokenizer.json or spiece.model |
+| fetched | the files of a model of the catalogue, each in the folder of its repository |
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from motionloom.errors import CheckpointError
+from motionloom.models.checkpoints.parts import WEIGHTS, Contents, contents
+
+LayoutKind = Literal["diffusers", "original", "transformer", "comfyui", "loose", "file", "tokenizer", "fetched"]
+
+PIPELINES = ("WanImageToVideoPipeline", "CogVideoXImageToVideoPipeline")
+"""What a model_index.json may name."""
+
+COMPONENTS = (
+    "transformer",
+    "transformer_2",
+    "vae",
+    "scheduler",
+    "text_encoder",
+    "tokenizer",
+    "image_encoder",
+    "image_processor",
+)
+
+_EXPERTS = ("high_noise_model", "low_noise_model")
+_COMFYUI: Mapping[str, tuple[str, ...]] = {
+    "transformer": ("diffusion_models", "unet"),
+    "text_encoder": ("text_encoders", "clip"),
+    "vae": ("vae",),
+    "image_encoder": ("clip_vision",),
+}
+_WITHOUT_WEIGHTS = ("scheduler", "tokenizer", "image_processor")
+_TOKENIZER_FILES = ("tokenizer.json", "spiece.model", "sentencepiece.bpe.model")
+_TOKENIZERS = ("google/umt5-xxl", "tokenizer", "umt5-xxl", "text_encoders/umt5-xxl", "text_encoders/google/umt5-xxl")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where one part lies.
+
+    Attributes:
+        part: a component of the pipeline.
+        path: the file or folder, as it is named to the person.
+        files: what `source.open_source` is to open; empty for parts without weights.
+        config: the config.json that goes with them, if there is one.
+        component: (library, class) where a model_index.json names them.
+    """
+
+    part: str
+    path: Path
+    files: tuple[Path, ...] = ()
+    config: Path | None = None
+    component: tuple[str, str] | None = None
+
+
+@dataclass
+class Layout:
+    """What a path is, and where the parts lie in it.
+
+    Attributes:
+        places: parts whose place the layout settles.
+        unsorted: by part, files that may hold it and have not been looked into.
+        index: model_index.json, of a diffusers folder.
+    """
+
+    kind: LayoutKind
+    root: Path
+    places: dict[str, Place] = field(default_factory=dict)
+    unsorted: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
+    index: Mapping[str, Any] = field(default_factory=dict)
+
+    def find(self, part: str, refuse: Callable[[Contents], str | None], notes: list[str]) -> Place | None:
+        """The place of a part that fits, None if there is none here.
+
+        Of several files that fit the largest is taken, which holds the weights most exactly.
+
+        Args:
+            refuse: what is wrong with a file for this purpose, None if it fits.
+            notes: gets a line for every file that was looked into and not taken.
+        """
+        settled = self.places.get(part)
+        if settled is not None:
+            try:
+                reason = refuse(contents(settled.files)) if settled.files else None
+            except CheckpointError as error:
+                notes.append(str(error))
+                return None
+            if reason is None:
+                return settled
+            notes.append(f"{settled.path}: {reason}")
+            return None
+        fitting: list[tuple[int, Path]] = []
+        for path in self.unsorted.get(part, ()):
+            try:
+                found = contents(path)
+            except CheckpointError as error:
+                notes.append(str(error))
+                continue
+            if found.kind != part:
+                continue
+            reason = refuse(found)
+            if reason is None:
+                fitting.append((found.size, path))
+            else:
+                notes.append(f"{path}: {reason}")
+        return place_of_file(part, max(fitting)[1]) if fitting else None
+
+
+def find_layout(path: Path) -> Layout:
+    """What a file or folder is.
+
+    Raises:
+        CheckpointError: it does not exist, is nothing known, is two things at once, or is incomplete.
+    """
+    if path.is_file():
+        return _of_file(path)
+    if not path.is_dir():
+        raise CheckpointError(f"{path}: no such folder or file, expected a model")
+    if path.name in _EXPERTS and all((path.parent / expert).is_dir() for expert in _EXPERTS):
+        return find_layout(path.parent)
+    config = read_json(path / "config.json") if (path / "config.json").is_file() else {}
+    kind = config.get("_class_name")
+    if (path / "model_index.json").is_file():
+        if kind == "WanModel":
+            raise CheckpointError(
+                f"{path}: holds a diffusers model (model_index.json) and an original one (config.json of a WanModel) "
+                "at once; move one of the two into a folder of its own, and give that"
+            )
+        return _diffusers(path)
+    if kind == "WanModel" or any((path / expert).is_dir() for expert in _EXPERTS):
+        return _original(path)
+    if kind == "WanTransformer3DModel":
+        return _transformer(path)
+    if kind:
+        raise CheckpointError(f"{path}: holds a {kind}, expected a transformer of Wan or a whole model")
+    if any((path / part).is_dir() for part in ("transformer", "text_encoder", "image_encoder", "scheduler")):
+        return _diffusers(path)
+    for root in (path, path / "models"):
+        folders = [name for names in _COMFYUI.values() for name in names if (root / name).is_dir()]
+        if folders and not any(_is_weights(file) for file in root.iterdir()):
+            return _comfyui(root)
+    if any((path / name).is_file() for name in _TOKENIZER_FILES):
+        return Layout("tokenizer", path, {"tokenizer": Place("tokenizer", path)})
+    return _loose(path)
+
+
+def _of_file(path: Path) -> Layout:
+    if path.suffix not in WEIGHTS and not path.name.endswith(".index.json"):
+        raise CheckpointError(
+            f"{path}: is no weight file; expected {', '.join(WEIGHTS)}, or the folder of a whole model"
+        )
+    kind = contents(path).kind
+    return Layout("file", path, {kind: place_of_file(kind, path)})
+
+
+def place_of_file(part: str, path: Path) -> Place:
+    """A part in one file, with the config.json of its own folder if it is that of such a part."""
+    return Place(part, path, (path,), _beside(path))
+
+
+def _diffusers(folder: Path) -> Layout:
+    """The parts that are there; some may be missing, the model_index.json too where the folder serves as a base."""
+    described = (folder / "model_index.json").is_file()
+    index = read_json(folder / "model_index.json") if described else {}
+    if described and index.get("_class_name") not in PIPELINES:
+        raise CheckpointError(
+            f"{folder}: holds a {index.get('_class_name')}, expected a {' or a '.join(PIPELINES)} (image to video)"
+        )
+    layout = Layout("diffusers", folder, index=index)
+    for part in COMPONENTS:
+        inside = folder / part
+        library, class_name = index.get(part) or (None, None)
+        if not inside.is_dir() or (described and (library is None or class_name is None)):
+            continue
+        config = inside / "config.json"
+        layout.places[part] = Place(
+            part,
+            inside,
+            () if part in _WITHOUT_WEIGHTS else weights_in(inside),
+            config if config.is_file() else None,
+            (library, class_name) if library and class_name else None,
+        )
+    return layout
+
+
+def _original(folder: Path) -> Layout:
+    experts = [folder / name for name in _EXPERTS]
+    layout = Layout("original", folder)
+    if any(expert.is_dir() for expert in experts):
+        missing = [expert for expert in experts if not weights_in(expert)]
+        if missing:
+            raise CheckpointError(
+                f"{folder}: one of two experts is missing or empty: {', '.join(map(str, missing))}; Wan 2.2 A14B needs "
+                "both, fetch the other folder too"
+            )
+        parts = dict(zip(("transformer", "transformer_2"), experts, strict=True))
+    else:
+        parts = {"transformer": folder}
+    for part, inside in parts.items():
+        files = weights_in(inside)
+        if files == (folder,):  # under no name that says so: to be looked for among the other parts' files
+            continue
+        if not files:
+            raise CheckpointError(
+                f"{inside}: has a config.json of a WanModel and no weights (diffusion_pytorch_model*.safetensors)"
+            )
+        config = inside / "config.json"
+        layout.places[part] = Place(part, inside, files, config if config.is_file() else None)
+    rest = tuple(
+        path
+        for path in sorted(folder.iterdir())
+        if _is_weights(path) and not _is_shard(path) and not path.name.startswith("diffusion_pytorch_model")
+    )
+    searched = ("vae", "text_encoder", "image_encoder", *(part for part in parts if part not in layout.places))
+    layout.unsorted = dict.fromkeys(searched, rest)
+    _add_tokenizer(layout)
+    return layout
+
+
+def _transformer(folder: Path) -> Layout:
+    files = weights_in(folder)
+    if not files:
+        raise CheckpointError(f"{folder}: has a config.json of a transformer and no weights beside it")
+    return Layout("transformer", folder, {"transformer": Place("transformer", folder, files, folder / "config.json")})
+
+
+def _comfyui(root: Path) -> Layout:
+    layout = Layout("comfyui", root)
+    layout.unsorted = {
+        part: tuple(path for name in names for path in sorted((root / name).rglob("*")) if _is_weights(path))
+        for part, names in _COMFYUI.items()
+    }
+    _add_tokenizer(layout)
+    return layout
+
+
+def _loose(folder: Path) -> Layout:
+    index = sorted(folder.glob("*.index.json"))
+    files = tuple(path for path in sorted(folder.iterdir()) if _is_weights(path) and not (index and _is_shard(path)))
+    if not files and not index:
+        listed = sorted(path.name for path in folder.iterdir())
+        raise CheckpointError(
+            f"{folder}: no such file model_index.json, no config.json and no weights in it (it holds "
+            f"{', '.join(listed[:5]) or 'nothing'}{', ...' if len(listed) > 5 else ''}); expected a model folder in "
+            "diffusers' layout, an original Wan folder, or ComfyUI's model files"
+        )
+    layout = Layout("loose", folder)
+    for path in index:
+        kind = contents(path).kind
+        layout.places[kind] = Place(kind, folder, (path,))
+    layout.unsorted = {part: files for part in _COMFYUI if part not in layout.places}
+    _add_tokenizer(layout)
+    return layout
+
+
+def _add_tokenizer(layout: Layout) -> None:
+    for name in _TOKENIZERS:
+        folder = layout.root / name
+        if any((folder / file).is_file() for file in _TOKENIZER_FILES):
+            layout.places["tokenizer"] = Place("tokenizer", folder)
+            return
+
+
+def weights_in(folder: Path) -> tuple[Path, ...]:
+    """What `source.open_source` is to open for the one model in a folder: its index, its files, or none there are.
+
+    Of several sets that lie side by side (types, variants) the one with the plain name is taken.
+    """
+    if not folder.is_dir():
+        return ()
+    plainest = sorted(folder.glob("*.index.json"), key=lambda path: (path.name.count("."), len(path.name)))
+    if plainest:
+        return (plainest[0],)
+    named = sorted(folder.glob("diffusion_pytorch_model*.safetensors"))
+    if named:  # any one shard stands for its set
+        return (min(named, key=lambda path: (not _is_shard(path), len(path.name), path.name)),)
+    return (folder,) if any(_is_weights(path) for path in folder.iterdir()) else ()
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object from a file.
+
+    Raises:
+        CheckpointError: no such file, not JSON, or not an object.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such file, expected a model folder in diffusers' layout")
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise CheckpointError(f"{path}: is not JSON ({error})") from error
+    if not isinstance(value, dict):
+        raise CheckpointError(f"{path}: holds a {type(value).__name__}, expected an object")
+    return value
+
+
+def _is_weights(path: Path) -> bool:
+    return path.suffix in WEIGHTS and not path.name.startswith(".") and path.is_file()
+
+
+def _is_shard(path: Path) -> bool:
+    return re.search(r"-\d{5}-of-\d{5}\.", path.name) is not None
+
+
+def _beside(path: Path) -> Path | None:
+    config = path.parent / "config.json"
+    return config if config.is_file() else None

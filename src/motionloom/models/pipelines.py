@@ -1,0 +1,271 @@
+"""From the places of the parts to a diffusers pipeline on the CPU, every part checked for missing and unexpected
+weights."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from motionloom.errors import CheckpointError
+from motionloom.models.checkpoints.layouts import Layout, Place, read_json
+
+if TYPE_CHECKING:
+    import torch
+
+    from motionloom.models.checkpoints.search import Parts
+
+# What a model_index.json may name. Anything else would let a downloaded folder choose what code runs.
+LIBRARIES = ("diffusers", "transformers", "motionloom.models.nano.codec")
+
+_REQUIRED = ("transformer", "vae", "scheduler")
+_DEFAULT_SHIFT = 5.0
+
+
+def pipeline_of_folder(
+    layout: Layout,
+    *,
+    dtype: torch.dtype | None = None,
+    device: str = "cpu",
+    keep_float8: bool = True,
+) -> Any:
+    """The pipeline of a diffusers folder, `WanImageToVideoPipeline` or `CogVideoXImageToVideoPipeline`, on the CPU.
+
+    Args:
+        dtype, device, keep_float8: see `wan_pipeline`.
+
+    Raises:
+        CheckpointError: parts are missing, do not fit, or want code from elsewhere.
+    """
+    index = layout.index or read_json(layout.root / "model_index.json")
+    name = str(index["_class_name"])
+    parts: dict[str, Any] = {}
+    for part, entry in index.items():
+        if not isinstance(entry, list) or len(entry) != 2 or None in entry:
+            continue
+        _refuse_code(layout.root, part, entry[0])
+        if part not in layout.places:
+            raise CheckpointError(
+                f"{layout.root / part}: missing, although model_index.json names it; fetch it, or take it from "
+                "another model with base="
+            )
+        parts[part] = load_part(layout.places[part], dtype=dtype, device=device, keep_float8=keep_float8)
+    missing = [part for part in _REQUIRED if part not in parts]
+    if missing:
+        raise CheckpointError(f"{layout.root}: model_index.json names no {', '.join(missing)}")
+    if name == "WanImageToVideoPipeline":
+        return _wan(parts, boundary_ratio=index.get("boundary_ratio"), expand_timesteps=index.get("expand_timesteps"))
+    import diffusers
+
+    return getattr(diffusers, name)(**parts)
+
+
+def wan_pipeline(
+    parts: Parts,
+    *,
+    dtype: torch.dtype | None = None,
+    device: str = "cpu",
+    keep_float8: bool = True,
+    shift: float | None = None,
+) -> Any:
+    """The `WanImageToVideoPipeline` of parts that lie in any layouts, on the CPU.
+
+    Args:
+        dtype: of the transformers; None: see `dtype_for`.
+        device: where it will run, which the types depend on.
+        keep_float8: transformers stored in float8 stay so in memory.
+        shift: of the noise levels; 5 when not given. Only used where no folder has a scheduler of its own.
+
+    Raises:
+        CheckpointError: parts do not fit their configuration.
+    """
+    from diffusers.schedulers.scheduling_unipc_multistep import UniPCMultistepScheduler
+
+    loaded = {
+        name: load_part(place, dtype=dtype, device=device, keep_float8=keep_float8, config=_config(name, place, parts))
+        for name, place in parts.places.items()
+    }
+    encoder = loaded.get("image_encoder")
+    if encoder is not None and "image_processor" not in loaded:
+        loaded["image_processor"] = _image_processor(encoder.config.image_size)
+    if "scheduler" not in loaded:
+        loaded["scheduler"] = UniPCMultistepScheduler(
+            prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=shift or _DEFAULT_SHIFT
+        )
+    return _wan(loaded, boundary_ratio=parts.boundary_ratio, expand_timesteps=parts.expand_timesteps)
+
+
+def _wan(parts: Mapping[str, Any], *, boundary_ratio: Any, expand_timesteps: Any) -> Any:
+    from diffusers.pipelines.wan.pipeline_wan_i2v import WanImageToVideoPipeline
+
+    return WanImageToVideoPipeline(
+        **{"tokenizer": None, "text_encoder": None, **parts},
+        boundary_ratio=boundary_ratio,
+        expand_timesteps=bool(expand_timesteps),
+    )
+
+
+def _config(name: str, place: Place, parts: Parts) -> Mapping[str, Any] | None:
+    if name.startswith("transformer"):
+        return parts.config
+    return read_json(place.config) if place.config and _describes(name, place.config) else None
+
+
+def _describes(name: str, config: Path) -> bool:
+    """Whether a config.json beside a file is that of the part, and not of the transformer in the same folder."""
+    kind = read_json(config)
+    stated = str(kind.get("_class_name") or kind.get("model_type") or "")
+    return {"vae": "Autoencoder", "image_encoder": "clip", "text_encoder": "t5"}.get(name, "?") in stated
+
+
+def load_part(
+    place: Place,
+    *,
+    dtype: torch.dtype | None = None,
+    device: str = "cpu",
+    keep_float8: bool = True,
+    config: Mapping[str, Any] | None = None,
+) -> Any:
+    """One part of a pipeline, on the CPU.
+
+    Args:
+        dtype: of transformers; None: see `dtype_for`.
+        device: where it will run.
+        config: in place of the config.json beside it.
+
+    Raises:
+        CheckpointError: missing, incomplete, or of another kind.
+    """
+    part = place.part
+    library, class_name = place.component or _OWN.get(part, ("", ""))
+    _refuse_code(place.path, part, library)
+    if not place.path.exists():
+        raise CheckpointError(f"{place.path}: missing, although model_index.json names it")
+    if config is None and place.config is not None:
+        config = read_json(place.config)
+    if class_name == "WanTransformer3DModel":
+        from motionloom.models.checkpoints.source import open_source
+        from motionloom.models.checkpoints.wan_transformer import load_transformer
+
+        source = open_source(place.files)
+        return load_transformer(source, config, dtype=dtype or dtype_for(source, device), keep_float8=keep_float8)
+    if class_name == "AutoencoderKLWan":
+        from motionloom.models.checkpoints.vae import load_vae
+
+        return load_vae(place.files, config=config)
+    if class_name == "UMT5EncoderModel":
+        from motionloom.models.checkpoints.text_encoder import load_text_encoder
+
+        return load_text_encoder(place.files)
+    if class_name == "CLIPVisionModel":
+        from motionloom.models.checkpoints.image_encoder import load_image_encoder
+
+        return load_image_encoder(place.files, config=config)
+    if part == "tokenizer":
+        return load_tokenizer(place.path)
+    return _from_pretrained(place, library, class_name, dtype=dtype, device=device)
+
+
+_OWN = {
+    "transformer": ("diffusers", "WanTransformer3DModel"),
+    "transformer_2": ("diffusers", "WanTransformer3DModel"),
+    "vae": ("diffusers", "AutoencoderKLWan"),
+    "text_encoder": ("transformers", "UMT5EncoderModel"),
+    "image_encoder": ("transformers", "CLIPVisionModel"),
+    "tokenizer": ("transformers", "AutoTokenizer"),
+}
+
+
+def _refuse_code(where: Path, part: str, library: Any) -> None:
+    if library not in LIBRARIES:
+        raise CheckpointError(
+            f"{where}: {part} wants code from {library!r}, allowed are {', '.join(LIBRARIES)}; not loaded"
+        )
+
+
+def dtype_for(source: Any, device: str) -> torch.dtype:
+    """The type a transformer is computed in.
+
+    A billion parameters and more: bfloat16, as the published programs compute whatever the file holds. Smaller ones:
+    float32 on a CPU; elsewhere float32 if stored so, else bfloat16.
+
+    Args:
+        source: a `TensorSource`.
+    """
+    import math
+
+    import torch
+
+    from motionloom.models.checkpoints.fill import LARGE
+    from motionloom.models.checkpoints.wan_transformer import dtype_of
+
+    if sum(math.prod(info.shape) for info in source.tensors.values()) >= LARGE:
+        return torch.bfloat16
+    if device == "cpu" or dtype_of(source) == torch.float32:
+        return torch.float32
+    return torch.bfloat16
+
+
+def load_tokenizer(folder: Path) -> Any:
+    """The tokenizer in a folder with tokenizer.json or spiece.model; nothing is fetched.
+
+    Raises:
+        CheckpointError: its files are missing or damaged.
+    """
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError, ImportError, KeyError, TypeError) as error:
+        raise CheckpointError(
+            f"{folder}: is no tokenizer that loads ({' '.join(str(error).split())[:200]}); expected tokenizer.json, "
+            "tokenizer_config.json and special_tokens_map.json of google/umt5-xxl"
+        ) from error
+
+
+def _image_processor(size: int) -> Any:
+    """What ViT-H/14 of OpenCLIP was trained with: short side to ``size``, bicubic, centre crop, CLIP's statistics."""
+    import transformers
+
+    # Of the same name since transformers 5, without torchvision; the plain name says so on every use.
+    kind = getattr(transformers, "CLIPImageProcessorPil", None) or transformers.CLIPImageProcessor
+    return kind(size={"shortest_edge": size}, crop_size={"height": size, "width": size})
+
+
+def _from_pretrained(place: Place, library: str, class_name: str, *, dtype: torch.dtype | None, device: str) -> Any:
+    """A part by the loader of its own class: schedulers, processors, and models of other families."""
+    folder = place.path
+    kind = getattr(importlib.import_module(library), class_name, None)
+    if not isinstance(kind, type) or not hasattr(kind, "from_pretrained"):
+        raise CheckpointError(f"{folder}: {library} has no component {class_name!r}")
+    import torch
+    from diffusers.models.modeling_utils import ModelMixin
+    from transformers import PreTrainedModel
+
+    loader: Any = kind
+    options: dict[str, Any] = {"local_files_only": True}
+    is_model = issubclass(kind, (ModelMixin, PreTrainedModel))
+    if is_model:
+        options |= {"output_loading_info": True, "use_safetensors": True}
+        if place.part == "vae":
+            options["dtype"] = torch.float32  # the codec's errors would be seen in every frame
+        else:
+            from motionloom.models.checkpoints.source import open_source
+
+            options["dtype"] = dtype or dtype_for(open_source(place.files), device)
+    try:
+        loaded = loader.from_pretrained(folder, **options)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise CheckpointError(f"{folder}: does not load ({' '.join(str(error).split())[:300]})") from error
+    if not is_model:
+        return loaded
+    model, report = loaded
+    misfit = [
+        f"{len(report[kind])} {kind.replace('_keys', '')} ({', '.join(map(str, list(report[kind])[:5]))})"
+        for kind in ("missing_keys", "unexpected_keys", "mismatched_keys")
+        if report.get(kind)
+    ]
+    if misfit:
+        raise CheckpointError(f"{folder}: the weights do not fit the configuration: {'; '.join(misfit)}")
+    return model.eval()
