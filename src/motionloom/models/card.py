@@ -21,10 +21,12 @@ Part = Literal[
     "lora_2",
     "lora_fast",
     "lora_fast_2",
+    "pipeline",
 ]
-"""A component of a diffusers pipeline, or a LoRA for its first (``lora``) or second expert (``lora_2``)."""
+"""A component of a diffusers pipeline; a LoRA for its first (``lora``) or second expert (``lora_2``), and the few-step
+LoRAs beside them; or what describes the whole of a diffusers folder (``pipeline``)."""
 
-Solver = Literal["unipc", "dpm++", "euler"]
+Solver = Literal["unipc", "dpm++", "euler", "own"]
 
 
 @dataclass(frozen=True)
@@ -32,9 +34,12 @@ class HubFile:
     """A file of a hub repository.
 
     Attributes:
-        repo: "owner/name"; path: the file's path inside it; part: what it is for.
-        size: bytes, where known; about, where the repository was not measured.
+        repo: "owner/name"; path: the file's path inside it. One with a ``*`` stands for all files that match: the
+            shards of a checkpoint whose number is not established.
+        part: what it is for.
+        size: bytes, of all files that match; 0 where not known.
         sha256: hex, where published; the hub's own checksum is compared in any case.
+        about: ``size`` is computed from the architecture or rounded, not read from the repository.
     """
 
     repo: str
@@ -42,6 +47,12 @@ class HubFile:
     part: Part
     size: int = 0
     sha256: str | None = None
+    about: bool = False
+
+    @property
+    def is_pattern(self) -> bool:
+        """Whether ``path`` stands for all files that match it."""
+        return "*" in self.path
 
 
 @dataclass(frozen=True)
@@ -50,7 +61,8 @@ class Sampling:
 
     Attributes:
         num_inference_steps, guidance_scale: as in diffusers; ``guidance_scale_2`` for the second expert.
-        solver: "unipc" and "dpm++" on the published programs' grid of noise levels, or "euler".
+        solver: "unipc" and "dpm++" on the published programs' grid of noise levels, "euler", or "own": the scheduler of
+            the model's own folder, which shift does not touch.
         shift: of the noise levels at ``area`` pixels; `shift_at` adapts it.
         known_shifts: (pixels, shift) of sizes the authors name themselves.
         negative_prompt: the published one.
@@ -97,6 +109,9 @@ class ModelCard:
         size_on_disk, memory: bytes; memory is the peak of a run at the native size, about.
         memory_by_preset: peak bytes of GPU memory at the native size, by the presets of `models.memory`, about.
         folder: where the files are, for a model that ships with the package or was given as a folder.
+        installed: whether all of ``files`` are on this disk; see `models.store.state` for those that are in part.
+        notes: what a user should know beside the numbers; what is not established says so here.
+        homepage: of the method, without the scheme.
     """
 
     name: str
@@ -121,3 +136,5 @@ class ModelCard:
     memory_by_preset: Mapping[str, int] = field(default_factory=dict)
     folder: Path | None = None
     installed: bool = True
+    notes: tuple[str, ...] = ()
+    homepage: str | None = None
