@@ -364,9 +364,9 @@ def parsed_post(post: str | None) -> Sequence[Any]:
     """The steps of `motionloom.media.post`, checked before the long part begins."""
     if not post:
         return ()
-    from motionloom.media.post import parse_steps
+    from motionloom.media.post import parse_post
 
-    return parse_steps(post)
+    return parse_post(post)
 
 
 def _file(source: ImageSource | None) -> Path | None:

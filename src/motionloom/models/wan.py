@@ -207,7 +207,9 @@ class WanModel(Model):
             )
         if self.sampling is not None or request.shift is not None or request.solver is not None:
             solver = request.solver or published.solver
-            shift = request.shift or published.shift_at(request.size)
+            # The native size is rounded to the photograph's shape, its shift is not.
+            native = request.size == self.default_size((request.image.shape[0], request.image.shape[1]))
+            shift = request.shift or (published.shift if native else published.shift_at(request.size))
             if solver != "own":
                 self.pipeline.scheduler = published_scheduler(solver, shift)
                 request.details.update(solver=solver, shift=round(shift, 4))
