@@ -15,7 +15,6 @@ import hashlib
 import inspect
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
@@ -51,14 +50,9 @@ class _Call:
 
 
 class PublishedInputsPipeline(WanImageToVideoPipeline):
-    """`WanImageToVideoPipeline` with `Preprocessing`, a picture per prompt, and results kept between calls.
-
-    Attributes:
-        while_encoding: opened as a context around the text encoder, with its name; memory plans bring it in and out.
-    """
+    """`WanImageToVideoPipeline` with `Preprocessing`, a picture per prompt, and results kept between calls."""
 
     _call: _Call | None = None
-    while_encoding: Callable[[str], AbstractContextManager[Any]] | None = None
 
     @classmethod
     def from_pipe(cls, pipeline: DiffusionPipeline, **kwargs: Any) -> Self:
@@ -136,12 +130,9 @@ class PublishedInputsPipeline(WanImageToVideoPipeline):
             ]
             return several[0], several[1]  # pyright: ignore[reportReturnType]
 
-        def encode() -> tuple[Tensor, Tensor | None]:
-            with self.while_encoding("text_encoder") if self.while_encoding else nullcontext():
-                return super(PublishedInputsPipeline, self).encode_prompt(*args, **options)
-
+        stock = super().encode_prompt
         key = tuple(repr(options[name]) for name in sorted(options))
-        return self._remembered("text_encoder", (*key, call.num_videos), encode)
+        return self._remembered("text_encoder", key, lambda: stock(*args, **options))
 
     def encode_image(self, image: Any, device: torch.device | None = None) -> Tensor:
         """CLIP's second to last layer for every video, [B, tokens, D]; with a last picture and a model trained for two
@@ -172,9 +163,9 @@ class PublishedInputsPipeline(WanImageToVideoPipeline):
         generator: Any = None,
         latents: Tensor | None = None,
         last_image: Tensor | None = None,
-    ) -> tuple[Tensor, ...]:
+    ) -> Any:
         """The stock latents and condition, one condition per picture of the call."""
-        stock = super().prepare_latents
+        stock: Any = super().prepare_latents
         sizes = (num_channels_latents, height, width, num_frames, dtype, device)
         call = self._call
         if call is None:

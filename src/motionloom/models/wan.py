@@ -269,8 +269,6 @@ class WanModel(Model):
 
     def _method_options(self, request: Request) -> dict[str, Any]:
         options: dict[str, Any] = {}
-        if self.method == "wan_move":
-            options["collision_seed"] = request.seed
         if self.method in _CONDITION_METHODS and not self.reads_text:
             # Without text, classifier-free guidance can only be about motion: the other branch sees no tracks.
             options["drop_tracks_in_uncond"] = True
