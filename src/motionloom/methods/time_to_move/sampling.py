@@ -105,8 +105,8 @@ class TimeToMove:
             kwargs.update(strength=strength, window=window)
         elif tuple(window) != (0.0, 1.0):
             raise InputError(
-                f"window: found {window}; Time-to-Move has its own clocks, set t_weak and t_strong instead (t_strong is "
-                "where the motion is let go)"
+                f"window: found {window}; Time-to-Move has its own clocks, set t_weak and t_strong instead "
+                "(t_strong is where the motion is let go)"
             )
         own = self.clocks
         if t_weak is None:
