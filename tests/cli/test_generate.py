@@ -374,3 +374,92 @@ def test_damaged_batch_files_are_refused_before_anything_runs(folder, call, fake
     assert done.code == 2
     assert "jobs.jsonl: item 1: motion is missing" in done.err
     assert not (folder / "res").exists()
+
+
+def test_options_of_loading_and_of_the_method_reach_the_model_and_the_record(folder, call, fake):
+    done = call(
+        *ARGUMENTS, "some/model", "-o", "out.mp4", "--lora", "a.safetensors:0.5:high", "--lora", "b.safetensors",
+        "--memory", "low", "--fast", "--base", "parts", "--settings", "diffusers", "--resolution", "480p", "--shift",
+        3.5, "--solver", "dpm++", "--guidance-scale-2", 2, "--set", "cfg_mode=split", "--set", "temperature=100.5",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    assert fake.loaded == {
+        "name": "some/model", "device": None, "loras": ("a.safetensors:0.5:high", "b.safetensors"), "memory": "low",
+        "fast": True, "base": "parts", "settings": "diffusers",
+    }  # fmt: skip
+    (given,) = fake.calls
+    assert given.options == {"cfg_mode": "split", "temperature": 100.5}
+    assert (given.shift, given.solver, given.guidance_scale_2) == (3.5, "dpm++", 2.0)
+    assert given.size[0] * given.size[1] == pytest.approx(480 * 832, rel=0.01)
+    assert given.size[1] / given.size[0] == pytest.approx(48 / 32, rel=0.01)
+    loaded, record = dict(fake.loaded), read_provenance(folder / "out.mp4")
+    assert record["parameters"]["loras"] == ["a.safetensors:0.5:high", "b.safetensors"]
+    again = call("generate", "--again", "out.mp4")
+    assert again.code == 0, again.err
+    assert fake.loaded == loaded
+    assert fake.calls[-1].options == given.options
+    assert again.lines[-1].endswith("bit for bit")
+
+
+def test_several_videos_have_their_seed_in_the_name(folder, call, fake):
+    done = call(*ARGUMENTS, "fake", "-o", "clips/out.webp", "--num-videos", 3, "--seed", 7)
+    assert done.code == 0, done.err
+    assert sorted(os.listdir("clips")) == ["out.seed7.webp", "out.seed8.webp", "out.seed9.webp"]
+    assert read_provenance(folder / "clips/out.seed9.webp")["parameters"]["seed"] == 9
+    single = call(*ARGUMENTS, "fake", "-o", "one.webp", "--seed", 8)
+    assert single.code == 0
+    assert Clip.load("one.webp").digest() == Clip.load("clips/out.seed8.webp").digest()
+    refused = call(*ARGUMENTS, "fake", "-o", "clips/out.webp", "--num-videos", 2, "--seed", 9)
+    assert refused.code == 2
+    assert "out.seed9.webp: exists already" in refused.err
+
+
+def test_a_last_image_needs_no_motion(folder, call, fake):
+    write_image(folder / "last.png", np.zeros((32, 48, 3), np.uint8))
+    done = call("generate", "photo.png", "--last-image", "last.png", "-m", "fake", "-o", "out.webp")
+    assert done.code == 0, done.err
+    assert fake.calls[0].tracks.num_tracks == 0
+    assert call("generate", "--again", "out.webp").lines[-1].endswith("bit for bit")
+    assert "MOTION: missing" in call("generate", "photo.png", "-m", "fake").err
+
+
+def test_post_processing_of_a_clip(folder, call):
+    done = call("preview", "photo.png", "slide.motion.json", "-o", "out.webp", "--post", "interpolate=2")
+    assert done.code == 0, done.err
+    clip, plain = Clip.load("out.webp"), call("preview", "photo.png", "slide.motion.json", "-o", "plain.webp")
+    assert plain.code == 0
+    assert clip.num_frames == 2 * Clip.load("plain.webp").num_frames - 1
+    assert clip.fps == 16.0
+    assert call("generate", "--again", "out.webp").lines[-1].endswith("bit for bit")
+    wrong = call("preview", "photo.png", "slide.motion.json", "-o", "x.webp", "--post", "glitter")
+    assert wrong.code == 2
+    assert "glitter" in wrong.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--set", "cfg_mode"], "expected NAME=VALUE"),
+        (["--set", "UPPER=1"], "expected NAME=VALUE"),
+        (["--resolution", "4k"], "expected one of 480p, 720p, 1080p"),
+        (["--resolution", "480p", "--size", "64x48"], "beside a size"),
+        (["--solver", "magic"], "expected one of unipc"),
+        (["--settings", "mine"], "expected one of published, diffusers"),
+        (["--shift", "0"], "shift: found 0"),
+    ],
+)
+def test_options_that_cannot_be(folder, call, fake, arguments, message):
+    done = call(*ARGUMENTS, "fake", "-o", "out.mp4", *arguments)
+    assert done.code == 2
+    assert message in done.err
+    assert fake.calls == []
+
+
+def test_batch_items_may_choose_loras_and_options(folder, call, fake):
+    entry = {**ITEM, "name": "a", "lora": "x.safetensors:0.5", "set": {"cfg_mode": "joint"}, "resolution": "480p"}
+    done = call("generate", batch(folder, entry), "-m", "fake", "-o", "res", "--no-overlay")
+    assert done.code == 0, done.err
+    assert fake.loaded["loras"] == ("x.safetensors:0.5",)
+    assert fake.calls[0].options == {"cfg_mode": "joint"}
+    wrong = call("generate", batch(folder, {**ITEM, "set": "cfg_mode"}), "-m", "fake", "-o", "res")
+    assert "expected a mapping" in wrong.err

@@ -1,0 +1,168 @@
+"""motionloom models: what it says, in 80 columns and as JSON, and what fetch does on the command line."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pty
+import runpy
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from motionloom.models import catalog
+from motionloom.models.card import HubFile
+
+FakeHub = runpy.run_path(str(Path(__file__).parents[1] / "models" / "fake_hub.py"))["FakeHub"]
+CONTENT = bytes(range(256)) * 40
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """A hub with one small model, "mine", which the catalogue knows."""
+    hub = FakeHub()
+    hub.files["maker/mine"] = {"weights.safetensors": CONTENT, "config.json": b"{}"}
+    monkeypatch.setenv("MOTIONLOOM_MODELS", str(tmp_path / "models"))
+    monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
+    mine = replace(
+        catalog.find_model("ati"),
+        name="mine",
+        aliases=(),
+        files=(
+            HubFile("maker/mine", "weights.safetensors", "transformer", 10240, hashlib.sha256(CONTENT).hexdigest()),
+            HubFile("maker/mine", "config.json", "transformer", 2),
+        ),
+        size_on_disk=10242,
+    )
+    monkeypatch.setattr(catalog.catalog_cards, "published", lambda: [mine])
+    yield hub
+    hub.close()
+
+
+@pytest.fixture
+def empty(tmp_path, monkeypatch):
+    monkeypatch.setenv("MOTIONLOOM_MODELS", str(tmp_path / "models"))
+    return tmp_path / "models"
+
+
+def test_fetch_path_list_and_show(hub, call, tmp_path):
+    assert [card["state"] for card in json.loads(call("models", "list", "--json").out)] == ["complete"] * 2 + ["no"]
+    dry = call("models", "fetch", "mine", "--dry-run")
+    assert dry.code == 0
+    assert dry.lines[0] == f"maker/mine -> {tmp_path}/models/maker--mine/"
+    assert dry.lines[1].split() == ["download", "10", "kB", "weights.safetensors"]
+    assert dry.lines[-1] == "mine: 10 kB to fetch"
+    assert not (tmp_path / "models").exists()
+    done = call("models", "fetch", "mine")
+    assert (done.code, done.err) == (0, "")
+    assert done.out == f"mine: complete, 10 kB in {tmp_path}/models/maker--mine\n"
+    assert call("models", "fetch", "mine").out.startswith("mine: was complete already")
+    assert call("models", "path", "mine").out == f"{tmp_path}/models/maker--mine\n"
+    shown = json.loads(call("models", "show", "mine", "--json").out)
+    assert (shown["state"], shown["installed"]) == ("complete", True)
+    assert shown["files"][0]["size"] == 10240
+    (tmp_path / "models" / "maker--mine" / "config.json").unlink()
+    assert json.loads(call("models", "path", "mine", "--json").out)["state"] == "partly"
+    again = json.loads(call("models", "fetch", "mine", "--json").out)
+    assert (again["state"], again["bytes_fetched"]) == ("complete", 2)
+
+
+def test_fetch_of_a_hub_id(hub, call, tmp_path):
+    hub.files["maker/whole"] = {"model_index.json": b"{}", "vae/config.json": b"{}"}
+    done = call("models", "fetch", "maker/whole")
+    assert done.out == f"maker/whole: complete, 4 B in {tmp_path}/models/maker--whole\n"
+    loose = call("models", "fetch", "maker/mine")
+    assert loose.code == 1
+    assert "holds no model_index.json" in loose.err
+
+
+def test_verify_finds_and_replaces_what_was_damaged(hub, call, tmp_path):
+    call("models", "fetch", "mine")
+    file = tmp_path / "models" / "maker--mine" / "weights.safetensors"
+    file.write_bytes(b"x" * 10240)
+    assert call("models", "fetch", "mine").code == 0
+    assert file.read_bytes() != CONTENT, "sizes agree, nothing was asked"
+    assert call("models", "fetch", "mine", "--verify").code == 0
+    assert file.read_bytes() == CONTENT
+
+
+def test_refusals_are_readable_and_end_with_1(hub, call):
+    hub.gated = {"maker/mine"}
+    done = call("models", "fetch", "mine")
+    assert done.code == 1
+    assert "hf auth login" in done.err
+    assert "Traceback" not in done.err
+    assert "\n  maker/mine -> " in done.err, "the list keeps its lines"
+
+
+def test_no_network(call, empty, monkeypatch):
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    done = call("models", "fetch", "wan-move")
+    assert done.code == 1
+    assert done.err.startswith("motionloom: wan-move-14b: the hub cannot be reached")
+    assert "diffusion_pytorch_model*.safetensors (about 65.6 GB)" in done.err
+    dry = call("models", "fetch", "wan-move", "--dry-run", "--json")
+    assert dry.code == 0
+    assert "cannot be reached" in dry.err
+    files = json.loads(dry.out)["files"]
+    assert {file["action"] for file in files} == {"missing"}
+    assert sum(file["size"] for file in files) > 80e9
+
+
+def test_what_ships_and_what_does_not_exist(call, empty):
+    assert call("models", "fetch", "nano").out == "nano: comes with motionloom, there is nothing to fetch\n"
+    assert call("models", "path", "nano").out.rstrip().endswith("nano/weights")
+    assert call("models", "path", "warp").code == 2
+    unknown = call("models", "fetch", "ati-14")
+    assert unknown.code == 2
+    assert "did you mean ati-14b" in unknown.err
+
+
+def test_show_says_everything(call, empty):
+    done = call("models", "show", "Wan-Move")
+    flat = " ".join(done.out.split())
+    for text in (
+        "licence Apache-2.0",
+        "commercial use yes",
+        "clip 832x480, 81 frames at 16 fps",
+        "guidance scale 5",
+        "shift 3 at 0.40 Mpx, 5 at 0.92 Mpx",
+        "倒着走",
+        "is not established",
+        "balanced",
+        "GB GPU",
+        "about 65.6 GB diffusion_pytorch_model*.safetensors",
+    ):
+        assert text in flat, text
+
+
+@pytest.mark.parametrize("command", [("list",), ("show", "wan-move"), ("show", "circle-rotate")])
+def test_readable_in_80_columns(command, tmp_path):
+    """On a terminal of 80 columns nothing but names of files and folders is wider, and no word is cut."""
+    master, slave = pty.openpty()
+    environment = {**os.environ, "MOTIONLOOM_MODELS": str(tmp_path), "COLUMNS": "80", "TERM": "dumb", "NO_COLOR": "1"}
+    code = "from motionloom.cli import main; main()"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, "models", *command], stdout=slave, stderr=slave, env=environment
+    )
+    os.close(slave)
+    collected = b""
+    while True:
+        try:
+            piece = os.read(master, 65536)
+        except OSError:
+            break
+        if not piece:
+            break
+        collected += piece
+    os.close(master)
+    assert process.wait() == 0
+    text = collected.decode().replace("\r", "")
+    facts = text.split("\nfiles:")[0]
+    assert "…" not in facts
+    wide = [line for line in facts.splitlines() if len(line) > 80 and str(tmp_path) not in line]
+    assert not wide
