@@ -260,9 +260,10 @@ def _raise_first(folder: Path, failure: Any, n: int) -> NoReturn:
         raise SystemExit(what.exitcode if what.exitcode > 0 else 1)
     if first["traceback"] and os.environ.get("MOTIONLOOM_DEBUG", "") not in ("", "0"):
         print(first["traceback"], file=sys.stderr)
-    kind = getattr(errors, first["kind"], MotionloomError)
-    where = f"process {first['rank'] + 1} of {n}: " if first["rank"] else ""
-    raise kind(where + first["message"]) from None
+    if first["kind"] is None:
+        raise MotionloomError(f"process {first['rank'] + 1} of {n}: {first['message']}")
+    # About an argument or a file, which all processes share; which of them was first to find out says nothing.
+    raise getattr(errors, first["kind"], MotionloomError)(first["message"])
 
 
 def _read_report(path: Path) -> dict[str, Any] | None:
@@ -295,7 +296,7 @@ def _end(reports: Path, error: BaseException) -> NoReturn:
         known = isinstance(error, MotionloomError)
         report = {
             "rank": rank(),
-            "kind": type(error).__name__ if known else "MotionloomError",
+            "kind": type(error).__name__ if known else None,
             "message": str(error) if known else f"{type(error).__name__}: {error} (MOTIONLOOM_DEBUG=1 shows where)",
             "traceback": "".join(traceback.format_exception(error)),
         }

@@ -76,7 +76,8 @@ def enable(pipeline: Any, degrees: Degrees) -> Iterator[None]:
     if degrees.world != world:
         raise InputError(f"degrees: {degrees} is for {degrees.world} processes, found {world}")
     experts = [model for model in (pipeline.transformer, pipeline.transformer_2) if model is not None]
-    mesh = _mesh(degrees, experts[0].device.type, dist.group.WORLD)
+    # Not the device of the weights: offloaded ones lie on the processor, and what they compute is on the GPU.
+    mesh = _mesh(degrees, "cuda" if dist.get_backend() == "nccl" else "cpu", dist.group.WORLD)
     with ExitStack() as stack:
         stack.enter_context(_same_start(pipeline))
         if degrees.ulysses > 1:

@@ -1,0 +1,145 @@
+"""How much sooner several processes finish one step of denoising than one process does.
+
+In each round process 0 first makes a run alone while the others wait, then all make it together; what counts is the
+ratio of the medians of their steps, measured in one run. Guided runs make two calls a step and are shared by call
+first, unguided ones by tokens (Ulysses). The weights are random: time does not depend on them.
+
+    python benchmarks/parallel.py [--json FILE] [--processes 2] [--shape small|14b] [--rounds 5] [--steps 6]
+
+On GPUs: --shape 14b, the transformer of Wan 2.1 14B on 832x480, 81 frames. On a processor every process computes with
+one thread, alone or together, and the exchange is by gloo; that shows that work is divided, not what GPUs gain.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from itertools import pairwise
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+from _report import header, write
+
+from motionloom.errors import MotionloomError
+from motionloom.scale import launch
+
+SHAPES: dict[str, dict[str, Any]] = {
+    "small": {"heads": 4, "head": 64, "layers": 4, "ffn": 1024, "size": (128, 192), "frames": 17},
+    "14b": {"heads": 40, "head": 128, "layers": 40, "ffn": 13824, "size": (480, 832), "frames": 81},
+}
+RUNS = {"guided": 5.0, "unguided": 1.0}
+
+
+def build(shape: dict[str, Any], device: str) -> Any:
+    """A stock pipeline of a shape with random weights, in bfloat16 on a GPU."""
+    from diffusers.models.autoencoders.autoencoder_kl_wan import AutoencoderKLWan
+    from diffusers.models.transformers.transformer_wan import WanTransformer3DModel
+    from diffusers.pipelines.wan.pipeline_wan_i2v import WanImageToVideoPipeline
+    from diffusers.schedulers.scheduling_unipc_multistep import UniPCMultistepScheduler
+
+    dtype = torch.bfloat16 if device.startswith("cuda") else torch.float32
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        with torch.device(device):
+            model: Any = WanTransformer3DModel(
+                num_attention_heads=shape["heads"], attention_head_dim=shape["head"], num_layers=shape["layers"],
+                ffn_dim=shape["ffn"], in_channels=36, text_dim=4096, cross_attn_norm=True, image_dim=None,
+            )  # fmt: skip
+    finally:
+        torch.set_default_dtype(before)
+    vae: Any = AutoencoderKLWan(base_dim=8, dim_mult=[1, 1, 1, 1], num_res_blocks=1).eval()
+    scheduler: Any = UniPCMultistepScheduler(prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=3.0)
+    nothing: Any = None
+    pipeline: Any = WanImageToVideoPipeline(nothing, nothing, vae, scheduler, transformer=model.eval())
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline.to(device)
+
+
+def seconds_per_step(pipeline: Any, shape: dict[str, Any], guidance_scale: float, steps: int) -> list[float]:
+    """Of one run; its first step, in which memory is found, left out."""
+    device = pipeline.transformer.device
+    clock: list[float] = []
+
+    def after_step(*_: Any) -> dict[str, Any]:
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        clock.append(time.perf_counter())
+        return {}
+
+    height, width = shape["size"]
+    text = torch.zeros(1, 512, 4096, device=device)
+    pipeline(
+        image=torch.zeros(1, 3, height, width), height=height, width=width, num_frames=shape["frames"],
+        num_inference_steps=steps, guidance_scale=guidance_scale, prompt_embeds=text, negative_prompt_embeds=text,
+        generator=torch.Generator().manual_seed(0), output_type="latent", callback_on_step_end=after_step,
+    )  # fmt: skip
+    return [later - earlier for earlier, later in pairwise(clock)]
+
+
+def measure(options: argparse.Namespace) -> dict[str, Any]:
+    """What process 0 finds; the others make the same calls."""
+    import torch.distributed as dist
+
+    from motionloom.scale import parallel
+
+    shape = SHAPES[options.shape]
+    pipeline = build(shape, launch.device() or "cpu")
+    found: dict[str, Any] = {}
+    for name, guidance_scale in RUNS.items():
+        alone: list[float] = []
+        together: list[float] = []
+        run = {"size": shape["size"], "num_frames": shape["frames"], "guidance_scale": guidance_scale}
+        for number in range(options.rounds + 1):
+            dist.barrier()
+            one = seconds_per_step(pipeline, shape, guidance_scale, options.steps) if launch.rank() == 0 else []
+            dist.barrier()
+            with parallel.shared(pipeline, **run) as degrees:
+                all_ = seconds_per_step(pipeline, shape, guidance_scale, options.steps)
+            if number:  # the first round does not count
+                alone += one
+                together += all_
+            found[name] = {"degrees": str(degrees), "alone": alone, "together": together}
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", metavar="FILE", help="write the numbers here as well")
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--shape", choices=list(SHAPES), default="small")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=6, help="of each run; the first is not counted")
+    parser.add_argument("--found", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if launch.is_worker():
+        torch.set_num_threads(1)
+        with launch.worker():
+            found = measure(options)
+            if launch.rank() == 0:
+                Path(options.found).write_text(json.dumps(found))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "found.json"
+        try:
+            launch.launch(options.processes, [*sys.argv[1:], "--found", str(file)], program=[__file__])
+        except MotionloomError as error:
+            parser.exit(1, f"{error}\n")
+        found = json.loads(file.read_text())
+    device = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "no GPU, one thread per process"
+    print(", ".join(f"{name} {value}" for name, value in header().items()), f"- {device}")
+    print(f"{'run':10} {'shared by':14} {'alone, s/step':>14} {'together':>10}   ratio")
+    for name, each in found.items():
+        one, all_ = median(each["alone"]), median(each["together"])
+        each["ratio"] = all_ / one
+        print(f"{name:10} {each['degrees']:14} {one:14.3f} {all_:10.3f}   {each['ratio']:.3f}")
+    write({"device": device, "processes": options.processes, "shape": options.shape, "runs": found}, options.json)
+
+
+if __name__ == "__main__":
+    main()
