@@ -59,8 +59,8 @@ def test_fetch_path_list_and_show(hub, call, tmp_path):
     assert not (tmp_path / "models").exists()
     done = call("models", "fetch", "mine")
     assert (done.code, done.err) == (0, "")
-    assert done.out == f"mine: complete, 10 kB in {tmp_path}/models/maker--mine\n"
-    assert call("models", "fetch", "mine").out.startswith("mine: was complete already")
+    assert done.out == f"mine: complete, 10 kB fetched, in {tmp_path}/models/maker--mine\n"
+    assert call("models", "fetch", "mine").out.startswith("mine: complete, 0 B fetched")
     assert call("models", "path", "mine").out == f"{tmp_path}/models/maker--mine\n"
     shown = json.loads(call("models", "show", "mine", "--json").out)
     assert (shown["state"], shown["installed"]) == ("complete", True)
@@ -74,7 +74,11 @@ def test_fetch_path_list_and_show(hub, call, tmp_path):
 def test_fetch_of_a_hub_id(hub, call, tmp_path):
     hub.files["maker/whole"] = {"model_index.json": b"{}", "vae/config.json": b"{}"}
     done = call("models", "fetch", "maker/whole")
-    assert done.out == f"maker/whole: complete, 4 B in {tmp_path}/models/maker--whole\n"
+    assert done.out == f"maker/whole: complete, 4 B fetched, in {tmp_path}/models/maker--whole\n"
+    hub.files["maker/whole"]["vae/config.json"] = b'{"new": 1}'
+    assert call("models", "fetch", "maker/whole").out.startswith("maker/whole: complete, 10 B fetched")
+    part = call("models", "fetch", "maker/whole", "--only", "vae", "--dry-run")
+    assert part.lines[1].split() == ["keep", "10", "B", "vae/config.json"]
     loose = call("models", "fetch", "maker/mine")
     assert loose.code == 1
     assert "holds no model_index.json" in loose.err
@@ -88,6 +92,18 @@ def test_verify_finds_and_replaces_what_was_damaged(hub, call, tmp_path):
     assert file.read_bytes() != CONTENT, "sizes agree, nothing was asked"
     assert call("models", "fetch", "mine", "--verify").code == 0
     assert file.read_bytes() == CONTENT
+
+
+def test_parts_alone(call, empty, monkeypatch):
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    parts = "text_encoder,tokenizer,vae,image_encoder"
+    dry = call("models", "fetch", "wan2.1-i2v-14b-480p", "--only", parts, "--dry-run", "--json")
+    files = json.loads(dry.out)["files"]
+    assert len(files) == 7
+    assert 16e9 < sum(file["size"] for file in files) < 17e9
+    wrong = call("models", "fetch", "ati", "--only", "lora")
+    assert wrong.code == 2
+    assert "--only: ati-14b has transformer, text_encoder, tokenizer, vae, image_encoder, found lora" in wrong.err
 
 
 def test_refusals_are_readable_and_end_with_1(hub, call):
@@ -134,7 +150,7 @@ def test_show_says_everything(call, empty):
         "倒着走",
         "is not established",
         "balanced",
-        "GB GPU",
+        "a GPU of 24 GB",
         "about 65.6 GB diffusion_pytorch_model*.safetensors",
     ):
         assert text in flat, text

@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -16,6 +16,7 @@ from motionloom.errors import CheckpointError, InputError
 
 if TYPE_CHECKING:
     from motionloom.models.card import ModelCard, Sampling
+    from motionloom.models.fetch import Plan
 
 app = typer.Typer(no_args_is_help=True)
 AsJson = Annotated[bool, typer.Option("--json", help="For programs: one JSON document.")]
@@ -77,6 +78,10 @@ def fetch(
         list[str],
         typer.Argument(help="Names from motionloom models list, or hub ids (owner/name).", show_default=False),
     ],
+    only: Annotated[
+        str | None,
+        typer.Option("--only", help="Fetch these parts alone, such as vae,text_encoder,tokenizer.", metavar="PARTS"),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be fetched, and stop.")] = False,
     verify: Annotated[bool, typer.Option("--verify", help="Compare checksums of files that are here, too.")] = False,
     accept_changed: Annotated[
@@ -90,9 +95,10 @@ def fetch(
     Stop it whenever you like; the same command goes on where it stopped. HF_ENDPOINT chooses another hub,
     MOTIONLOOM_MODELS another folder, HF_TOKEN or hf auth login opens repositories that ask for it.
     """
+    how = _How(only, dry_run, verify, accept_changed, connections, as_json)
     try:
         for name in names:
-            _fetch_one(name, dry_run, verify, accept_changed, connections, as_json)
+            _fetch_one(name, how)
     except CheckpointError as error:
         # Several lines: which files belong where.
         print(f"motionloom: {error}", file=sys.stderr)
@@ -116,50 +122,75 @@ def path(name: Name, as_json: AsJson = False) -> None:
         say(folder)
 
 
-def _fetch_one(name: str, dry_run: bool, verify: bool, accept_changed: bool, connections: int, as_json: bool) -> None:
+@dataclass(frozen=True)
+class _How:
+    """What was asked of a fetch."""
+
+    only: str | None
+    dry_run: bool
+    verify: bool
+    accept_changed: bool
+    connections: int
+    as_json: bool
+
+
+def _fetch_one(name: str, how: _How) -> None:
     from motionloom.models import fetch
     from motionloom.models.catalog import find_model
-    from motionloom.models.store import bytes_text
 
-    if "/" in name:
-        card = fetch.card_of_repository(name)
-    else:
-        card = find_model(name)
-        if not card.files:
-            say(f"{card.name}: comes with motionloom, there is nothing to fetch")
-            return
-    if dry_run:
-        _dry_run(card, verify, accept_changed, as_json)
+    whole_repository = "/" in name and how.only is None
+    card = fetch.card_of_repository(name) if "/" in name else find_model(name)
+    if not card.files:
+        say(f"{card.name}: comes with motionloom, there is nothing to fetch")
+        return
+    if how.only is not None:
+        card = _only(card, how.only)
+    if how.dry_run:
+        _dry_run(card, how)
         return
     try:
         with _bar(card.name) as on_progress:
-            if "/" in name:
-                fetch.fetch_repository(name, on_progress=on_progress, verify=verify, connections=connections)
-                work = None
+            options: dict[str, Any] = {
+                "on_progress": on_progress, "verify": how.verify, "connections": how.connections
+            }  # fmt: skip
+            if whole_repository:
+                work = fetch.plan(card)
+                fetch.fetch_repository(name, refresh=True, **options)
             else:
-                work = fetch.fetch(
-                    card, on_progress=on_progress, verify=verify, accept_changed=accept_changed, connections=connections
-                )
+                work = fetch.fetch(card, accept_changed=how.accept_changed, **options)
     except KeyboardInterrupt:
-        warn(f"{card.name}: what has arrived is kept; motionloom models fetch {name} goes on from there")
+        warn(f"{card.name}: what has arrived is kept; the same command goes on from there")
         raise
+    _say_fetched(card, work, how)
+
+
+def _only(card: ModelCard, only: str) -> ModelCard:
+    wanted = [part.strip() for part in only.split(",") if part.strip()]
+    parts = list(dict.fromkeys(file.part for file in card.files))
+    wrong = [part for part in wanted if part not in parts]
+    if wrong or not wanted:
+        raise InputError(f"--only: {card.name} has {', '.join(parts)}, found {', '.join(wrong) or repr(only)}")
+    files = tuple(file for file in card.files if file.part in wanted)
+    return replace(card, files=files, size_on_disk=sum(file.size for file in files))
+
+
+def _say_fetched(card: ModelCard, work: Plan, how: _How) -> None:
+    from motionloom.models.store import bytes_text
+
     folders = _folders(card)
-    if as_json:
-        fetched = work.bytes_to_fetch if work else None
-        say(
-            json.dumps({"name": card.name, "state": "complete", "bytes_fetched": fetched, "folders": folders}, indent=2)
-        )
+    if how.as_json:
+        document = {"name": card.name, "state": "complete", "bytes_fetched": work.bytes_to_fetch, "folders": folders}
+        say(json.dumps(document, indent=2))
         return
-    done = "was complete already" if work is not None and not work.files else "complete"
-    say(f"{card.name}: {done}, {bytes_text(card.size_on_disk)} in {', '.join(folders)}")
+    say(f"{card.name}: complete, {bytes_text(work.bytes_to_fetch)} fetched, in {', '.join(folders)}")
 
 
-def _dry_run(card: ModelCard, verify: bool, accept_changed: bool, as_json: bool) -> None:
+def _dry_run(card: ModelCard, how: _How) -> None:
     from motionloom.models import fetch
     from motionloom.models.store import bytes_text, missing_files, repository_folder
 
     try:
-        work = fetch.plan(card, verify=verify, accept_changed=accept_changed)
+        work = fetch.plan(card, verify=how.verify, accept_changed=how.accept_changed)
     except CheckpointError as error:
         if not missing_files(card):
             raise
@@ -168,7 +199,7 @@ def _dry_run(card: ModelCard, verify: bool, accept_changed: bool, as_json: bool)
         rows = [(file.repo, file.path, file.size, "missing") for file in missing_files(card)]
     else:
         rows = [(file.remote.repo, file.remote.path, file.remote.size, file.action) for file in work.files]
-    if as_json:
+    if how.as_json:
         keys = ("repo", "path", "size", "action")
         say(json.dumps({"name": card.name, "files": [dict(zip(keys, row, strict=True)) for row in rows]}, indent=2))
         return
@@ -213,7 +244,7 @@ def _facts(card: ModelCard) -> dict[str, object]:
         **(_sampling(card.sampling) if card.sampling else {}),
         "here": state(card),
         "on disk": bytes_text(card.size_on_disk) if card.size_on_disk else None,
-        "memory": bytes_text(card.memory) if card.memory else None,
+        "memory": bytes_text(card.memory) if card.memory and not card.memory_by_preset else None,
         "homepage": card.homepage,
     }
     return {key: value for key, value in facts.items() if value not in (None, "")}
@@ -247,7 +278,7 @@ def _show_memory(card: ModelCard) -> None:
     say("\nGPU memory at the native size, estimated, by --memory preset:")
     for preset, needed in card.memory_by_preset.items():
         gpu = next((size for size in GPU_SIZES if size * 1e9 >= needed), None)
-        say(f"  {preset:10} {bytes_text(needed):>9}   {f'fits a {gpu} GB GPU' if gpu else 'more than one GPU has'}")
+        say(f"  {preset:10} {bytes_text(needed):>9}   {f'a GPU of {gpu} GB' if gpu else 'more than one GPU has'}")
 
 
 def _show_files(card: ModelCard) -> None:

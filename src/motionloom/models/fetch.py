@@ -83,19 +83,22 @@ def fetch_repository(
     on_progress: Callable[[int, int], Any] | None = None,
     endpoint: str | None = None,
     token: str | None = None,
+    refresh: bool = False,
     verify: bool = False,
     connections: int = CONNECTIONS,
     attempts: int = ATTEMPTS,
 ) -> Path:
-    """Fetch a hub id ("owner/name") in diffusers' layout; its folder on this disk. Options as `fetch`.
+    """Fetch a hub id ("owner/name") in diffusers' layout; its folder on this disk. Other options as `fetch`.
 
-    A folder that an earlier call has completed is used as it is, without asking the network; ``verify=True`` asks, and
-    brings what has changed on the hub.
+    A folder that an earlier call has completed is used as it is, without asking the network.
+
+    Args:
+        refresh: ask the network all the same, and bring what has changed on the hub.
 
     Raises:
         CheckpointError: as `fetch`.
     """
-    if fetched_revision(repo) is None or verify:
+    if fetched_revision(repo) is None or refresh or verify:
         card = card_of_repository(repo, endpoint=endpoint, token=token)
         work = plan(card, endpoint=endpoint, token=token, verify=verify)
         _carry_out(work, on_progress, endpoint, token, connections, attempts)
