@@ -1,8 +1,7 @@
 """LoRAs onto the transformers of a pipeline and off again, through the adapters of diffusers and peft.
 
-Order: load LoRAs after the weights are in place and before compiling. Before or after offloading makes no difference.
-Float8 storage (`enable_layerwise_casting`) should be switched on first: switched on afterwards it would store the
-factors of the LoRA in float8 too, unless ``skip_modules_pattern`` includes "lora_".
+Order: before compiling; otherwise before or after offloading and float8 storage (`enable_layerwise_casting`) makes no
+difference, but for whole differences, which cannot be added to parameters that are in float8 already.
 """
 
 from __future__ import annotations
@@ -190,8 +189,8 @@ def _detach(transformer: Any, name: str) -> None:
     touched = record.offsets.pop(name, {})
     record.strengths.pop(name, None)
     _write_offsets(transformer, touched)
-    if hasattr(transformer, "peft_config") and not transformer.peft_config:
-        transformer.unload_lora()
+    if not getattr(transformer, "peft_config", {}):
+        transformer.unload_lora()  # the empty wrappers
 
 
 def _take_off(transformer: Any) -> None:
@@ -199,8 +198,7 @@ def _take_off(transformer: Any) -> None:
     for name, value in record.before.items():
         _put(transformer, name, value)
     _RECORDS.pop(transformer, None)
-    if hasattr(transformer, "peft_config"):
-        transformer.unload_lora()
+    transformer.unload_lora()
 
 
 def _set_strength(transformer: Any, name: str, strength: float) -> None:
@@ -334,8 +332,8 @@ def _offload_removed(pipeline: Any, transformers: Iterable[nn.Module]) -> Iterat
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """diffusers warns of missing keys where several adapters are attached; here every factor is put in place one by
-    one."""
+    """Without the warnings of peft and diffusers that there are several adapters and that one lacks the other's keys:
+    several are meant, and every factor is put in place one by one."""
 
     def drop(record: LogRecord) -> bool:
         return "missing keys" not in record.getMessage()
@@ -343,6 +341,8 @@ def _quiet() -> Iterator[None]:
     logger = getLogger("diffusers.utils.peft_utils")
     logger.addFilter(drop)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Already found a `peft_config`")
+            yield
     finally:
         logger.removeFilter(drop)

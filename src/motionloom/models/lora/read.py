@@ -136,6 +136,8 @@ def _assemble(file: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, 
         if match is None or name is None:
             unknown.append(key)
         elif match["alpha"]:
+            if tensor.numel() != 1:
+                raise CheckpointError(f"lora {file}: damaged, {key} is {list(tensor.shape)}, expected one number")
             alphas[name] = float(tensor)
         elif match["diff"]:
             leaf = {"diff": ".weight", "diff_b": ".bias", "diff_m": ""}[match["diff"]]

@@ -1,0 +1,250 @@
+"""The model and the published interface, on two tiny random experts with the golden LoRAs' dimensions."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from motionloom.errors import CheckpointError, InputError
+from motionloom.methods.circle_rotate import CircleRotateInference
+from motionloom.models.catalog import find_model
+from motionloom.models.circle_rotate import CircleRotateModel
+from motionloom.models.lora import LoraSpec, load_loras, read_lora
+from motionloom.tracks.tracks import Tracks
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "circle-rotate"
+ORBIT: dict[Any, Path] = {
+    "lora": GOLDEN / "high_r4_a2_lora.safetensors",
+    "lora_2": GOLDEN / "low_r4_a1_lora.safetensors",
+}
+RUN: dict[str, Any] = {"size": (32, 48), "num_frames": 9, "seed": 0}
+
+
+def two_experts() -> Any:
+    from diffusers import AutoencoderKLWan, UniPCMultistepScheduler, WanImageToVideoPipeline, WanTransformer3DModel
+
+    def transformer(seed: int) -> Any:
+        torch.manual_seed(seed)
+        return WanTransformer3DModel(
+            patch_size=(1, 2, 2),
+            num_attention_heads=2,
+            attention_head_dim=12,
+            in_channels=36,
+            out_channels=16,
+            text_dim=32,
+            freq_dim=32,
+            ffn_dim=48,
+            num_layers=2,
+            cross_attn_norm=True,
+            qk_norm="rms_norm_across_heads",
+            rope_max_seq_len=32,
+        ).eval()
+
+    torch.manual_seed(0)
+    vae = AutoencoderKLWan(
+        base_dim=2, z_dim=16, dim_mult=[1, 1, 1, 1], num_res_blocks=1, temperal_downsample=[False, True, True]
+    )
+    return WanImageToVideoPipeline(
+        tokenizer=None,
+        text_encoder=None,
+        vae=vae.eval(),
+        scheduler=UniPCMultistepScheduler(prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=3.0),
+        transformer=transformer(1),
+        transformer_2=transformer(2),
+        boundary_ratio=0.9,
+    )
+
+
+@pytest.fixture(scope="module")
+def photographs() -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    return rng.integers(0, 255, (60, 80, 3), dtype=np.uint8), rng.integers(0, 255, (60, 80, 3), dtype=np.uint8)
+
+
+@pytest.fixture(scope="module")
+def fast(tmp_path_factory: pytest.TempPathFactory) -> dict[Any, Path]:
+    """A four-step LoRA per expert, as `diffusion_model.` files with attention only."""
+    folder = tmp_path_factory.mktemp("fast")
+    files: dict[Any, Path] = {}
+    for index, (part, name) in enumerate((("lora_fast", "high"), ("lora_fast_2", "low"))):
+        generator = torch.Generator().manual_seed(index)
+        tensors = {}
+        for block in range(2):
+            for module in ("self_attn.q", "cross_attn.o"):
+                stem = f"diffusion_model.blocks.{block}.{module}"
+                tensors[f"{stem}.lora_A.weight"] = torch.randn(4, 24, generator=generator) * 0.3
+                tensors[f"{stem}.lora_B.weight"] = torch.randn(24, 4, generator=generator)
+        files[part] = folder / f"four_step_{name}_noise.safetensors"
+        save_file(tensors, files[part])
+    return files
+
+
+def merged(files: dict[Any, Path], strength: float) -> Any:
+    """The pipeline with the LoRAs added to the weights by hand, the orbit LoRAs times ``strength``."""
+    pipe = two_experts()
+    for part, file in files.items():
+        model = pipe.transformer_2 if part.endswith("_2") else pipe.transformer
+        for name, layer in read_lora(file).layers.items():
+            model.get_submodule(name).weight.data += (1 if "fast" in part else strength) * layer.delta()
+    return pipe
+
+
+def latents(pipe: Any, schedule: dict[str, Any], photographs: Any) -> torch.Tensor:
+    from motionloom.methods.circle_rotate.pipeline import CircleRotatePipeline
+
+    guided = CircleRotatePipeline.from_pipe(pipe)
+    guided.set_progress_bar_config(disable=True)
+    text = torch.zeros(1, 1, 32)
+    return guided(
+        *photographs,
+        height=32,
+        width=48,
+        num_frames=9,
+        output_type="latent",
+        prompt_embeds=text,
+        negative_prompt_embeds=text,
+        generator=torch.Generator().manual_seed(0),
+        **schedule,
+    ).frames
+
+
+def made(pipe: Any, loras: dict[Any, Path]) -> CircleRotateModel:
+    return CircleRotateModel(pipe, find_model("circle-rotate"), name="circle-rotate", digest="base", loras=loras)
+
+
+def test_stacked_on_the_four_step_lora_equals_double_merge(fast, photographs):
+    model = made(two_experts(), {**ORBIT, **fast})
+    assert [facts["experts"] for facts in model.adapters] == [["high"], ["low"], ["high"], ["low"]]
+    expected = latents(merged({**fast, **ORBIT}, 1.0), {}, photographs)
+    assert (latents(model.pipeline, {}, photographs) - expected).abs().max() < 1e-5
+    model.pipeline.set_strength(0.8)
+    expected = latents(merged({**fast, **ORBIT}, 0.8), {}, photographs)
+    assert (latents(model.pipeline, {}, photographs) - expected).abs().max() < 1e-5
+    model.pipeline.set_strength(0.0)
+    expected = latents(merged(fast, 0.0), {}, photographs)
+    assert (latents(model.pipeline, {}, photographs) - expected).abs().max() < 1e-5
+
+
+def test_generate_runs_as_published(fast, photographs):
+    model = made(two_experts(), {**ORBIT, **fast})
+    progress: list[tuple[int, int]] = []
+    clip = model.generate(
+        photographs[0],
+        last_image=photographs[1],
+        strength=0.9,
+        on_progress=lambda step, total: progress.append((step, total)),
+        **RUN,
+    )
+    details = clip.provenance["details"]
+    assert clip.frames.shape == (9, 32, 48, 3)
+    assert clip.fps == 16
+    assert progress == [(step, 4) for step in range(5)]
+    assert {key: details[key] for key in ("num_inference_steps", "guidance_scale", "guidance_scale_2", "shift")} == {
+        "num_inference_steps": 4,
+        "guidance_scale": 1.6,
+        "guidance_scale_2": 1.6,
+        "shift": 8.0,
+    }
+    assert details["solver"] == "euler"
+    assert [(fact["file"], fact["strength"]) for fact in details["loras"]] == [
+        ("four_step_high_noise.safetensors", 1.0),
+        ("four_step_low_noise.safetensors", 1.0),
+        ("high_r4_a2_lora.safetensors", 0.9),
+        ("low_r4_a1_lora.safetensors", 0.9),
+    ]
+    again = model.generate(photographs[0], last_image=photographs[1], strength=0.9, **RUN)
+    assert np.array_equal(clip.frames, again.frames)
+
+
+def test_strength_zero_is_the_base_exactly(photographs):
+    base = two_experts()
+    expected = latents(base, {}, photographs)
+    model = made(base, ORBIT)
+    changed = latents(model.pipeline, {}, photographs)
+    model.pipeline.set_strength(0)
+    assert torch.equal(latents(model.pipeline, {}, photographs), expected)
+    assert (changed - expected).abs().max() > 0.01
+
+
+def test_without_a_four_step_lora_it_runs_as_the_base_does(photographs):
+    model = made(two_experts(), ORBIT)
+    clip = model.generate(photographs[0], num_inference_steps=3, **RUN)
+    details = clip.provenance["details"]
+    assert model.sampling is not None
+    assert model.sampling.num_inference_steps == 40
+    assert (details["solver"], details["guidance_scale"], details["guidance_scale_2"]) == ("unipc", 3.5, 3.5)
+
+
+def test_digest_names_base_and_loras(fast):
+    digests = {made(two_experts(), loras).digest for loras in (ORBIT, {**ORBIT, **fast})}
+    assert len(digests) == 2
+    assert made(two_experts(), ORBIT).digest in digests
+
+
+def test_tracks_are_ignored_with_a_word_and_a_window_is_refused(photographs):
+    model = made(two_experts(), ORBIT)
+    points = np.stack([np.linspace([4, 4], [40, 20], 9)], 1).astype(np.float32)
+    tracks = Tracks(points, np.ones((9, 1), bool), (32, 48), 16.0)
+    with pytest.warns(UserWarning, match=r"takes no tracks: .* the motion is ignored. .* load wan2.2-i2v-a14b"):
+        moved = model.generate(photographs[0], tracks, num_inference_steps=1, **RUN)
+    still = model.generate(photographs[0], num_inference_steps=1, **RUN)
+    assert np.array_equal(moved.frames, still.frames)
+    with pytest.raises(InputError, match="window: circle-rotate has none"):
+        model.generate(photographs[0], window=(0.0, 0.5), **RUN)
+    with pytest.raises(InputError, match="options: circle_rotate knows no 'top_k'"):
+        model.generate(photographs[0], options={"top_k": 2}, **RUN)
+
+
+def test_half_pairs_and_swapped_pairs_are_refused(fast, photographs):
+    with pytest.raises(InputError, match="found no file for lora_2; every expert needs its own"):
+        made(two_experts(), {"lora": ORBIT["lora"]})
+    with pytest.raises(InputError, match="found no file for lora_fast;"):
+        made(two_experts(), {**ORBIT, "lora_fast_2": fast["lora_fast_2"]})
+    pipe = two_experts()
+    expected = latents(pipe, {}, photographs)
+    with pytest.raises(CheckpointError, match="swapped"):
+        made(pipe, {"lora": ORBIT["lora_2"], "lora_2": ORBIT["lora"]})
+    assert torch.equal(latents(pipe, {}, photographs), expected)
+
+
+def test_published_interface(fast, photographs):
+    orbit = CircleRotateInference(
+        base_model=two_experts(),
+        lora_high=ORBIT["lora"],
+        lora_low=ORBIT["lora_2"],
+        lora_fast_high=fast["lora_fast"],
+        lora_fast_low=fast["lora_fast_2"],
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        clip = orbit.generate(
+            *photographs, width=48, height=32, num_frames=9, steps=4, cfg=1.6, seed=0, lora_strength=0.9, prompt=""
+        )
+    model = made(two_experts(), {**ORBIT, **fast})
+    expected = model.generate(photographs[0], last_image=photographs[1], strength=0.9, **RUN)
+    assert np.array_equal(clip.frames, expected.frames)
+    small = {"width": 48, "height": 32, "num_frames": 5, "prompt": ""}
+    drawn = [orbit.generate(*photographs, **small).provenance for _ in range(2)]
+    assert drawn[0]["parameters"]["seed"] != drawn[1]["parameters"]["seed"]
+    with pytest.raises(InputError, match="lora_high, lora_low: found one of the two"):
+        CircleRotateInference(base_model=two_experts(), lora_high=ORBIT["lora"])
+
+
+def test_missing_catalogue_files_are_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("MOTIONLOOM_MODELS", str(tmp_path))
+    with pytest.raises(CheckpointError, match=r"circle_rotate_h.safetensors"):
+        CircleRotateInference(base_model=two_experts())
+
+
+def test_more_loras_may_be_stacked_from_outside(photographs, fast):
+    pipe = two_experts()
+    load_loras(pipe, [LoraSpec(fast["lora_fast"]), LoraSpec(fast["lora_fast_2"])])
+    model = made(pipe, ORBIT)
+    expected = latents(merged({**fast, **ORBIT}, 1.0), {}, photographs)
+    assert (latents(model.pipeline, {}, photographs) - expected).abs().max() < 1e-5
