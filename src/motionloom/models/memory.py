@@ -314,12 +314,17 @@ def _describe(plan: Plan, need: Need) -> str:
 
 
 def _nothing_fits(preset: str, tried: Sequence[Plan], need: Need, budget: Budget) -> str:
-    plan = min(tried, key=lambda each: each.peak)
-    lacks = " and ".join(_lacks(plan, need, budget))
-    least = "at least " if len(tried) > 1 else ""
     where = "" if budget.gpu_free is None else f" on {budget.gpu_name}"
+    possible = [plan for plan in tried if plan.peak <= _capacity(budget)]
+    if possible:
+        lacks = list(dict.fromkeys(" and ".join(_lacks(plan, need, budget)) for plan in possible))
+        text, plan = " or ".join(lacks[-2:]), possible[-1]
+    else:
+        plan = min(tried, key=lambda each: each.peak)
+        least = "at least " if len(tried) > 1 else ""
+        text = least + " and ".join(_lacks(plan, need, budget))
     return (
-        f"memory: {preset} needs {least}{lacks}{where} for {_run(need)} ({_describe(plan, need)}); "
+        f"memory: {preset} needs {text}{where} for {_run(need)} ({_describe(plan, need)}); "
         f"{_remedies(plan, need, budget)}"
     )
 
@@ -327,25 +332,34 @@ def _nothing_fits(preset: str, tried: Sequence[Plan], need: Need, budget: Budget
 def _remedies(plan: Plan, need: Need, budget: Budget | None) -> str:
     """What would help, the one that changes least first."""
     found: list[str] = []
-    if budget is not None:
-        on_gpu = budget.gpu_free is not None
-        for name in PRESETS[1:]:
-            for other in plans_of(name, need, on_gpu=on_gpu):
-                other = replace(other, peak=peak_bytes(other, need, on_gpu=on_gpu))
-                if not _lacks(other, need, budget):
-                    found.append(f"--memory {name} ({_gib(other.peak)})")
-                    break
-        found = found[:1]
-        frames = _fewer_frames(plan, need, budget)
-        if frames and not found:
+    device_is_short = budget is None or plan.peak > _capacity(budget)
+    if budget is None:
+        if plan.preset in PRESETS[1:-1]:
+            found.append(f"--memory {PRESETS[PRESETS.index(plan.preset) + 1]}")
+    else:
+        fitting = _preset_that_fits(need, budget)
+        if fitting is not None:
+            found.append(f"--memory {fitting.preset} ({_gib(fitting.peak)})")
+        elif device_is_short and (frames := _fewer_frames(plan, need, budget)):
             found.append(f"--frames {frames}")
         if ram_bytes(plan, need) > budget.ram_free:
             found.append("an fp8 or GGUF file of the transformer")
-    elif plan.preset != "minimal":
-        found.append(f"a smaller preset ({PRESETS[PRESETS.index(plan.preset) + 1]})")
-    found.append("a smaller --size, fewer --frames" if len(found) < 2 else "a smaller --size")
+        if disk_bytes(plan, need) > budget.disk_free:
+            found.append("room in the folder for temporary files, or another one named in TMPDIR")
+    if device_is_short:
+        found.append("a smaller --size or fewer --frames")
     found.append("ending other programs that use the memory")
     return f"what helps: {'; '.join(found)}"
+
+
+def _preset_that_fits(need: Need, budget: Budget) -> Plan | None:
+    on_gpu = budget.gpu_free is not None
+    for preset in PRESETS[1:]:
+        for plan in plans_of(preset, need, on_gpu=on_gpu):
+            plan = replace(plan, peak=peak_bytes(plan, need, on_gpu=on_gpu))
+            if not _lacks(plan, need, budget):
+                return plan
+    return None
 
 
 def _fewer_frames(plan: Plan, need: Need, budget: Budget) -> int | None:

@@ -145,6 +145,8 @@ def _offload_blocks(transformer: Any, device: torch.device, folder: str | None) 
 def _offload_layers(encoder: nn.Module, device: torch.device, folder: str | None) -> None:
     from diffusers.hooks.group_offloading import apply_group_offloading
 
+    if folder is not None:
+        _merge_tied(encoder)
     apply_group_offloading(
         encoder,
         onload_device=device,
@@ -155,6 +157,17 @@ def _offload_layers(encoder: nn.Module, device: torch.device, folder: str | None
         # Pinning 11 GB for one prompt would cost more than it wins.
         low_cpu_mem_usage=device.type == "cuda",
     )
+
+
+def _merge_tied(encoder: nn.Module) -> None:
+    """Make layers that share their weights one layer. As two they would be written to disk one after the other, the
+    second when its weights are gone already: umT5 then reads noise for every word."""
+    first: dict[tuple[type, tuple[int, ...]], nn.Module] = {}
+    for parent in list(encoder.modules()):
+        for name, child in list(parent.named_children()):
+            own = tuple(id(parameter) for parameter in child.parameters(recurse=False))
+            if own and not any(child.children()):
+                setattr(parent, name, first.setdefault((type(child), own), child))
 
 
 def _disk_folder(part: nn.Module) -> str:
