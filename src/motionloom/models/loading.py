@@ -210,8 +210,7 @@ def _fetched(architecture: str) -> Iterable[Layout]:
 
 def _remedy(architecture: str) -> str:
     names = [card.name for card in list_models() if card.files and card.architecture == architecture]
-    # The plain base model is the last of those that share its parts; fetching it brings nothing twice.
-    plain = [name for name in names if name.startswith("wan")] or names
+    plain = [name for name in names if name.startswith("wan2")] or names  # the stock model, whose parts others use
     return f"fetch them with: motionloom models fetch {plain[0]}" if plain else ""
 
 

@@ -83,7 +83,13 @@ def wan_pipeline(
     from diffusers.schedulers.scheduling_unipc_multistep import UniPCMultistepScheduler
 
     loaded = {
-        name: load_part(place, dtype=dtype, device=device, keep_float8=keep_float8, config=_config(name, place, parts))
+        name: load_part(
+            place,
+            dtype=dtype,
+            device=device,
+            keep_float8=keep_float8,
+            config=parts.config if name.startswith("transformer") else None,
+        )
         for name, place in parts.places.items()
     }
     encoder = loaded.get("image_encoder")
@@ -104,12 +110,6 @@ def _wan(parts: Mapping[str, Any], *, boundary_ratio: Any, expand_timesteps: Any
         boundary_ratio=boundary_ratio,
         expand_timesteps=bool(expand_timesteps),
     )
-
-
-def _config(name: str, place: Place, parts: Parts) -> Mapping[str, Any] | None:
-    if name.startswith("transformer"):
-        return parts.config
-    return read_json(place.config) if place.config and _describes(name, place.config) else None
 
 
 def _describes(name: str, config: Path) -> bool:
@@ -142,7 +142,7 @@ def load_part(
     _refuse_code(place.path, part, library)
     if not place.path.exists():
         raise CheckpointError(f"{place.path}: missing, although model_index.json names it")
-    if config is None and place.config is not None:
+    if config is None and place.config is not None and (place.component or _describes(part, place.config)):
         config = read_json(place.config)
     if class_name == "WanTransformer3DModel":
         from motionloom.models.checkpoints.source import open_source

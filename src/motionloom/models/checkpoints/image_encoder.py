@@ -29,6 +29,7 @@ UNUSED = re.compile(
     r"(?:vision_model\.)?embeddings\.position_ids$"
 )
 
+_PATCHES = "embeddings.patch_embedding.weight"
 _PREFIX = re.compile(r"^(?:model\.|module\.)?(?:visual\.|vision_model\.)?")
 _ORIGINAL_BLOCK = re.compile(r"transformer\.(\d+)\.(.+)\.(weight|bias)")
 _TOP = {
@@ -82,6 +83,11 @@ def is_image_encoder(shapes: Shapes) -> bool:
     return {"embeddings.class_embedding", "pre_layrnorm.weight"} <= names
 
 
+def image_width(shapes: Shapes) -> int:
+    """Channels of the features of an image tower, 0 if these tensors are of none."""
+    return next((shape[0] for key, shape in shapes.items() if _PATCHES in image_encoder_keys(key)), 0)
+
+
 def image_encoder_config(shapes: Shapes, where: str | Path, given: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """The configuration of `transformers.CLIPVisionConfig` that these shapes have.
 
@@ -94,7 +100,7 @@ def image_encoder_config(shapes: Shapes, where: str | Path, given: Mapping[str, 
         CheckpointError: no CLIP image tower, or the configuration beside it has other sizes.
     """
     named = {name: tuple(shape) for key, shape in shapes.items() for name in image_encoder_keys(key)}
-    needed = ("embeddings.class_embedding", "embeddings.patch_embedding.weight", "embeddings.position_embedding.weight")
+    needed = ("embeddings.class_embedding", _PATCHES, "embeddings.position_embedding.weight")
     layers = [int(found[1]) for name in named if (found := re.match(r"encoder\.layers\.(\d+)\.mlp\.fc1\.weight", name))]
     missing = [name for name in needed if name not in named]
     if missing or not layers:
@@ -103,7 +109,7 @@ def image_encoder_config(shapes: Shapes, where: str | Path, given: Mapping[str, 
             "models_clip_open-clip-xlm-roberta-large-vit-huge-14.pth, an image_encoder folder, or clip_vision_h of "
             "ComfyUI"
         )
-    width, channels, patch, _ = named["embeddings.patch_embedding.weight"]
+    width, channels, patch, _ = named[_PATCHES]
     tokens = named["embeddings.position_embedding.weight"][-2]
     first = min(layers)
     found = {
@@ -121,8 +127,8 @@ def image_encoder_config(shapes: Shapes, where: str | Path, given: Mapping[str, 
                 f"{where}: {name} is {value} in the weights and {given[name]} in the config.json beside them; one of "
                 "the two is of another model"
             )
-    heads = given.get("num_attention_heads") or max(1, width // HEAD_WIDTH)
-    if width % heads:
+    heads = given.get("num_attention_heads", width // HEAD_WIDTH)
+    if "num_attention_heads" not in given and width % HEAD_WIDTH:
         raise CheckpointError(
             f"{where}: {width} channels do not divide into heads of {HEAD_WIDTH}, as those of ViT-H/14 do; expected "
             "1280 channels, or a config.json with num_attention_heads beside the file"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from motionloom.errors import CheckpointError
-from motionloom.models.checkpoints.image_encoder import image_encoder_config, is_image_encoder
+from motionloom.models.checkpoints.image_encoder import image_width, is_image_encoder
 from motionloom.models.checkpoints.text_encoder import is_text_encoder, text_encoder_config
 from motionloom.models.checkpoints.vae import is_vae, latent_channels
 
@@ -69,7 +69,7 @@ def _contents(files: tuple[Path, ...], stamps: tuple[tuple[int, int], ...]) -> C
     if is_vae(shapes):
         return Contents("vae", latent_channels(shapes) or 0, shapes, size)
     if is_image_encoder(shapes):
-        return Contents("image_encoder", image_encoder_config(shapes, where)["hidden_size"], shapes, size)
+        return Contents("image_encoder", image_width(shapes), shapes, size)
     if is_text_encoder(shapes):
         return Contents("text_encoder", text_encoder_config(shapes, where)["d_model"], shapes, size)
     if _looks_like_lora(shapes):
@@ -85,7 +85,7 @@ def _contents(files: tuple[Path, ...], stamps: tuple[tuple[int, int], ...]) -> C
 
 def is_transformer(shapes: Mapping[str, tuple[int, ...]]) -> bool:
     """Whether these are the tensors of a video transformer that embeds patches as those of Wan do."""
-    return any(key.endswith("patch_embedding.weight") and len(shape) == 5 for key, shape in shapes.items())
+    return any(key.endswith("patch_embedding.weight") and len(shape) >= 4 for key, shape in shapes.items())
 
 
 def _looks_like_lora(shapes: Mapping[str, tuple[int, ...]]) -> bool:

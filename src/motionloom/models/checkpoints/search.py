@@ -109,6 +109,10 @@ def find_parts(
         expected = (_FILES_5B if architecture in PER_TOKEN_TIMES else _FILES)[part]
         seen = f" (found, but not taken: {'; '.join(dict.fromkeys(notes))})" if notes else ""
         absent.append(f"{CALLED[part]}: looked in {looked}{seen}; expected {expected}")
+    for part in ("scheduler", "image_processor"):  # others than the published ones, where a folder has them
+        found = next((layout.places[part] for layout in layouts if part in layout.places), None)
+        if found is not None and (part == "scheduler" or "image_encoder" in places):
+            places[part] = found
     if absent:
         fetch = remedy(architecture)
         raise CheckpointError(
