@@ -9,6 +9,7 @@ import pty
 import runpy
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -69,6 +70,32 @@ def test_fetch_path_list_and_show(hub, call, tmp_path):
     assert json.loads(call("models", "path", "mine", "--json").out)["state"] == "partly"
     again = json.loads(call("models", "fetch", "mine", "--json").out)
     assert (again["state"], again["bytes_fetched"]) == ("complete", 2)
+
+
+def test_a_killed_command_is_resumed_by_the_same_command(tmp_path):
+    """SIGKILL in the middle of a file: no chance to clean up, and nothing to clean up."""
+    hub = FakeHub()
+    content = CONTENT * 400
+    hub.files["maker/whole"] = {"model_index.json": b"{}", "vae/weights.safetensors": content}
+    hub.cut, hub.silence = {"vae/weights.safetensors": 3_000_000}, 20.0
+    environment = {**os.environ, "MOTIONLOOM_MODELS": str(tmp_path), "HF_ENDPOINT": hub.endpoint}
+    command = [sys.executable, "-c", "from motionloom.cli import main; main()", "models", "fetch", "maker/whole"]
+    place = tmp_path / "maker--whole"
+    with subprocess.Popen(command, env=environment) as process:
+        for _ in range(400):
+            kept = sum(path.stat().st_size for path in place.glob(".motionloom-partial/*weights*"))
+            if kept > 1_000_000:
+                break
+            time.sleep(0.05)
+        process.kill()
+    assert not (place / "vae" / "weights.safetensors").exists()
+    kept = sum(path.stat().st_size for path in place.glob(".motionloom-partial/*weights*"))
+    assert kept > 1_000_000
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert f"complete, {(len(content) - kept) / 1e6:.0f} MB fetched" in done.stdout
+    assert hub.resolved("vae/weights.safetensors") == [None, f"bytes={kept}-"]
+    assert (place / "vae" / "weights.safetensors").read_bytes() == content
+    hub.close()
 
 
 def test_fetch_of_a_hub_id(hub, call, tmp_path):

@@ -8,6 +8,7 @@ are read here.
 from __future__ import annotations
 
 import hashlib
+import os
 import random
 import time
 from collections.abc import Callable, Iterator
@@ -162,6 +163,9 @@ def _append(
                 if digest is not None:
                     digest.update(chunk)
                 on_bytes(len(chunk))
+            # The name comes after the bytes, also when the power fails.
+            file.flush()
+            os.fsync(file.fileno())
     except OSError as error:
         raise CheckpointError(
             f"{partial}: cannot be written ({error.strerror or error}); what has arrived is kept: make room, or set "
