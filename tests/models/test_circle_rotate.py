@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from pathlib import Path
 from typing import Any
@@ -248,3 +249,59 @@ def test_more_loras_may_be_stacked_from_outside(photographs, fast):
     model = made(pipe, ORBIT)
     expected = latents(merged({**fast, **ORBIT}, 1.0), {}, photographs)
     assert (latents(model.pipeline, {}, photographs) - expected).abs().max() < 1e-5
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Wan2.2-I2V-A14B of two tiny experts in diffusers' layout."""
+    path = tmp_path_factory.mktemp("a14b") / "tiny"
+    pipe = two_experts()
+    for part in ("transformer", "transformer_2", "vae", "scheduler"):
+        getattr(pipe, part).save_pretrained(path / part)
+    index = {
+        "_class_name": "WanImageToVideoPipeline",
+        "boundary_ratio": 0.9,
+        "transformer": ["diffusers", "WanTransformer3DModel"],
+        "transformer_2": ["diffusers", "WanTransformer3DModel"],
+        "vae": ["diffusers", "AutoencoderKLWan"],
+        "scheduler": ["diffusers", "UniPCMultistepScheduler"],
+    }
+    (path / "model_index.json").write_text(json.dumps(index))
+    return path
+
+
+def test_from_a_folder(folder, photographs):
+    orbit = CircleRotateInference(
+        base_model=folder, lora_high=ORBIT["lora"], lora_low=ORBIT["lora_2"], device="cpu", memory="max-speed"
+    )
+    clip = orbit.generate(*photographs, width=48, height=32, num_frames=9, steps=2, seed=0, prompt="")
+    expected = made(two_experts(), ORBIT).generate(
+        photographs[0], last_image=photographs[1], num_inference_steps=2, **RUN
+    )
+    assert np.array_equal(clip.frames, expected.frames)
+
+
+def test_loras_of_the_command_line_on_another_method(folder, photographs):
+    """What ``--lora FILE:strength:expert`` does: the same weights as merging by hand, guided by tracks or not."""
+    from motionloom.models.loading import load
+
+    loras = [f"{ORBIT['lora']}:0.5", f"{ORBIT['lora_2']}:1:low"]
+    model = load(folder, method="wan_move", loras=loras, device="cpu", memory="max-speed")
+    points = np.stack([np.linspace([4, 4], [40, 20], 9)], 1).astype(np.float32)
+    tracks = Tracks(points, np.ones((9, 1), bool), (32, 48), 16.0)
+    run: dict[str, Any] = {**RUN, "num_inference_steps": 2}
+    clip = model.generate(photographs[0], tracks, **run)
+    base = load(folder, method="wan_move", device="cpu", memory="max-speed")
+    plain = base.generate(photographs[0], tracks, **run)
+    for part, file, strength in (("transformer", "lora", 0.5), ("transformer_2", "lora_2", 1.0)):
+        for name, layer in read_lora(ORBIT[file]).layers.items():
+            getattr(base.pipeline, part).get_submodule(name).weight.data += strength * layer.delta()  # pyright: ignore
+    expected = base.generate(photographs[0], tracks, **run)
+    difference = np.abs(clip.frames.astype(int) - expected.frames)
+    assert difference.max() <= 1  # the rounding of a pixel
+    assert np.abs(plain.frames.astype(int) - expected.frames).max() > 5
+    assert model.digest != base.digest
+    again = load(
+        folder, method="wan_move", loras=clip.provenance["parameters"]["loras"], device="cpu", memory="max-speed"
+    )
+    assert np.array_equal(again.generate(photographs[0], tracks, **run).frames, clip.frames)

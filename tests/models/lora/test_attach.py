@@ -379,3 +379,65 @@ def test_whole_pipeline_run_with_a_pair(lora_file, transformer, pipeline):
     unload_loras(pipe)
     assert torch.equal(run(), base)
     assert load_file(files[0])  # the files are as they were
+
+
+def packed(model, make):
+    """The model with every linear layer of its blocks replaced, and the same model with what those layers stand for."""
+    plain = type(model).from_config(model.config).eval()
+    plain.load_state_dict(model.state_dict())
+    for name, module in list(model.blocks.named_modules()):
+        if isinstance(module, torch.nn.Linear):
+            parent, _, leaf = name.rpartition(".")
+            layer, whole = make(module)
+            setattr(model.blocks.get_submodule(parent), leaf, layer)
+            plain.blocks.get_submodule(name).weight.data = whole
+    return model, plain
+
+
+def float8_layer(linear):
+    from motionloom.models.checkpoints.float8 import Float8Linear
+
+    layer = Float8Linear(linear.in_features, linear.out_features, compute_dtype=torch.float32)
+    scale = linear.weight.detach().abs().max() / 448
+    stored = (linear.weight.detach() / scale).to(torch.float8_e4m3fn)
+    layer.load_state_dict({"weight": stored, "bias": linear.bias.detach()}, strict=False)
+    layer.weight_scale = scale.reshape(1, 1)
+    return layer, stored.float() * scale
+
+
+def gguf_layer(linear):
+    gguf = pytest.importorskip("gguf")
+    from diffusers.quantizers.gguf.utils import GGUFParameter
+
+    from motionloom.models.checkpoints.gguf import QuantizedLinear, dequantize
+
+    kind = gguf.GGMLQuantizationType.Q8_0
+    layer = QuantizedLinear(linear.in_features, linear.out_features, True, compute_dtype=torch.float32)
+    stored = torch.from_numpy(gguf.quantize(linear.weight.detach().numpy(), kind))
+    layer.weight = GGUFParameter(stored, quant_type=kind)
+    layer.bias = linear.bias
+    return layer, dequantize(layer.weight, torch.float32)
+
+
+@pytest.mark.parametrize("make", [float8_layer, gguf_layer])
+def test_on_weights_that_stay_packed(lora_file, transformer, pipeline, output, tmp_path, make):
+    """The packed weight is left alone; the change is added to what it stands for, in the model's own precision."""
+    model, plain = packed(transformer(heads=8), make)
+    assert (output(model) - output(plain)).abs().max() < 1e-6
+    base = output(model)
+    path = lora_file(width=96)
+    expected = output(merged_by_hand(plain, [path], [0.7]))
+    pipe = pipeline(model)
+    load_loras(pipe, [LoraSpec(path, 0.7)])
+    wrapped = model.blocks[0].attn1.to_q
+    assert wrapped.lora_A["style"].weight.dtype == torch.float32
+    assert wrapped.base_layer.weight.dtype.itemsize == 1
+    assert (output(model) - expected).abs().max() < 2e-6
+    assert (base - expected).abs().max() > 0.05
+    unload_loras(pipe)
+    assert torch.equal(output(model), base)
+    save_file({"diffusion_model.blocks.0.ffn.0.diff": torch.ones(192, 96)}, tmp_path / "whole.safetensors")
+    with pytest.raises(
+        CheckpointError, match=r"whole difference of blocks.0.ffn.net.0.proj.weight, which is stored as"
+    ):
+        load_loras(pipe, [LoraSpec(tmp_path / "whole.safetensors")])
