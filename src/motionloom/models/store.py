@@ -150,7 +150,7 @@ def missing_text(card: ModelCard, missing: Sequence[HubFile], reason: str = "") 
     head = f"{card.name}: {reason}{count} are not on this disk ({about}{bytes_text(size)})."
     where = "\n".join(placement(missing))
     command = f"motionloom models fetch {shlex.quote(card.name)}"
-    return f"{head}\nFetch them with: {command}\nOr put them, from the hub, here:\n{where}"
+    return f"{head}\nFetch them with: {command}\nor put them, from the hub, here:\n{where}"
 
 
 def placement(files: Iterable[HubFile]) -> list[str]:
