@@ -91,7 +91,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except CheckpointError as error:
         if debug:
             raise
-        return _fail(str(error), FAILED)
+        # What is said of files may be a list of them.
+        return _fail(str(error).splitlines(), FAILED)
     except (InputError, FileFormatError) as error:
         if debug:
             raise
@@ -118,8 +119,9 @@ def _stopped() -> int:
     return _fail("stopped; nothing half-written is left behind", STOPPED)
 
 
-def _fail(message: str, code: int) -> int:
-    print("motionloom: " + " ".join(message.split()), file=sys.stderr)
+def _fail(message: str | list[str], code: int) -> int:
+    text = " ".join(message.split()) if isinstance(message, str) else "\n".join(message)
+    print(f"motionloom: {text}", file=sys.stderr)
     return code
 
 

@@ -171,7 +171,7 @@ def generate(
     from motionloom.batch_file import is_batch
 
     batch = motion is None and is_batch(image)
-    if motion is None and not batch and last_image is None:
+    if motion is None and not batch and last_image is None and not _moves_by_itself(model):
         raise InputError(f"MOTION: missing beside {image}, expected a *.motion.json, a track file or a video")
     if batch and (side_by_side or contact_sheet or last_image or extend_prompt or num_videos > 1 or gpus > 1):
         raise InputError(
@@ -213,6 +213,14 @@ def preview(
     out = out or f"{image.stem}.preview.mp4"
     extras = Extras(bool(overlay), side_by_side, contact_sheet, quality, overwrite)
     _one(image, motion, "warp", parameters, None, _Process(None, True), out, extras)
+
+
+def _moves_by_itself(model: str) -> bool:
+    """Whether a model of the catalogue takes no motion: its weights and the prompt say what happens."""
+    from motionloom.models.catalog import list_models
+
+    named = [card for card in list_models() if model.strip().lower() in (card.name, *card.aliases)]
+    return any(card.methods == ("circle_rotate",) for card in named)
 
 
 @dataclass(frozen=True)
