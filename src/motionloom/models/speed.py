@@ -108,7 +108,7 @@ def remove_fast(pipeline: Any) -> None:
             expert.reset_attention_backend()
 
 
-def working_attention(transformer: Any, name: str, device: torch.device) -> str | None:
+def why_not_attention(transformer: Any, name: str, device: torch.device) -> str | None:
     """Why an attention backend cannot be used on this machine; None where it can.
 
     It is tried on a few tokens of the transformer's own head size and type, for self- and cross-attention, and must
@@ -199,7 +199,7 @@ def _set_attention(pipeline: Any, wanted: str, device: torch.device) -> str:
     refused: list[str] = []
     chosen = names[-1]
     for name in dict.fromkeys(names):
-        why = working_attention(experts[0], name, device)
+        why = why_not_attention(experts[0], name, device)
         if why is None:
             chosen = name
             break

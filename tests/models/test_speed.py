@@ -1,0 +1,266 @@
+"""The fast preset on tiny pipelines: what is switched on, what it computes, and what it says."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from motionloom.errors import InputError
+from motionloom.models import speed
+from motionloom.models.caches import CacheOptions, enable
+from motionloom.models.memory import Plan, apply
+from motionloom.models.speed import FastOptions, apply_fast, compile_blocks, remove_fast, why_not_attention
+
+STEPS, LAYERS = 6, 12
+
+
+def make_transformer(seed: int = 0):
+    from diffusers import WanTransformer3DModel
+
+    torch.manual_seed(seed)
+    return WanTransformer3DModel(
+        num_attention_heads=2,
+        attention_head_dim=12,
+        in_channels=36,
+        out_channels=16,
+        text_dim=8,
+        freq_dim=16,
+        ffn_dim=32,
+        num_layers=LAYERS,
+        cross_attn_norm=True,
+        image_dim=None,
+        rope_max_seq_len=32,
+    ).eval()
+
+
+@pytest.fixture
+def make_pipeline():
+    """make_pipeline(experts=1) -> a tiny Wan pipeline guided by ATI."""
+    from diffusers import AutoencoderKLWan, UniPCMultistepScheduler
+
+    from motionloom.methods.ati.pipeline import ATIWanImageToVideoPipeline
+
+    def make(experts: int = 1):
+        torch.manual_seed(0)
+        pipe = ATIWanImageToVideoPipeline(
+            tokenizer=None,
+            text_encoder=None,
+            vae=AutoencoderKLWan(
+                base_dim=2, z_dim=16, dim_mult=[1, 1, 1, 1], num_res_blocks=1, temperal_downsample=[False, True, True]
+            ).eval(),
+            scheduler=UniPCMultistepScheduler(prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=3.0),
+            transformer=make_transformer(),
+            transformer_2=make_transformer(1) if experts == 2 else None,
+            boundary_ratio=0.8 if experts == 2 else None,
+        )
+        pipe.set_progress_bar_config(disable=True)
+        return pipe
+
+    return make
+
+
+@pytest.fixture
+def graphs(monkeypatch):
+    """Counts what torch.compile compiles, without a compiler: frames of `graphs.frame_count`."""
+    from torch._dynamo.testing import CompileCounter
+
+    torch.compiler.reset()
+    counter, compiled = CompileCounter(), torch.compile
+    monkeypatch.setattr(torch, "compile", lambda function, **_: compiled(function, backend=counter))
+    monkeypatch.setattr(speed, "why_not_compile", lambda device: None)
+    yield counter
+    torch.compiler.reset()
+
+
+def run(pipeline, **changes):
+    from PIL import Image
+
+    text = torch.Generator().manual_seed(7)
+    arguments = {
+        "image": Image.new("RGB", (48, 32), (200, 40, 90)),
+        "prompt_embeds": torch.randn(1, 16, 8, generator=text),
+        "negative_prompt_embeds": torch.randn(1, 16, 8, generator=text),
+        "height": 32,
+        "width": 48,
+        "num_frames": 9,
+        "num_inference_steps": STEPS,
+        "guidance_scale": 2.0,
+        "generator": torch.Generator().manual_seed(0),
+        "output_type": "latent",
+    }
+    return pipeline(**{**arguments, **changes}).frames
+
+
+def guidance():
+    from motionloom.tracks.tracks import Tracks
+
+    points = np.linspace([[8, 8], [20, 24]], [[40, 8], [20, 8]], 9).astype(np.float32)
+    tracks = Tracks(points, np.ones((9, 2), np.bool_), (32, 48), 16.0)
+    return {"tracks": tracks, "window": (0.0, 0.5), "drop_tracks_in_uncond": True}
+
+
+def test_the_preset_says_what_it_did(make_pipeline):
+    pipe = make_pipeline()
+    lines = apply_fast(pipe)
+    assert lines == [
+        "attention: native",
+        "compile: off, on a CPU it takes longer than it saves",
+        "cache: first-block, threshold 0.05; changes the picture a little",
+    ]
+    assert pipe.transformer.is_cache_enabled
+    remove_fast(pipe)
+    assert not pipe.transformer.is_cache_enabled
+    assert pipe.transformer.blocks[0].attn1.processor._attention_backend is None
+
+
+def test_without_a_cache_the_clip_is_the_same(make_pipeline):
+    expected = run(make_pipeline(2), **guidance())
+    pipe = make_pipeline(2)
+    lines = apply_fast(pipe, FastOptions(cache=None))
+    assert lines[2] == "cache: off, not asked for"
+    assert torch.equal(run(pipe, **guidance()), expected)
+
+
+def test_few_steps_leave_no_room_for_a_cache(make_pipeline):
+    pipe = make_pipeline()
+    assert apply_fast(pipe, FastOptions(few_steps=True))[2] == "cache: off, 4 steps have nothing to spare"
+    assert not pipe.transformer.is_cache_enabled
+
+
+def test_a_cache_that_cannot_work_is_refused_before_anything_changes(make_pipeline):
+    pipe = make_pipeline()
+    with pytest.raises(InputError, match="one batch"):
+        apply_fast(pipe, FastOptions(cache="faster-cache"))  # pyright: ignore
+    assert pipe.transformer.blocks[0].attn1.processor._attention_backend is None
+
+
+def test_attention_falls_back_to_what_works_and_says_why(make_pipeline):
+    pipe = make_pipeline(2)
+    line = apply_fast(pipe, FastOptions(attention="sage", cache=None))[0]
+    assert line.startswith("attention: native (not sage: Sage Attention backend 'sage' is not usable")
+    # Accepted when it is set, fails when it runs.
+    line = apply_fast(pipe, FastOptions(attention="_native_cudnn", cache=None))[0]
+    assert line.startswith("attention: native (not _native_cudnn: ")
+    assert {pipe.transformer_2.blocks[0].attn2.processor._attention_backend.value} == {"native"}
+    assert apply_fast(pipe, FastOptions(attention="_native_math", cache=None))[0] == "attention: _native_math"
+
+
+def test_a_kernel_with_wrong_numbers_is_not_used(make_pipeline, monkeypatch):
+    from diffusers.models import attention_dispatch
+
+    transformer, cpu = make_pipeline().transformer, torch.device("cpu")
+    backends = attention_dispatch._AttentionBackendRegistry._backends
+    name = attention_dispatch.AttentionBackendName._NATIVE_FLASH
+    assert why_not_attention(transformer, "_native_flash", cpu) is None
+    broken = backends[name]
+    monkeypatch.setitem(backends, name, lambda **kwargs: broken(**kwargs) * 1.1)
+    assert why_not_attention(transformer, "_native_flash", cpu) == "differs from plain attention by 10%"
+
+
+def test_the_default_of_other_models_stays(make_pipeline):
+    from diffusers.models.attention_dispatch import _AttentionBackendRegistry
+
+    before = _AttentionBackendRegistry._active_backend
+    pipe = make_pipeline()
+    apply_fast(pipe, FastOptions(attention="_native_math"))
+    remove_fast(pipe)
+    assert _AttentionBackendRegistry._active_backend is before
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("flash_hub", "fetches compiled code from a hub"), ("fastest", "expected auto or one of flash")],
+)
+def test_attention_by_a_wrong_name(make_pipeline, name, message):
+    with pytest.raises(InputError, match=message):
+        apply_fast(make_pipeline(), FastOptions(attention=name))
+
+
+def with_lora(pipe):
+    from peft import LoraConfig
+
+    torch.manual_seed(3)
+    pipe.transformer.add_adapter(LoraConfig(r=4, init_lora_weights=False, target_modules=["to_q", "ffn.net.2"]), "mine")
+
+
+@pytest.mark.parametrize(
+    ("prepare", "count"),
+    [
+        (lambda pipe: None, 1),
+        (with_lora, 1),
+        (lambda pipe: apply(Plan("minimal", offload="group"), pipe, "cpu"), 1),
+        (lambda pipe: enable(pipe, CacheOptions("first-block", threshold=0.0)), 1),
+        (lambda pipe: enable(pipe, CacheOptions("mag", threshold=0.0, ratios=[1.0] + [1.1] * 5)), 1),
+        # Each layer takes its weights out of 8 bits in a hook, which ends a graph.
+        pytest.param(lambda pipe: apply(Plan("low", "fp8"), pipe, "cpu"), None, marks=pytest.mark.slow),
+    ],
+    ids=["plain", "lora", "group offload", "first-block", "mag", "fp8"],
+)
+def test_all_blocks_share_one_graph_beneath_all_hooks(make_pipeline, graphs, prepare, count):
+    """More than eight graphs for one function and torch would give up compiling it; here are twelve blocks."""
+    arguments = {**guidance(), "num_inference_steps": 4}
+    reference, pipe = make_pipeline(), make_pipeline()
+    prepare(reference)
+    expected = run(reference, **arguments)
+    prepare(pipe)
+    assert compile_blocks(pipe.transformer) == LAYERS
+    assert compile_blocks(pipe.transformer) == 0
+    assert torch.equal(run(pipe, **arguments), expected)
+    assert torch.equal(run(pipe, **arguments), expected)
+    assert graphs.frame_count == count or (count is None and graphs.frame_count > 1)
+
+
+def test_diffusers_own_way_would_compile_nothing_under_mag_cache(make_pipeline, graphs):
+    """Why `compile_blocks` exists; when this fails, diffusers may do as well."""
+    pipe = make_pipeline()
+    pipe.transformer.compile_repeated_blocks()
+    enable(pipe, CacheOptions("mag", threshold=0.0, ratios=[1.0] + [1.1] * 5))
+    run(pipe, num_inference_steps=2)
+    assert graphs.frame_count == 0
+
+
+def test_everything_together(make_pipeline, graphs):
+    """LoRA, offloaded blocks, guidance in a window, compiled blocks and a cache."""
+    pipe, plain = make_pipeline(2), make_pipeline(2)
+    for each in (pipe, plain):
+        with_lora(each)
+    expected = run(plain, **guidance())
+    apply(Plan("minimal", offload="group"), pipe, "cpu")
+    lines = apply_fast(pipe, FastOptions(compile=True, cache_threshold=0.0))
+    assert lines[1] == f"compile: {2 * LAYERS} blocks; the first step of a new size takes longer"
+    assert torch.equal(run(pipe, **guidance()), expected)
+    assert graphs.frame_count == 2  # with the adapter, and without
+    assert apply_fast(pipe, FastOptions(compile=True))[1].startswith("compile: all blocks")
+    saving = run(pipe, **guidance())
+    assert torch.equal(run(pipe, **guidance()), saving)
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        (FastOptions(compile=False), "compile: off, not asked for"),
+        (FastOptions(compile=True, cache="taylor-seer"), "compile: off, TaylorSeer's hooks are inside the blocks"),
+    ],
+)
+def test_why_blocks_are_not_compiled(make_pipeline, options, line):
+    assert apply_fast(make_pipeline(), options)[1] == line
+
+
+def test_no_compiler(make_pipeline, monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.delenv("CXX", raising=False)
+    assert "no C++ compiler was found" in apply_fast(make_pipeline(), FastOptions(compile=True))[1]
+    monkeypatch.setenv("CXX", "/no/such/compiler")
+    assert "no C++ compiler was found" in apply_fast(make_pipeline(), FastOptions(compile=True))[1]
+
+
+@pytest.mark.slow
+def test_really_compiled_blocks_differ_by_rounding_only(make_pipeline):
+    if speed.why_not_compile(torch.device("cpu")) is not None:
+        pytest.skip("no compiler")
+    torch.compiler.reset()
+    expected = run(make_pipeline(), **guidance())
+    pipe = make_pipeline()
+    apply_fast(pipe, FastOptions(compile=True, cache=None))
+    torch.testing.assert_close(run(pipe, **guidance()), expected, atol=1e-4, rtol=1e-4)
