@@ -256,6 +256,19 @@ def test_swapped_pair_and_odd_pair(golden, transformer, pipeline):
         load_loras(pipe, [LoraSpec(high, expert="high"), LoraSpec(high, expert="low")])
 
 
+def test_several_pairs_are_told_apart_by_their_names(lora_file, transformer, pipeline):
+    """Mixed up in order, of other ranks, and no warning; then one that is odd."""
+    orbit = [lora_file(f"orbit_{expert}.safetensors", seed=i) for i, expert in enumerate("hl")]
+    fast = [lora_file(f"Fast{expert}Noise.safetensors", seed=i, rank=8) for i, expert in enumerate(("High", "Low"))]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        pipe = pipeline(transformer(seed=1), transformer(seed=2))
+        load_loras(pipe, [LoraSpec(file) for file in (orbit[0], fast[1], fast[0], orbit[1])])
+    lora_file("orbit_l.safetensors", seed=1, rank=2)
+    with pytest.warns(UserWarning, match=r"orbit_h.safetensors \(high\) and orbit_l.*rank \[4\] and \[2\]"):
+        load_loras(pipeline(transformer(seed=1), transformer(seed=2)), [LoraSpec(file) for file in (*fast, *orbit)])
+
+
 def test_image_branch_left_out_with_a_warning(golden, transformer, pipeline):
     with pytest.warns(UserWarning, match=r"2 changes are of a part that this model does not have .*add_k_proj"):
         facts = load_loras(pipeline(transformer(layers=1)), [LoraSpec(golden / "wan21_i2v_r2_a1_lora.safetensors")])

@@ -19,7 +19,14 @@ import torch
 from torch import Tensor, nn
 
 from motionloom.errors import CheckpointError, InputError
-from motionloom.models.lora.check import base_module, experts_for, fitted, pair_warnings, parameter_of
+from motionloom.models.lora.check import (
+    base_module,
+    experts_for,
+    fitted,
+    name_without_expert,
+    pair_warnings,
+    parameter_of,
+)
 from motionloom.models.lora.lora import Lora, peft_config
 from motionloom.models.lora.read import read_lora
 from motionloom.models.lora.spec import LoraSpec
@@ -125,6 +132,7 @@ def experts_of(pipeline: Any) -> dict[str, nn.Module]:
         InputError: not a Wan pipeline.
     """
     found = {name: getattr(pipeline, name, None) for name in ("transformer", "transformer_2")}
+    found = {name: getattr(model, "_orig_mod", model) for name, model in found.items()}  # of torch.compile
     there = {name: model for name, model in found.items() if model is not None}
     if not there or any(not hasattr(model, "load_lora_adapter") or not _is_wan(model) for model in there.values()):
         names = ", ".join(type(model).__name__ for model in there.values()) or "none"
@@ -296,12 +304,18 @@ def _warn(lora: Lora, source: str, left_out: Sequence[str]) -> None:
 
 
 def _pairs(planned: Sequence[tuple[LoraSpec, str, dict[str, Lora]]]) -> list[str]:
-    """Warnings about neighbours of which one is for the high-noise and the other for the low-noise expert."""
+    """Warnings about files of which one is for the high-noise and the other for the low-noise expert."""
     single = [next(iter(parts.items())) for _, _, parts in planned if len(parts) == 1]
-    by_expert = {expert: [lora for key, lora in single if key == expert] for expert in ("high", "low")}
-    if len(by_expert["high"]) != len(by_expert["low"]):
-        return []
-    return [text for high, low in zip(*by_expert.values(), strict=True) for text in pair_warnings(high, low)]
+    highs, lows = ([lora for key, lora in single if key == expert] for expert in ("high", "low"))
+    found: list[str] = []
+    for high in list(highs):
+        # Of several pairs those belong together whose names differ in nothing but the expert.
+        low = next((low for low in lows if name_without_expert(low.label) == name_without_expert(high.label)), None)
+        if low is not None:
+            highs.remove(high)
+            lows.remove(low)
+            found += pair_warnings(high, low)
+    return found + (pair_warnings(highs[0], lows[0]) if len(highs) == len(lows) == 1 else [])
 
 
 def _is_wan(model: object) -> bool:

@@ -22,6 +22,7 @@ _KNOWN_BASES = {
     (5120, 40, False): "a Wan 14B model without image branch (Wan2.1 T2V-14B, Wan2.2 A14B)",
     (5120, 40, True): "Wan2.1 I2V-14B",
 }
+_NOISE_WORDS = {"high", "low", "noise", "highnoise", "lownoise", "hn", "ln", "h", "l"}
 # Words that make "high" or "low" say something else than how much noise.
 _NOT_NOISE = {"res", "resolution", "poly", "key", "light", "lighting", "angle", "quality", "contrast", "vram", "rank"}
 
@@ -63,9 +64,7 @@ def expert_in_header(lora: Lora) -> str | None:
 
 def expert_in_name(name: str) -> str | None:
     """By words such as high, HighNoise, high_noise, or a last letter h; None where there are none, or both."""
-    stem = re.sub(r"\.(safetensors|pth|pt|bin|ckpt)$", "", name, flags=re.IGNORECASE)
-    stem = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", stem)
-    words = [word.lower() for word in re.split(r"[^A-Za-z0-9]+", stem) if word]
+    words = _words(name)
     found = {
         {"highnoise": "high", "lownoise": "low", "hn": "high", "ln": "low"}.get(word, word)
         for word, following in pairwise([*words, ""])
@@ -74,6 +73,11 @@ def expert_in_name(name: str) -> str | None:
     if not found and words and words[-1] in ("h", "l"):
         found = {"high" if words[-1] == "h" else "low"}
     return found.pop() if len(found) == 1 else None
+
+
+def name_without_expert(name: str) -> str:
+    """A file's name without the words that say for which expert it is: the same for both halves of a pair."""
+    return " ".join(word for word in _words(name) if word not in _NOISE_WORDS)
 
 
 def fitted(lora: Lora, transformer: nn.Module) -> tuple[Lora, list[str]]:
@@ -175,6 +179,12 @@ def pair_warnings(high: Lora, low: Lora) -> list[str]:
     if different and high.blocks == low.blocks:
         odd.append(f"{len(different)} modules are in one of them only, such as {different[0]}")
     return [f"{label}: do not look like a pair ({'; '.join(odd)})"] if odd else []
+
+
+def _words(name: str) -> list[str]:
+    stem = re.sub(r"\.(safetensors|pth|pt|bin|ckpt)$", "", name, flags=re.IGNORECASE)
+    stem = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", stem)
+    return [word.lower() for word in re.split(r"[^A-Za-z0-9]+", stem) if word]
 
 
 def _weight_shape(module: nn.Module) -> tuple[int, int] | None:

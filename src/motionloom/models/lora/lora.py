@@ -19,7 +19,7 @@ Layout = Literal["musubi", "diffusion_model", "diffusers"]
 """Of a file; see `motionloom.models.lora.read`."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # tensors have no one truth of being equal
 class LoraLayer:
     """The change of one linear (or convolution) weight: ``alpha / rank * up @ down``, with down [rank, in, ...] and up
     [out, rank, ...]."""
@@ -37,7 +37,7 @@ class LoraLayer:
         return self.alpha / self.rank * (self.up.float().flatten(1) @ self.down.float().flatten(1))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # tensors have no one truth of being equal
 class Lora:
     """What a LoRA file holds, by diffusers' names.
 

@@ -37,7 +37,7 @@ def read_lora(path: str | Path) -> Lora:
         CheckpointError: no such file, damaged, not a LoRA of a Wan model, or of a kind that is no LoRA (LoKr, LoHa,
             DoRA, ...); the message names it.
     """
-    file = _find(Path(path))
+    file = _find(Path(path).expanduser())
     tensors, metadata = _read(file)
     layout = _layout(tensors)
     lora = _assemble(file, tensors, metadata, layout)
