@@ -28,8 +28,8 @@ def cogvideox(version: str = "1.0"):
         time_embed_dim=8,
         text_embed_dim=8,
         num_layers=1,
-        sample_width=4,
-        sample_height=4,
+        sample_width=12 if newer else 4,  # the largest in 1.5, the only one in 1.0
+        sample_height=12 if newer else 4,
         sample_frames=9,
         patch_size=2,
         temporal_compression_ratio=4,
@@ -55,7 +55,9 @@ def cogvideox(version: str = "1.0"):
         text_encoder=None,  # pyright: ignore[reportArgumentType]
         vae=vae.eval(),
         transformer=transformer.eval(),
-        scheduler=CogVideoXDDIMScheduler(snr_shift_scale=1.0, rescale_betas_zero_snr=True),  # pyright: ignore
+        scheduler=CogVideoXDDIMScheduler(  # pyright: ignore[reportArgumentType]
+            snr_shift_scale=1.0, rescale_betas_zero_snr=True, prediction_type="v_prediction"
+        ),
     )
     pipe.set_progress_bar_config(disable=True)
     return pipe

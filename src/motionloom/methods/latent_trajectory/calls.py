@@ -10,11 +10,13 @@ from torch import Tensor
 
 
 def stock_argument(pipeline: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """What the caller gave for an argument of the stock `__call__`, by name or by position; None where nothing."""
-    if name in kwargs or not args:
-        return kwargs.get(name)
+    """An argument of the stock `__call__`, given by name or by position or left at its default."""
+    if name in kwargs:
+        return kwargs[name]
     stock = next(kind for kind in type(pipeline).__mro__ if kind.__module__.startswith("diffusers."))
-    return inspect.signature(stock.__call__).bind_partial(pipeline, *args).arguments.get(name)
+    bound = inspect.signature(stock.__call__).bind_partial(pipeline, *args)
+    bound.apply_defaults()
+    return bound.arguments.get(name)
 
 
 def after_each_step(kwargs: dict[str, Any], act: Callable[[Any, int, Tensor], Tensor | None]) -> dict[str, Any]:
