@@ -7,7 +7,9 @@ first, unguided ones by tokens (Ulysses). The weights are random: time does not 
     python benchmarks/parallel.py [--json FILE] [--processes 2] [--shape small|14b] [--rounds 5] [--steps 6]
 
 On GPUs: --shape 14b, the transformer of Wan 2.1 14B on 832x480, 81 frames. On a processor every process computes with
-one thread, alone or together, and the exchange is by gloo; that shows that work is divided, not what GPUs gain.
+one thread, alone or together, and the exchange is by gloo; that shows that work is divided, not what GPUs gain. On a
+busy one several processes seldom run at the same moment, and the ratio is too large; what process 0 itself computed
+(its processor time, exchange and all) is therefore printed beside it.
 """
 
 from __future__ import annotations
@@ -61,15 +63,15 @@ def build(shape: dict[str, Any], device: str) -> Any:
     return pipeline.to(device)
 
 
-def seconds_per_step(pipeline: Any, shape: dict[str, Any], guidance_scale: float, steps: int) -> list[float]:
-    """Of one run; its first step, in which memory is found, left out."""
+def seconds_per_step(pipeline: Any, shape: dict[str, Any], guidance_scale: float, steps: int) -> list[list[float]]:
+    """Seconds, and seconds of processor time, of every step of a run but the first, in which memory is found."""
     device = pipeline.transformer.device
-    clock: list[float] = []
+    clock: list[tuple[float, float]] = []
 
     def after_step(*_: Any) -> dict[str, Any]:
         if device.type == "cuda":
             torch.cuda.synchronize(device)
-        clock.append(time.perf_counter())
+        clock.append((time.perf_counter(), time.process_time()))
         return {}
 
     height, width = shape["size"]
@@ -79,7 +81,7 @@ def seconds_per_step(pipeline: Any, shape: dict[str, Any], guidance_scale: float
         num_inference_steps=steps, guidance_scale=guidance_scale, prompt_embeds=text, negative_prompt_embeds=text,
         generator=torch.Generator().manual_seed(0), output_type="latent", callback_on_step_end=after_step,
     )  # fmt: skip
-    return [later - earlier for earlier, later in pairwise(clock)]
+    return [[late - early for early, late in zip(*step, strict=True)] for step in pairwise(clock)]
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
@@ -92,8 +94,8 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     pipeline = build(shape, launch.device() or "cpu")
     found: dict[str, Any] = {}
     for name, guidance_scale in RUNS.items():
-        alone: list[float] = []
-        together: list[float] = []
+        alone: list[list[float]] = []
+        together: list[list[float]] = []
         run = {"size": shape["size"], "num_frames": shape["frames"], "guidance_scale": guidance_scale}
         for number in range(options.rounds + 1):
             dist.barrier()
@@ -133,11 +135,13 @@ def main() -> None:
         found = json.loads(file.read_text())
     device = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "no GPU, one thread per process"
     print(", ".join(f"{name} {value}" for name, value in header().items()), f"- {device}")
-    print(f"{'run':10} {'shared by':14} {'alone, s/step':>14} {'together':>10}   ratio")
+    print(f"{'run':10} {'shared by':12} {'alone, s/step':>14} {'together':>10}  ratio  ratio of processor time")
     for name, each in found.items():
-        one, all_ = median(each["alone"]), median(each["together"])
-        each["ratio"] = all_ / one
-        print(f"{name:10} {each['degrees']:14} {one:14.3f} {all_:10.3f}   {each['ratio']:.3f}")
+        (one, one_busy), (all_, all_busy) = (
+            [median(values) for values in zip(*each[who], strict=True)] for who in ("alone", "together")
+        )
+        each |= {"ratio": all_ / one, "ratio_of_processor_time": all_busy / one_busy}
+        print(f"{name:10} {each['degrees']:12} {one:14.3f} {all_:10.3f}  {all_ / one:.3f}  {all_busy / one_busy:.3f}")
     write({"device": device, "processes": options.processes, "shape": options.shape, "runs": found}, options.json)
 
 
