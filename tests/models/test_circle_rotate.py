@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import warnings
 from pathlib import Path
 from typing import Any
@@ -305,3 +306,30 @@ def test_loras_of_the_command_line_on_another_method(folder, photographs):
         folder, method="wan_move", loras=clip.provenance["parameters"]["loras"], device="cpu", memory="max-speed"
     )
     assert np.array_equal(again.generate(photographs[0], tracks, **run).frames, clip.frames)
+
+
+def test_by_its_name_in_the_catalogue(tiny_parts, photographs, tmp_path, monkeypatch):
+    """LoRAs where `motionloom models fetch` puts them, the other parts from a folder; prompts are read."""
+    from motionloom.models.loading import load
+
+    pipe = two_experts()
+    pipe.register_modules(text_encoder=tiny_parts.text_encoder, tokenizer=tiny_parts.tokenizer)
+    pipe.save_pretrained(tmp_path / "base")
+    fetched = tmp_path / "models" / "jk1741391802--circle-rotate-lora"
+    fetched.mkdir(parents=True)
+    for name, part in (("circle_rotate_h", "lora"), ("circle_rotate_l", "lora_2")):
+        shutil.copy(ORBIT[part], fetched / f"{name}.safetensors")
+    monkeypatch.setenv("MOTIONLOOM_MODELS", str(tmp_path / "models"))
+    model = load("circle-rotate", base=tmp_path / "base", device="cpu", memory="max-speed")
+    assert isinstance(model, CircleRotateModel)
+    run: dict[str, Any] = {**RUN, "last_image": photographs[1], "num_inference_steps": 2}
+    clip = model.generate(photographs[0], **run)
+    assert clip.provenance["details"]["prompt"] == "A static object, camera smoothly orbits around it"
+    assert [fact["file"] for fact in clip.provenance["details"]["loras"]] == [
+        "circle_rotate_h.safetensors",
+        "circle_rotate_l.safetensors",
+    ]
+    expected = made(pipe, ORBIT).generate(photographs[0], **run)
+    assert np.array_equal(clip.frames, expected.frames)
+    other = model.generate(photographs[0], prompt="a cat", **run)
+    assert not np.array_equal(clip.frames, other.frames)
