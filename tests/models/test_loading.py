@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,10 @@ from safetensors.torch import load_file, save_file
 
 from motionloom.errors import CheckpointError, InputError
 from motionloom.models.catalog import find_model, list_models
-from motionloom.models.loading import digest_of, load
+from motionloom.models.checkpoints.source import TensorSource
+from motionloom.models.digest import digest_of
+from motionloom.models.loading import load
+from motionloom.models.pipelines import dtype_for
 
 
 @pytest.fixture
@@ -121,28 +125,71 @@ def test_missing_folder_and_broken_index(tmp_path: Path, copy: Path):
 def test_unknown_name_and_method(tiny_folder: Path):
     with pytest.raises(InputError, match="expected one of warp, nano"):
         load("nanu")
-    with pytest.raises(InputError, match="knows ati, wan_move, time_to_move, found .tora."):
+    with pytest.raises(InputError, match="knows ati, wan_move, time_to_move, found 'tora'"):
         load(tiny_folder, method="tora")
 
 
-def test_hub_id_is_fetched_without_code(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch):
-    asked = {}
-
-    def snapshot_download(hub_id: str, allow_patterns: list[str]) -> str:
-        asked[hub_id] = allow_patterns
+def test_hub_id_in_the_cache_of_the_hub_asks_no_network(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch):
+    def snapshot_download(hub_id: str, *, local_files_only: bool) -> str:
+        assert local_files_only
         return str(tiny_folder)
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", snapshot_download)
     model = load("somebody/some-model.v2", method="ati")
     assert model.name == "somebody/some-model.v2"
     assert model.digest == digest_of(tiny_folder)
-    assert not any(pattern.endswith((".py", ".bin", ".pth", "*")) for pattern in asked["somebody/some-model.v2"])
 
 
-def test_hub_out_of_reach_is_one_line(monkeypatch: pytest.MonkeyPatch):
-    def snapshot_download(hub_id: str, allow_patterns: list[str]) -> str:
-        raise OSError("no route\nto host")
+def test_hub_id_is_fetched(tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """An incomplete copy in the hub's cache is not enough."""
+    partial = tmp_path / "partial"
+    partial.mkdir()
+    shutil.copy(tiny_folder / "model_index.json", partial)
+    asked = []
 
-    monkeypatch.setattr("huggingface_hub.snapshot_download", snapshot_download)
-    with pytest.raises(CheckpointError, match="could not be fetched from the hub \\(no route to host\\)"):
+    def fetch_repository(repo: str, *, on_progress: Callable[[int, int], object]) -> Path:
+        on_progress(3, 10)
+        asked.append(repo)
+        return tiny_folder
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda hub_id, local_files_only: str(partial))
+    monkeypatch.setattr("motionloom.models.fetch.fetch_repository", fetch_repository)
+    assert load("somebody/model").digest == digest_of(tiny_folder)
+    assert asked == ["somebody/model"]
+
+
+def test_hub_out_of_reach(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setenv("MOTIONLOOM_MODELS", str(tmp_path))
+    with pytest.raises(CheckpointError, match=r"somebody/model.*cannot be reached|could not be reached"):
         load("somebody/model")
+
+
+def test_repository_of_the_catalogue_is_its_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("MOTIONLOOM_MODELS", str(tmp_path))
+    with pytest.raises(CheckpointError, match="motionloom models fetch ati-14b"):
+        load("bytedance-research/ATI")
+
+
+def test_warp_takes_no_weights():
+    with pytest.raises(InputError, match="base: warp has no weights"):
+        load("warp", base="nano")
+    assert load("warp").method == "warp"
+
+
+@pytest.mark.parametrize(
+    ("stored", "size", "device", "expected"),
+    [
+        (torch.float32, 10, "cpu", torch.float32),
+        (torch.float16, 10, "cpu", torch.float32),
+        (torch.float32, 10, "cuda", torch.float32),
+        (torch.float16, 10, "cuda", torch.bfloat16),
+        (torch.float32, 1_000_000_000, "cuda", torch.bfloat16),
+        (torch.bfloat16, 1_000_000_000, "cpu", torch.bfloat16),
+        (torch.float8_e4m3fn, 1_000_000_000, "cpu", torch.bfloat16),
+    ],
+)
+def test_types_of_transformers(stored: torch.dtype, size: int, device: str, expected: torch.dtype):
+    source = TensorSource.of({"blocks.0.weight": torch.zeros(1).to(stored).expand(size)})
+    assert dtype_for(source, device) == expected

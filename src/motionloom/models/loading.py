@@ -11,22 +11,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from motionloom.errors import CheckpointError, InputError
-from motionloom.models.card import HubFile, ModelCard
+from motionloom.models.card import ModelCard, Part
 from motionloom.models.catalog import find_model, list_models
 from motionloom.models.checkpoints.layouts import Layout, Place, find_layout, read_json
 from motionloom.models.checkpoints.parts import WEIGHTS
 from motionloom.models.digest import digest_of, digest_of_parts
+from motionloom.models.installed import fetch_command, fetched_layouts, layout_of_card, layout_of_files
+from motionloom.models.local_card import card_like, card_of_folder
 from motionloom.models.model import Model, WarpModel
 
 if TYPE_CHECKING:
     import torch
 
-    from motionloom.models.checkpoints.search import Parts
     from motionloom.models.lora import LoraSpec
     from motionloom.models.parameters import Settings
 
 _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
-_HUB_FILES = ("model_index.json", "*/*.json", "*/*.safetensors", "*/*.model", "*/*.txt")
 
 PathLike = str | os.PathLike[str]
 
@@ -80,19 +80,20 @@ def load(
         return WarpModel(card)
     import torch
 
-    where = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    where = str(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    alone = base is None and transformer is None and transformer_2 is None
     if card is not None:
         _check_method(card, method)
         if layout is None:
-            layout = _layout_of_card(card)
+            layout = layout_of_card(card) if alone else layout_of_files(card)
     assert layout is not None
-    whole = layout.kind == "diffusers" and base is None and transformer is None and transformer_2 is None
+    whole = layout.kind == "diffusers" and alone
     bases = _bases(base)
     options: dict[str, Any] = {"dtype": dtype, "device": where, "keep_float8": memory != "max-speed"}
     from motionloom.models import pipelines
 
     if whole:
-        card = card or _card_of_folder(layout)
+        card = card or card_of_folder(layout)
         chosen = _check_method(card, method)
         pipeline = pipelines.pipeline_of_folder(layout, **options)
         digest = digest_of(layout.root)
@@ -104,10 +105,10 @@ def load(
             bases=bases,
             transformer=None if transformer is None else find_layout(Path(transformer)),
             transformer_2=None if transformer_2 is None else find_layout(Path(transformer_2)),
-            fetched=_fetched,
-            remedy=_remedy,
+            fetched=fetched_layouts,
+            remedy=fetch_command,
         )
-        card = card or _card_of_parts(parts, layout)
+        card = card or card_like(parts.architecture, parts.places["transformer"].path)
         chosen = _check_method(card, method)
         pipeline = pipelines.wan_pipeline(parts, shift=card.sampling.shift if card.sampling else None, **options)
         digest = _digest_of_places(parts.places)
@@ -140,7 +141,8 @@ def _resolve(name: PathLike) -> tuple[ModelCard | None, Layout | None]:
         if named:
             return named[0], None if named[0].folder is None else _layout_of_folder(named[0])
         if _HUB_ID.fullmatch(text) and path.suffix not in WEIGHTS:
-            return None, find_layout(_fetch(text))
+            card = next((card for card in list_models() if _is_home_of(text, card)), None)
+            return card, None if card is not None else find_layout(_fetch(text))
         if not path.suffix and "/" not in text and "\\" not in text:
             find_model(text)  # raises, with the names there are
     raise CheckpointError(
@@ -161,59 +163,6 @@ def _check_method(card: ModelCard, method: str | None) -> str:
     return chosen
 
 
-def _layout_of_card(card: ModelCard) -> Layout:
-    """Where the files of a model of the catalogue lie; parts that are not there are left open.
-
-    Raises:
-        CheckpointError: its transformer is not on this disk.
-    """
-    from motionloom.models.store import diffusers_folder, local_files, missing_files
-
-    folder = diffusers_folder(card)
-    if folder is not None:
-        if missing_files(card):
-            local_files(card)  # raises, with the list and what to do
-        return find_layout(folder)
-    layout = _layout_of_files(card)
-    if "transformer" not in layout.places:
-        local_files(card)
-    return layout
-
-
-def _layout_of_files(card: ModelCard) -> Layout:
-    from motionloom.models.store import models_folder, present
-
-    grouped: dict[str, list[HubFile]] = {}
-    for file in card.files:
-        grouped.setdefault(file.part, []).append(file)
-    layout = Layout("fetched", models_folder())
-    for part, files in grouped.items():
-        paths = [path for file in files for path in present(file)]
-        weights = tuple(path for path in paths if path.suffix in WEIGHTS)
-        complete = all(present(file) for file in files if not file.path.endswith(".json"))
-        if not paths or not complete:
-            continue
-        config = next((path for path in paths if path.name == "config.json"), None)
-        if part == "tokenizer":
-            layout.places[part] = Place(part, paths[0].parent)
-        elif weights:
-            layout.places[part] = Place(part, weights[0].parent, weights, config)
-    return layout
-
-
-def _fetched(architecture: str) -> Iterable[Layout]:
-    """The files that were fetched for models of an architecture."""
-    for card in list_models():
-        if card.files and card.architecture == architecture:
-            yield _layout_of_files(card)
-
-
-def _remedy(architecture: str) -> str:
-    names = [card.name for card in list_models() if card.files and card.architecture == architecture]
-    plain = [name for name in names if name.startswith("wan2")] or names  # the stock model, whose parts others use
-    return f"fetch them with: motionloom models fetch {plain[0]}" if plain else ""
-
-
 def _bases(base: PathLike | Sequence[PathLike] | None) -> list[Layout]:
     if base is None:
         return []
@@ -224,7 +173,7 @@ def _bases(base: PathLike | Sequence[PathLike] | None) -> list[Layout]:
         if layout is None and card is not None:
             if not card.files:
                 raise InputError(f"base: {card.name} has no parts that another model could use")
-            layout = _layout_of_card(card) if card.architecture is None else _layout_of_files(card)
+            layout = layout_of_files(card)
         assert layout is not None
         layouts.append(layout)
     return layouts
@@ -281,7 +230,7 @@ def _model(
         quick = [file for file in card.files if file.part in ("lora_fast", "lora_fast_2")]
         files += quick if all(present(file) for file in quick) else []
         found = local_files(replace(card, files=tuple(files)))
-        loras = {part: paths[0] for part, paths in found.items()}
+        loras: dict[Part, Path] = {part: paths[0] for part, paths in found.items()}
         return CircleRotateModel(pipeline, card, loras=loras, method=method, **arguments)
     from motionloom.models.wan import WanModel
 
@@ -305,95 +254,37 @@ def _place(model: Any, device: str, *, memory: str, fast: bool) -> None:
         model.speed = apply_fast(pipeline, FastOptions())
 
 
-def _fetch(hub_id: str) -> Path:
-    """The local folder of a hub model: weights as safetensors, configurations, tokenizers; no code."""
-    from motionloom.models.store import repository_folder
+def _is_home_of(repo: str, card: ModelCard) -> bool:
+    """Whether a model of the catalogue has its transformer from this repository."""
+    return any(file.repo == repo and file.part == "transformer" for file in card.files)
 
-    fetched = repository_folder(hub_id)
-    if (fetched / "model_index.json").is_file():
-        return fetched
+
+def _fetch(hub_id: str) -> Path:
+    """The local folder of a hub model: what the hub's own cache holds, else what is fetched now, with progress."""
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+    from tqdm.auto import tqdm
+
+    from motionloom.models.fetch import fetch_repository
 
     try:
-        return Path(snapshot_download(hub_id, allow_patterns=list(_HUB_FILES)))
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise CheckpointError(
-            f"{hub_id}: no such folder here, and it could not be fetched from the hub ({reason}); download it "
-            "elsewhere and give its folder"
-        ) from error
+        cached = Path(snapshot_download(hub_id, local_files_only=True))
+        if _is_complete(cached):
+            return cached
+    except (LocalEntryNotFoundError, HFValidationError, OSError):
+        pass
+    with tqdm(desc=hub_id, unit="B", unit_scale=True, delay=1.0) as bar:
+
+        def show(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        return fetch_repository(hub_id, on_progress=show)
 
 
-def _card_of_folder(layout: Layout) -> ModelCard:
-    """What a diffusers folder says of itself; motionloom's own training leaves its native numbers in training.json."""
-    folder = layout.root
-    facts = folder / "training.json"
-    native = read_json(facts).get("native", {}) if facts.exists() else {}
-    place = layout.places.get("transformer")
-    config = read_json(place.config) if place is not None and place.config is not None else {}
-    architecture = _architecture(config, two=layout.index.get("transformer_2") not in (None, [None, None]))
-    if not native and architecture is not None:
-        return _card_like(architecture, folder)
-    is_nano = bool(native)
-    size = native.get("size", (480, 832))
-    return ModelCard(
-        name="nano" if is_nano else folder.name,
-        title=str(folder),
-        description="A local folder.",
-        licence="unknown",
-        commercial_use=None,
-        methods=("ati", "wan_move", "time_to_move"),
-        native_size=(size[0], size[1]),
-        num_frames=native.get("num_frames", 81),
-        fps=native.get("fps", 16.0),
-        default_steps=1 if is_nano else 40,
-        folder=folder,
-    )
-
-
-def _architecture(config: Mapping[str, Any], *, two: bool) -> str | None:
-    """The published architecture with the channels of a diffusers configuration of a transformer."""
-    if config.get("_class_name") == "CogVideoXTransformer3DModel":
-        return "cogvideox-5b-i2v"
-    channels = (config.get("in_channels"), config.get("out_channels"))
-    if channels == (48, 48):
-        return "wan2.2-ti2v-5b"
-    if channels != (36, 16):
-        return None
-    return "wan2.1-i2v-14b" if config.get("image_dim") else "wan2.2-i2v-a14b" if two else None
-
-
-def _card_of_parts(parts: Parts, layout: Layout) -> ModelCard:
-    return _card_like(parts.architecture, parts.places["transformer"].path)
-
-
-_NAMED = (
-    ("wan-move-14b", re.compile(r"wan[-_. ]?move", re.IGNORECASE)),
-    ("ati-14b", re.compile(r"(?<![A-Za-z])ATI(?![A-Za-z])", re.IGNORECASE)),
-)
-
-
-def _card_like(architecture: str, path: Path) -> ModelCard:
-    """The card of a local model: that of the catalogue's model of this architecture, of ATI or Wan-Move where the
-    file's or folder's name says so, since nothing in the weights does."""
-    cards = [card for card in list_models() if card.architecture == architecture and "circle" not in card.name]
-    by_name = {card.name: card for card in cards}
-    named = [by_name[name] for name, mark in _NAMED if name in by_name and mark.search(path.name)]
-    plain = [card for card in cards if card.name.startswith(("wan2", "cogvideox"))] or cards
-    if architecture == "wan2.1-i2v-14b" and re.search("720", path.name):
-        plain = [card for card in plain if "720" in card.name] or plain
-    card = (named or plain)[0]
-    return replace(
-        card,
-        name=path.stem if path.is_file() else path.name,
-        title=str(path),
-        description=f"Local files, run as {card.name}.",
-        licence="unknown",
-        commercial_use=None,
-        aliases=(),
-        files=(),
-        notes=(),
-        folder=path if path.is_dir() else path.parent,
-        installed=True,
-    )
+def _is_complete(folder: Path) -> bool:
+    if not (folder / "model_index.json").is_file():
+        return False
+    index = read_json(folder / "model_index.json")
+    parts = [name for name, entry in index.items() if isinstance(entry, list) and None not in entry]
+    return all((folder / part).is_dir() for part in parts)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from motionloom.errors import CheckpointError
-from motionloom.models.checkpoints.layouts import Layout, Place, read_json
+from motionloom.models.checkpoints.layouts import WITHOUT_WEIGHTS, Layout, Place, read_json
 
 if TYPE_CHECKING:
     import torch
@@ -144,6 +144,8 @@ def load_part(
         raise CheckpointError(f"{place.path}: missing, although model_index.json names it")
     if config is None and place.config is not None and (place.component or _describes(part, place.config)):
         config = read_json(place.config)
+    if not place.files and part not in WITHOUT_WEIGHTS:
+        raise CheckpointError(f"{place.path}: holds no weights; the download is incomplete, fetch the folder again")
     if class_name == "WanTransformer3DModel":
         from motionloom.models.checkpoints.source import open_source
         from motionloom.models.checkpoints.wan_transformer import load_transformer

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from diffusers.models.autoencoders.autoencoder_kl_wan import AutoencoderKLWan
 from safetensors.torch import save_file
 
+from motionloom.models.checkpoints.configs import published_config
 from motionloom.models.checkpoints.vae import VaeNames, convert_vae, is_vae, latent_channels, load_vae, vae_config
 
 
-def recode(vae) -> torch.Tensor:
-    video = torch.randn(1, 3, 5, 16, 16, generator=torch.Generator().manual_seed(4))
+def recode(vae: Any, side: int = 16) -> torch.Tensor:
+    video = torch.randn(1, 3, 5, side, side, generator=torch.Generator().manual_seed(4))
     with torch.no_grad():
         return vae.decode(vae.encode(video).latent_dist.mode()).sample
 
@@ -23,26 +26,59 @@ def test_original_file_gives_the_same_video(tiny_parts, wan, tmp_path: Path, suf
     tensors = {prefix + key: value for key, value in tiny_parts.original_vae.items()}
     vae = load_vae(wan.save_weights(tensors, tmp_path / f"Wan2.1_VAE{suffix}"))
     assert torch.equal(recode(vae), recode(tiny_parts.vae))
-    # "block_out_channels" and the like do not exist here: all that shapes the model is in these.
     for name in ("base_dim", "z_dim", "dim_mult", "num_res_blocks", "temperal_downsample", "latents_mean"):
         assert vae.config[name] == tiny_parts.vae.config[name], name
 
 
-def test_folder_of_diffusers_with_48_channels(tmp_path: Path):
+@pytest.fixture(scope="module")
+def wan22() -> AutoencoderKLWan:
+    """The codec of Wan 2.2 TI2V-5B, narrow."""
     torch.manual_seed(5)
-    stock = AutoencoderKLWan(
-        base_dim=8, decoder_base_dim=8, z_dim=48, dim_mult=[1, 1, 1, 1], num_res_blocks=1, is_residual=True,
-        temperal_downsample=[False, True, True], in_channels=12, out_channels=12, patch_size=2,
-        scale_factor_spatial=16, latents_mean=[0.1] * 48, latents_std=[2.0] * 48,
-    ).eval()  # fmt: skip
-    stock.save_pretrained(tmp_path)
-    vae = load_vae(tmp_path / "diffusion_pytorch_model.safetensors", config=dict(stock.config))
-    video = torch.randn(1, 3, 5, 32, 32, generator=torch.Generator().manual_seed(4))
-    with torch.no_grad():
-        expected = stock.decode(stock.encode(video).latent_dist.mode()).sample
-        found = vae.decode(vae.encode(video).latent_dist.mode()).sample
-    assert torch.equal(found, expected)
-    assert vae.config.latents_std == [2.0] * 48
+    config = {**published_config("wan2.2-ti2v-5b", "vae"), "base_dim": 8, "decoder_base_dim": 4, "num_res_blocks": 1}
+    return AutoencoderKLWan.from_config(config).eval()
+
+
+def original_wan22(vae: AutoencoderKLWan) -> dict[str, torch.Tensor]:
+    """The names of Wan2.2_VAE.pth."""
+    tensors = {}
+    for name, tensor in vae.state_dict().items():
+        name = re.sub(r"^encoder\.conv_in", "encoder.conv1", re.sub(r"^decoder\.conv_in", "decoder.conv1", name))
+        name = name.replace("norm_out", "head.0").replace("conv_out", "head.2")
+        name = re.sub("^quant_conv", "conv1", re.sub("^post_quant_conv", "conv2", name))
+        name = re.sub(r"down_blocks\.(\d)\.downsampler\.", r"downsamples.\1.downsamples.1.", name)
+        name = re.sub(r"up_blocks\.(\d)\.upsampler\.", r"upsamples.\1.upsamples.2.", name)
+        name = re.sub(r"down_blocks\.(\d)\.resnets", r"downsamples.\1.downsamples", name)
+        name = re.sub(r"up_blocks\.(\d)\.resnets", r"upsamples.\1.upsamples", name)
+        for new, old in (("resnets.0", "0"), ("attentions.0", "1"), ("resnets.1", "2")):
+            name = name.replace(f"mid_block.{new}", f"middle.{old}")
+        if re.search(r"middle\.[02]|samples\.\d\.\w+samples", name):
+            for new, old in (("norm1", 0), ("conv1", 2), ("norm2", 3), ("conv2", 6)):
+                name = re.sub(rf"(?<!encoder)(?<!decoder)\.{new}\.", f".residual.{old}.", name)
+        tensors[name.replace("conv_shortcut", "shortcut")] = tensor.clone()
+    return tensors
+
+
+def test_codec_of_wan22_from_its_original_file_and_from_diffusers(wan22, wan, tmp_path: Path):
+    tensors = original_wan22(wan22)
+    for key in (
+        "encoder.downsamples.1.downsamples.0.residual.2.weight",
+        "decoder.upsamples.0.upsamples.2.time_conv.bias",
+    ):
+        assert key in tensors
+    path = wan.save_weights(tensors, tmp_path / "Wan2.2_VAE.pth")
+    wan22.save_pretrained(tmp_path / "vae")
+    for vae in (load_vae(path), load_vae(tmp_path / "vae", config=dict(wan22.config))):
+        assert torch.equal(recode(vae, 32), recode(wan22, 32))
+        assert vae.config.latents_std == published_config("wan2.2-ti2v-5b", "vae")["latents_std"]
+        assert vae.config.scale_factor_spatial == 16
+
+
+def test_configuration_of_the_full_codec_of_wan22():
+    published = published_config("wan2.2-ti2v-5b", "vae")
+    with torch.device("meta"):
+        vae = AutoencoderKLWan.from_config(published)
+    shapes = {key: tuple(value.shape) for key, value in vae.state_dict().items()}
+    assert vae_config(shapes, "vae") == {key: value for key, value in published.items() if key != "_class_name"}
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
@@ -86,6 +122,6 @@ def test_misfits_are_refused(tiny_parts, tmp_path: Path, refused):
     assert "1 missing (decoder.up_blocks.1.resnets.0.conv1.weight)" in message
     assert "1 unexpected" in message
     assert "no video codec of Wan" in refused(vae_config, {"decoder.conv_in.weight": (512, 4, 3, 3)}, "sd.safetensors")
-    message = refused(vae_config, {"conv2.weight": (48, 48, 1, 1, 1), "encoder.conv1.weight": (1,)}, "Wan2.2_VAE.pth")
-    assert "48 latent channels" in message
-    assert "Wan-AI/Wan2.2-TI2V-5B-Diffusers" in message
+    shapes = {key: tuple(value.shape) for key, value in tensors.items()}
+    message = refused(vae_config, {**shapes, "conv2.weight": (32, 32, 1, 1, 1)}, "other.pth")
+    assert "32 latent channels, expected 16" in message

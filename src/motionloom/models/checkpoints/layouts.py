@@ -48,7 +48,9 @@ _COMFYUI: Mapping[str, tuple[str, ...]] = {
     "vae": ("vae",),
     "image_encoder": ("clip_vision",),
 }
-_WITHOUT_WEIGHTS = ("scheduler", "tokenizer", "image_processor")
+WITHOUT_WEIGHTS = ("scheduler", "tokenizer", "image_processor")
+"""Parts that are configurations or words alone."""
+
 _TOKENIZER_FILES = ("tokenizer.json", "spiece.model", "sentencepiece.bpe.model")
 _TOKENIZERS = ("google/umt5-xxl", "tokenizer", "umt5-xxl", "text_encoders/umt5-xxl", "text_encoders/google/umt5-xxl")
 
@@ -195,7 +197,7 @@ def _diffusers(folder: Path) -> Layout:
         layout.places[part] = Place(
             part,
             inside,
-            () if part in _WITHOUT_WEIGHTS else weights_in(inside),
+            () if part in WITHOUT_WEIGHTS else weights_in(inside),
             config if config.is_file() else None,
             (library, class_name) if library and class_name else None,
         )

@@ -42,15 +42,13 @@ class Parts:
     Attributes:
         architecture: as in ``models/configs``.
         config: of the transformer, diffusers' names.
+        boundary_ratio: of the noise levels, where the second expert begins; None where there is one expert.
     """
 
     architecture: str
     config: Mapping[str, Any]
     places: Mapping[str, Place]
-
-    @property
-    def boundary_ratio(self) -> float | None:
-        return BOUNDARIES.get(self.architecture)
+    boundary_ratio: float | None = None
 
     @property
     def expand_timesteps(self) -> bool:
@@ -121,7 +119,8 @@ def find_parts(
             + "\nGive a folder or files that hold them with base="
             + (f", or {fetch}" if fetch else "")
         )
-    return Parts(architecture, config, places)
+    boundary = given.index.get("boundary_ratio") or BOUNDARIES.get(architecture)
+    return Parts(architecture, config, places, boundary if "transformer_2" in places else None)
 
 
 def _first_place(

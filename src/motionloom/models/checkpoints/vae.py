@@ -1,8 +1,8 @@
-"""The causal video codec of Wan as every program stores it, into `diffusers.AutoencoderKLWan`.
+"""The causal video codecs of Wan as every program stores them, into `diffusers.AutoencoderKLWan`.
 
-The original file numbers the residual and resampling blocks of each half one after the other. diffusers keeps that
-for the encoder and groups the decoder by resolution; where a group ends is read off the names, so that any number of
-blocks converts.
+The original file of Wan 2.1 numbers the residual and resampling blocks of each half one after the other. diffusers
+keeps that for the encoder and groups the decoder by resolution; where a group ends is read off the names, so that any
+number of blocks converts. The file of Wan 2.2 (TI2V-5B) groups both halves itself.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from motionloom.errors import CheckpointError
+from motionloom.models.checkpoints.configs import published_config
 
 if TYPE_CHECKING:
     import torch
@@ -82,6 +83,12 @@ class VaeNames:
         number, _, inner = rest.partition(".")
         if kind == "middle" and number in _MIDDLE:
             return f"{half}.mid_block.{_MIDDLE[number]}.{_RESIDUAL.get(inner, inner)}.{leaf}"
+        if inner.startswith(("downsamples.", "upsamples.")):
+            sampler, _, rest = inner.partition(".")
+            place, _, inner = rest.partition(".")
+            blocks, single = ("down_blocks", "downsampler") if sampler == "downsamples" else ("up_blocks", "upsampler")
+            one = single if inner.startswith(("resample", "time_conv")) else f"resnets.{place}"
+            return f"{half}.{blocks}.{number}.{one}.{_RESIDUAL.get(inner, inner)}.{leaf}"
         if kind == "downsamples":
             return f"{half}.down_blocks.{number}.{_RESIDUAL.get(inner, inner)}.{leaf}"
         if kind == "upsamples":
@@ -102,46 +109,63 @@ def convert_vae(named: Iterable[tuple[str, Tensor]], keys: Iterable[str]) -> Ite
 
 
 def vae_config(shapes: Shapes, where: str | Path) -> dict[str, Any]:
-    """The configuration of the codec of Wan 2.1 (and of Wan 2.2 A14B) that these shapes have.
+    """The configuration of the codec that these shapes have: that of Wan 2.1 (and of Wan 2.2 A14B), 16 channels, or of
+    Wan 2.2 TI2V-5B, 48. What shapes do not show, the statistics of the latents above all, is as published.
 
     Raises:
-        CheckpointError: no such codec; the one of Wan 2.2 TI2V-5B says where it comes from.
+        CheckpointError: no such codec, or one with other latents.
     """
     rename = VaeNames(shapes)
     named = {rename(key): tuple(shape) for key, shape in shapes.items()}
     channels = latent_channels(shapes)
-    if channels is None or "encoder.conv_in.weight" not in named:
+    if channels is None or not {"encoder.conv_in.weight", "decoder.conv_out.weight"} <= named.keys():
         raise CheckpointError(
             f"{where}: is no video codec of Wan: its convolutions were not found; expected Wan2.1_VAE.pth, "
             "wan_2.1_vae.safetensors, or the vae folder of a diffusers repository"
         )
-    if channels != 16:
+    if channels not in _PUBLISHED:
         raise CheckpointError(
-            f"{where}: a codec with {channels} latent channels, whose statistics the file does not hold; expected the "
-            "vae folder of the diffusers repository (Wan-AI/Wan2.2-TI2V-5B-Diffusers), with its config.json"
+            f"{where}: a codec with {channels} latent channels, expected 16 (Wan 2.1, Wan 2.2 A14B) or 48 (Wan 2.2 "
+            "TI2V-5B); the statistics of other latents have to be in a config.json beside it"
         )
     base = named["encoder.conv_in.weight"][0]
-    blocks: dict[int, str] = {}
-    widths: dict[int, int] = {}
-    for name, shape in named.items():
-        found = re.match(r"encoder\.down_blocks\.(\d+)\.(conv2|resample\.1|time_conv)\.weight", name)
-        if found:
-            number = int(found[1])
-            blocks[number] = "time" if found[2] == "time_conv" else blocks.get(number, found[2])
-            widths[number] = shape[0]
-    ends = sorted(number for number, kind in blocks.items() if kind != "conv2")
-    if not ends or not all(widths[number] % base == 0 for number in blocks):
-        raise CheckpointError(f"{where}: a codec without resolutions; it is incomplete")
-    last = max(blocks)
+    levels = _levels(named)
+    multiples = [width / base for width, _, _ in levels]
+    if not levels or any(multiple % 1 for multiple in multiples):
+        raise CheckpointError(f"{where}: a codec without its resolutions; the file is incomplete")
     return {
+        **{key: value for key, value in published_config(_PUBLISHED[channels], "vae").items() if key[0] != "_"},
         "base_dim": base,
-        "z_dim": channels,
-        "dim_mult": [widths[number] // base for number in (*(end - 1 for end in ends), last)],
-        "num_res_blocks": ends[0],
-        "attn_scales": [],
-        "temperal_downsample": [blocks[end] == "time" for end in ends],
-        "dropout": 0.0,
+        "decoder_base_dim": named["decoder.conv_out.weight"][1],
+        "dim_mult": [int(multiple) for multiple in multiples],
+        "num_res_blocks": levels[0][1],
+        "temperal_downsample": [in_time for _, _, in_time in levels[:-1]],
     }
+
+
+_PUBLISHED = {16: "wan2.1-i2v-14b", 48: "wan2.2-ti2v-5b"}
+
+
+def _levels(named: Shapes) -> list[tuple[int, int, bool]]:
+    """(channels, residual blocks, whether time is halved after it) of every resolution of the encoder."""
+    grouped: dict[int, dict[str, int]] = {}  # block: what is in it, and its channels
+    for name, shape in named.items():
+        found = re.match(
+            r"encoder\.down_blocks\.(\d+)\.(?:resnets\.(\d+)\.|downsampler\.)?(conv2|resample|time_conv)", name
+        )
+        if found and name.endswith(".weight"):
+            grouped.setdefault(int(found[1]), {})[f"{found[3]}{found[2] or ''}"] = shape[0]
+    levels: list[tuple[int, int, bool]] = []
+    widths: list[int] = []
+    for number in sorted(grouped):
+        inside = grouped[number]
+        widths += [width for kind, width in inside.items() if kind.startswith("conv2")]
+        # Grouped files have a resolution in each block, the others one part of it.
+        if "resample" in inside or "conv21" in inside or number == max(grouped):
+            if widths:
+                levels.append((widths[-1], len(widths), "time_conv" in inside))
+            widths = []
+    return levels
 
 
 def load_vae(
