@@ -14,6 +14,7 @@ import numpy as np
 import torch
 import torch.distributed as dist
 from diffusers.hooks.first_block_cache import FirstBlockCacheConfig
+from diffusers.hooks.mag_cache import MagCacheConfig
 from diffusers.models.autoencoders.autoencoder_kl_wan import AutoencoderKLWan
 from diffusers.models.transformers.transformer_wan import WanTransformer3DModel
 from diffusers.pipelines.wan.pipeline_wan_i2v import WanImageToVideoPipeline
@@ -122,14 +123,42 @@ def ulysses_two_experts(share: Any) -> Tensor:
 
 
 def ulysses_first_block_cache(share: Any) -> Tensor:
-    """The latents, and after them the number of blocks that ran."""
+    return _cached(share, 1.0, FirstBlockCacheConfig(threshold=0.1))
+
+
+def ulysses_mag_cache(share: Any) -> Tensor:
+    return _cached(share, 1.0, MagCacheConfig(num_inference_steps=8, mag_ratios=[1.0, 0.99] * 4))
+
+
+def cfg_first_block_cache(share: Any) -> Tensor:
+    return _cached(share, 2.0, FirstBlockCacheConfig(threshold=0.1))
+
+
+def _cached(share: Any, guidance_scale: float, cache: Any) -> Tensor:
+    """The latents, and after them how often the last block ran for the conditional branch (process 0)."""
     pipeline = stock()
     ran = []
     pipeline.transformer.blocks[2].attn1.register_forward_hook(lambda *_: ran.append(1))
-    pipeline.transformer.enable_cache(FirstBlockCacheConfig(threshold=0.1))
-    with share(pipeline, guidance_scale=1.0):
-        latents = call(pipeline, guidance_scale=1.0, num_inference_steps=8)
+    pipeline.transformer.enable_cache(cache)
+    with share(pipeline, guidance_scale=guidance_scale):
+        latents = call(pipeline, guidance_scale=guidance_scale, num_inference_steps=8)
     return torch.cat([latents.flatten(), torch.tensor([float(len(ran))])])
+
+
+def ulysses_offloaded(share: Any) -> Tensor:
+    return _offloaded(share, 1.0)
+
+
+def cfg_offloaded(share: Any) -> Tensor:
+    return _offloaded(share, 2.0)
+
+
+def _offloaded(share: Any, guidance_scale: float) -> Tensor:
+    pipeline = stock()
+    here = torch.device("cpu")
+    pipeline.transformer.enable_group_offload(here, here, offload_type="block_level", num_blocks_per_group=1)
+    with share(pipeline, guidance_scale=guidance_scale):
+        return call(pipeline, guidance_scale=guidance_scale)
 
 
 def cfg_drops_tracks(share: Any) -> Tensor:
@@ -235,8 +264,9 @@ CASES: dict[str, Case] = {
     case.__name__: case
     for case in (
         ulysses_ati, ulysses_clip_tokens, ulysses_time_per_token, ulysses_two_experts, ulysses_first_block_cache,
-        cfg_drops_tracks, cfg_window, cfg_two_experts, cfg_motion_guidance, cfg_time_per_token, cfg_half_precision,
-        cfg_without_guidance, noise_of_the_first, everything_left_as_found, different_videos,
+        ulysses_mag_cache, cfg_first_block_cache, ulysses_offloaded, cfg_offloaded, cfg_drops_tracks,
+        cfg_window, cfg_two_experts, cfg_motion_guidance, cfg_time_per_token, cfg_half_precision, cfg_without_guidance,
+        noise_of_the_first, everything_left_as_found, different_videos,
         work_with_guidance, work_without_guidance,
     )
 }  # fmt: skip

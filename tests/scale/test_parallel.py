@@ -24,7 +24,7 @@ def two(tmp_path_factory, cases):
 @pytest.mark.parametrize(
     "name",
     [
-        "ulysses_ati", "ulysses_clip_tokens", "ulysses_two_experts",
+        "ulysses_ati", "ulysses_clip_tokens", "ulysses_two_experts", "ulysses_offloaded", "cfg_offloaded",
         "cfg_drops_tracks", "cfg_window", "cfg_two_experts", "cfg_motion_guidance", "cfg_time_per_token",
         "cfg_half_precision", "cfg_without_guidance", "noise_of_the_first", "everything_left_as_found",
     ],
@@ -42,10 +42,17 @@ def test_a_time_for_every_token_agrees_to_rounding(two, cases):
     assert torch.allclose(two["ulysses_time_per_token"], expected, rtol=0, atol=3e-6)
 
 
-def test_first_block_cache_decides_for_all_as_one_process_does(two, cases):
-    expected = cases.ulysses_first_block_cache(cases.alone)
+@pytest.mark.parametrize("name", ["ulysses_first_block_cache", "ulysses_mag_cache"])
+def test_caches_skip_for_all_processes_as_for_one(name, two, cases):
+    expected = cases.CASES[name](cases.alone)
     assert 1 < expected[-1] < 8, "some steps are to run all blocks, some only the first"
-    assert torch.equal(two["ulysses_first_block_cache"], expected)
+    assert torch.equal(two[name], expected)
+
+
+def test_first_block_cache_of_one_branch_is_that_of_both(two, cases):
+    found, expected = two["cfg_first_block_cache"], cases.cfg_first_block_cache(cases.alone)
+    assert torch.equal(found[:-1], expected[:-1])
+    assert found[-1] < expected[-1] < 16
 
 
 def test_work_is_divided(two, cases):
