@@ -1,7 +1,6 @@
 """LoRAs onto the transformers of a pipeline and off again, through the adapters of diffusers and peft.
 
-Order: before compiling; otherwise before or after offloading and float8 storage (`enable_layerwise_casting`) makes no
-difference, but for whole differences, which cannot be added to parameters that are in float8 already.
+Order: before compiling; otherwise before or after offloading and float8 storage makes no difference.
 """
 
 from __future__ import annotations
@@ -78,6 +77,7 @@ def load_loras(pipeline: Any, specs: Iterable[LoraSpec]) -> list[dict[str, Any]]
         parts, left_out = {}, []
         for expert in chosen:
             parts[expert], left_out = fitted(lora, experts[expert])
+            _refuse_packed(experts[expert], parts[expert])
         one = next(iter(parts.values()))
         planned.append((spec, name, parts))
         facts.append(
@@ -160,7 +160,6 @@ def _attach_all(
 
 def _attach(transformer: Any, lora: Lora, name: str, strength: float) -> None:
     dtype = transformer.dtype if transformer.dtype.itemsize > 1 else torch.bfloat16
-    _refuse_packed(transformer, lora)
     active = _active(transformer)
     if lora.layers:
         state: dict[str, Tensor] = {}
@@ -263,14 +262,18 @@ def _put(transformer: nn.Module, name: str, value: Tensor) -> None:
 
 
 def _refuse_packed(transformer: nn.Module, lora: Lora) -> None:
+    """Weights with scales of their own, or in blocks, stand for other numbers than they hold. Those that diffusers
+    casts for every call are plain float8, and take a difference up as they would have been stored with it."""
     for name in lora.offsets:
         parameter = parameter_of(transformer, name)
         assert parameter is not None
-        if parameter.dtype.itemsize == 1:
+        owner = base_module(transformer, name.rpartition(".")[0])
+        hooks = getattr(owner, "_diffusers_hook", None)
+        if parameter.dtype.itemsize == 1 and (hooks is None or hooks.get_hook("layerwise_casting") is None):
             kind = str(parameter.dtype).removeprefix("torch.")
             raise CheckpointError(
-                f"lora {lora.label}: holds a whole difference of {name}, which is stored as {kind} here and cannot "
-                "take it up; load the model in bfloat16, or the LoRA before float8 storage is switched on"
+                f"lora {lora.label}: holds a whole difference of {name}, which is packed ({kind}) here and cannot take "
+                "it up; use the bfloat16 or float16 file of the model"
             )
 
 
