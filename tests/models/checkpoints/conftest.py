@@ -171,9 +171,7 @@ def save_float8(
         if style in ("comfy_quant", "blocks"):
             note = "float8_e4m3fn_blockwise" if style == "blocks" else str(kind).removeprefix("torch.")
             tensors[f"{layer}.weight_scale"] = scale
-            tensors[f"{layer}.comfy_quant"] = torch.tensor(
-                list(json.dumps({"format": note}).encode()), dtype=torch.uint8
-            )
+            tensors[f"{layer}.comfy_quant"] = torch.tensor([*json.dumps({"format": note}).encode()], dtype=torch.uint8)
         else:
             tensors[f"{layer}.scale_weight"] = scale
             tensors[f"{layer}.scale_input"] = torch.tensor(1.0)

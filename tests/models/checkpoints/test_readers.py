@@ -11,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from motionloom.models.checkpoints import source
 from motionloom.models.checkpoints.readers import SafetensorsFile, open_file
 
 DTYPES = [torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m2]
@@ -148,3 +149,17 @@ def test_torch_files_of_both_ages(tmp_path: Path, refused: Callable[..., str]) -
     assert "holds no tensors by name, found list" in refused(open_file, tmp_path / "list.pt")
     torch.save({"epoch": 1}, tmp_path / "none.pt")
     assert "found epoch" in refused(open_file, tmp_path / "none.pt")
+
+
+@pytest.mark.parametrize(("zipped", "reads"), [(True, 4), (False, 2)])
+def test_files_that_cannot_be_mapped_are_read_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, zipped: bool, reads: int
+) -> None:
+    """Opening is one read; three windows are three more, or one where each would be of the whole file."""
+    torch.save({str(n): torch.ones(100) for n in range(3)}, tmp_path / "m.pt", _use_new_zipfile_serialization=zipped)
+    monkeypatch.setattr(source, "WINDOW", 400)
+    calls: list[Path] = []
+    load = torch.load
+    monkeypatch.setattr(torch, "load", lambda path, **options: (calls.append(path), load(path, **options))[1])
+    assert len(list(source.open_source(tmp_path / "m.pt"))) == 3
+    assert len(calls) == reads

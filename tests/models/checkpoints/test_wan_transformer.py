@@ -36,10 +36,8 @@ def test_every_layout_gives_the_same_model(
     model = wan.tiny(kind)
     folder = wan.save_original(model, tmp_path, suffix=suffix, shards=shards, prefix=prefix, names=names)
     loaded = load_transformer(folder, dtype=torch.float32)
-    assert (
-        dict(loaded.config).items()
-        >= {k: v for k, v in wan.tiny(kind).config.items() if k[0] != "_" and "rope" not in k}.items()
-    )
+    for key in ("num_attention_heads", "num_layers", "in_channels", "ffn_dim", "image_dim", "added_kv_proj_dim"):
+        assert loaded.config[key] == model.config[key]
     assert not loaded.training
     assert torch.equal(wan.forward(loaded), wan.forward(model))
 
@@ -76,8 +74,6 @@ def test_nothing_but_what_diffusers_keeps_is_float32(wan: SimpleNamespace, tmp_p
             assert parameter.dtype == (torch.float32 if kept else dtype or stored), name
             if parameter.dtype == stored:
                 assert torch.equal(parameter, model.state_dict()[name].to(stored)), name
-    # Next to a model that diffusers itself casts: the same numbers.
-    model.to(torch.bfloat16)
     assert dtype_of(open_source(tmp_path)) == stored
 
 

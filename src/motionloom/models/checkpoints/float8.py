@@ -95,11 +95,23 @@ def dequantize(weight: Tensor, scale: Tensor | None, dtype: torch.dtype) -> Tens
     whole = weight.to(dtype, copy=True)
     if scale is None:
         return whole
+    if whole.device.type == "cpu" and scale.numel() == 1:
+        return whole.mul_(scale.item())  # a number, not a tensor: no copy of the weight in float32 beside it
     if scale.numel() == 1:
         return whole.mul_(scale.reshape([1] * max(whole.ndim, 1)).to(whole.device))
-    blocks = whole.view(scale.shape[0], -1, scale.shape[1], whole.shape[1] // scale.shape[1])
-    blocks.mul_(scale[:, None, :, None].to(whole.device))
+    rows, columns = scale.shape
+    blocks = whole.view(rows, -1, columns, whole.shape[1] // columns)
+    factors = scale[:, None, :, None].to(whole.device)
+    # The product of two types is made in float32 and then cast. On a GPU that happens in the registers; on a CPU in
+    # memory, so it is done piece by piece there.
+    step = max(1, _PIECE * rows // whole.numel()) if whole.device.type == "cpu" else rows
+    for start in range(0, rows, step):
+        blocks[start : start + step].mul_(factors[start : start + step])
     return whole
+
+
+_PIECE = 1 << 20
+"""Values multiplied at once on a CPU."""
 
 
 class Scales:

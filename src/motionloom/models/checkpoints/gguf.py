@@ -40,6 +40,8 @@ class GGUFFile:
         CheckpointError: cut short or damaged.
     """
 
+    mapped = True
+
     def __init__(self, path: Path):
         from motionloom.models.checkpoints.readers import TensorInfo
 

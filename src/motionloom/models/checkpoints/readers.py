@@ -45,11 +45,13 @@ class Reader(Protocol):
         path: None for tensors in memory.
         tensors: by key, in the order of the file.
         metadata: text in its header.
+        mapped: whether a `read` costs memory and time only for its own keys; else it is as good as one for all.
     """
 
     path: Path | None
     tensors: Mapping[str, TensorInfo]
     metadata: Mapping[str, str]
+    mapped: bool
 
     def read(self, keys: Sequence[str]) -> Iterator[tuple[str, Tensor]]:
         """(key, tensor) for these keys; the tensors may be views of a mapping that lives as long as they do."""
@@ -137,6 +139,8 @@ class SafetensorsFile:
     Raises:
         CheckpointError: cut short, or not safetensors.
     """
+
+    mapped = True
 
     def __init__(self, path: Path):
         self.path: Path | None = path
@@ -253,6 +257,7 @@ class TorchFile:
     """
 
     metadata: Mapping[str, str] = {}
+    mapped: bool
 
     def __init__(self, path: Path):
         self.path: Path | None = path
@@ -274,7 +279,8 @@ class TorchFile:
             head = file.read(2)
         try:
             # Files older than torch 1.6 are not zip archives and cannot be mapped: they are read whole.
-            value = torch.load(path, map_location="cpu", weights_only=True, mmap=head == b"PK")
+            self.mapped = head == b"PK"
+            value = torch.load(path, map_location="cpu", weights_only=True, mmap=self.mapped)
         except pickle.UnpicklingError as error:
             # A first byte that is no pickle's is refused with the same words as a pickle that would run code.
             if head == b"PK" or head[:1] == b"\x80":
@@ -319,6 +325,7 @@ class MemoryReader:
     """Tensors that are in memory already."""
 
     metadata: Mapping[str, str] = {}
+    mapped = False
 
     def __init__(self, tensors: Mapping[str, Tensor]):
         self.path: Path | None = None

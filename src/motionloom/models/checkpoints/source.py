@@ -18,7 +18,7 @@ from torch import Tensor
 from motionloom.errors import CheckpointError
 from motionloom.models.checkpoints.readers import SUFFIXES, UNFINISHED, MemoryReader, Reader, TensorInfo, open_file
 
-WINDOW = 256 * 1024**2
+WINDOW = 64 * 1024**2
 """Bytes of a mapped file that may be resident before the mapping is opened anew."""
 
 # What ComfyUI, torch.nn.DataParallel and training programs put in front of every key, outermost first.
@@ -98,7 +98,7 @@ class TensorSource:
         names = {place: key for key, place in self._place.items()}
         for number, reader in enumerate(self._readers):
             keys = [key for key in reader.tensors if (number, key) in names]
-            for some in _windows(keys, reader.tensors):
+            for some in _windows(keys, reader.tensors) if reader.mapped else [keys]:
                 for key, tensor in reader.read(some):
                     yield names[number, key], tensor
                     del tensor  # or the mapping would outlive its window
