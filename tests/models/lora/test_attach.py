@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from motionloom.errors import CheckpointError, InputError
-from motionloom.models.lora import LoraSpec, attach, load_loras, read_lora, set_lora_strength, unload_loras
+from motionloom.models.lora import LoraSpec, adapter, load_loras, read_lora, set_lora_strength, unload_loras
 from motionloom.models.lora.check import parameter_of
 
 CASES = [
@@ -370,10 +370,10 @@ def test_records_die_with_the_model(lora_file, pipeline):
     pipe = pipeline()
     load_loras(pipe, [LoraSpec(lora_file())])
     gc.collect()
-    before = len(attach._RECORDS)
+    before = len(adapter.RECORDS)
     del pipe
     gc.collect()
-    assert len(attach._RECORDS) == before - 1
+    assert len(adapter.RECORDS) == before - 1
 
 
 def test_whole_pipeline_run_with_a_pair(lora_file, transformer, pipeline):
