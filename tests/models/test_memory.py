@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -482,3 +484,33 @@ def test_neither_memory_nor_footprint_imports_torch():
 
     code = "import sys, motionloom.models.memory, motionloom.models.footprint; print('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+DOCUMENTED = {
+    "Wan2.1-I2V-14B, ATI, Wan-Move": "wan2.1-i2v-14b",
+    "Wan2.2-I2V-A14B, Circle-Rotate": "wan2.2-i2v-a14b",
+    "Wan2.2-TI2V-5B": "wan2.2-ti2v-5b",
+    "CogVideoX-5B-I2V": "cogvideox-5b-i2v",
+}
+
+
+def test_the_table_of_the_documentation_is_what_is_computed():
+    page = (Path(__file__).parents[2] / "docs" / "memory-and-speed.md").read_text(encoding="utf-8")
+    rows = [
+        line.strip("| ").split(" | ") for line in page.splitlines() if line.startswith("| ") and " frames |" in line
+    ]
+    assert {row[0] for row in rows} == set(DOCUMENTED)
+    for row in rows:
+        size, frames = row[1].removesuffix(" frames").split(", ")
+        width, height = map(int, size.split("x"))
+        need = need_of_shape(SHAPES[DOCUMENTED[row[0]]], (height, width), int(frames))
+        least = [min(peak_bytes(plan, need) for plan in plans_of(preset, need)) for preset in PRESETS[1:]]
+        ram = ram_bytes(plans_of("minimal", need)[0], need)
+        assert row[2:] == [f"{count / GIB:.1f}" for count in (*least, ram)], row[0]
+
+
+def test_the_line_of_the_documentation_is_what_is_said():
+    page = " ".join((Path(__file__).parents[2] / "docs" / "memory-and-speed.md").read_text(encoding="utf-8").split())
+    free = int(23.4 * GIB)
+    plan = choose("auto", MODELS["14B"], Budget(free, 24 * GIB, 128 * GIB, 500 * GIB, "NVIDIA GeForce RTX 4090"))
+    assert plan.reason in page
