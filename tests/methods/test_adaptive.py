@@ -50,13 +50,14 @@ def test_batches_and_no_track():
     assert AdaptiveWeight()(torch.zeros(9, 0, 2), torch.zeros(9, 0), STRIDES).shape == (3, 0)
 
 
-def test_text_of_the_command_line():
-    assert AdaptiveWeight.parse("") == AdaptiveWeight(0.5, 0.8, 1.0)
-    assert AdaptiveWeight.parse("0.4:0.9") == AdaptiveWeight(0.4, 0.9, 1.0)
-    assert AdaptiveWeight.parse("0.4:0.9:2") == AdaptiveWeight(0.4, 0.9, 2.0)
+def test_numbers_and_texts():
+    assert AdaptiveWeight.of([0.4, 0.9]) == AdaptiveWeight(0.4, 0.9, 1.0)
+    assert AdaptiveWeight.of("") == AdaptiveWeight(0.5, 0.8, 1.0)
+    assert AdaptiveWeight.of("0.4:0.9") == AdaptiveWeight(0.4, 0.9, 1.0)
+    assert AdaptiveWeight.of("0.4:0.9:2") == AdaptiveWeight(0.4, 0.9, 2.0)
 
 
-@pytest.mark.parametrize("text", ["0.5", "a:b", "1:2:3:4", "-1:1", "0:inf", "0:1:0", "nan:1"])
+@pytest.mark.parametrize("text", [5, [1], [1, "x"], "0.5", "a:b", "1:2:3:4", "-1:1", "0:inf", "0:1:0", "nan:1"])
 def test_refused(text):
     with pytest.raises(InputError, match="adaptive: "):
-        AdaptiveWeight.parse(text)
+        AdaptiveWeight.of(text)

@@ -6,6 +6,7 @@ Shape letters: F pixel frames, T latent frames, N tracks.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -42,14 +43,18 @@ class AdaptiveWeight:
             raise InputError(f"adaptive: m_0 is {self.m_0}, expected cells above zero")
 
     @classmethod
-    def parse(cls, text: str) -> AdaptiveWeight:
-        """W_MIN:W_MAX or W_MIN:W_MAX:M_0 as the command line has it; an empty text is the default."""
+    def of(cls, value: AdaptiveWeight | str | Sequence[float]) -> AdaptiveWeight:
+        """From the numbers (w_min, w_max) or (w_min, w_max, m_0), or the same as a text "0.5:0.8:1"; from a weight
+        itself. An empty text is the default."""
+        if isinstance(value, AdaptiveWeight):
+            return value
+        parts = (value.split(":") if value.strip() else []) if isinstance(value, str) else value
         try:
-            numbers = [float(part) for part in text.split(":")] if text.strip() else []
-        except ValueError:
+            numbers = [float(part) for part in parts]
+        except (TypeError, ValueError):
             numbers = [0.0]
         if len(numbers) not in (0, 2, 3):
-            raise InputError(f"adaptive: found {text!r}, expected W_MIN:W_MAX or W_MIN:W_MAX:M_0 such as 0.5:0.8:1")
+            raise InputError(f"adaptive: found {value!r}, expected W_MIN:W_MAX or W_MIN:W_MAX:M_0 such as 0.5:0.8:1")
         return cls(*numbers)
 
     def __call__(self, points: Tensor, visible: Tensor, strides: tuple[int, int, int]) -> Tensor:
@@ -70,3 +75,7 @@ class AdaptiveWeight:
         elapsed = (index - origin).clamp(min=1)
         speed = torch.where(seen & (before >= 0), travelled / elapsed, 0.0)
         return self.w_min + (self.w_max - self.w_min) * -torch.expm1(-speed / self.m_0)
+
+
+Adaptive = AdaptiveWeight | bool | str | Sequence[float] | None
+"""How a pipeline is told: True for the defaults, or whatever `AdaptiveWeight.of` takes; None and False are off."""

@@ -19,7 +19,7 @@ from diffusers.pipelines.wan.pipeline_wan_i2v import WanImageToVideoPipeline
 from torch import Tensor
 
 from motionloom.errors import InputError
-from motionloom.methods.adaptive import AdaptiveWeight
+from motionloom.methods.adaptive import Adaptive, AdaptiveWeight
 from motionloom.methods.branches import CFG_MODES, MOTION_GUIDANCE_SCALE, CfgMode, conditions_by_branch
 from motionloom.methods.published import PublishedInputsPipeline
 from motionloom.tracks.tracks import Tracks
@@ -127,7 +127,7 @@ class TrackConditionedPipeline(PublishedInputsPipeline):
         drop_tracks_in_uncond: bool = False,
         cfg_mode: CfgMode | None = None,
         motion_guidance_scale: float = MOTION_GUIDANCE_SCALE,
-        adaptive: AdaptiveWeight | bool | None = None,
+        adaptive: Adaptive = None,
         fusion_weight: float | None = None,
         options: Mapping[str, Any] | None = None,
         **kwargs: Any,
@@ -169,7 +169,7 @@ class TrackConditionedPipeline(PublishedInputsPipeline):
         last_image: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """The stock latents, and the stock condition guided by the tracks of the call."""
-        latents, condition = super().prepare_latents(
+        noise, condition = super().prepare_latents(
             image,
             batch_size,
             num_channels_latents,
@@ -184,7 +184,7 @@ class TrackConditionedPipeline(PublishedInputsPipeline):
         )
         guidance = self._guidance
         if guidance is None or not guidance.active:
-            return latents, condition
+            return noise, condition
         points, visible = (
             each.to(condition.device)
             for each in batch_tracks(guidance.tracks, condition.shape[0], num_frames, (height, width))
@@ -200,7 +200,7 @@ class TrackConditionedPipeline(PublishedInputsPipeline):
             has_last_image=last_image is not None,
             **guidance.options,
         )
-        return latents, guided
+        return noise, guided
 
     @property
     def strides(self) -> tuple[int, int, int]:
@@ -264,9 +264,9 @@ def _cfg_mode(mode: CfgMode | None, drop_tracks_in_uncond: bool) -> CfgMode:
     return "joint"
 
 
-def _fusion(adaptive: AdaptiveWeight | bool | None, fusion_weight: float | None) -> AdaptiveWeight | float:
+def _fusion(adaptive: Adaptive, fusion_weight: float | None) -> AdaptiveWeight | float:
     if adaptive is None or adaptive is False:
         return 1.0 if fusion_weight is None else fusion_weight
     if fusion_weight is not None:
         raise InputError("fusion_weight: fixes the weight that adaptive would choose; give one of the two")
-    return AdaptiveWeight() if adaptive is True else adaptive
+    return AdaptiveWeight() if adaptive is True else AdaptiveWeight.of(adaptive)

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from torch import Tensor
 
-from motionloom.methods.adaptive import AdaptiveWeight
+from motionloom.methods.adaptive import Adaptive
 from motionloom.methods.ati import ati
 from motionloom.methods.branches import MOTION_GUIDANCE_SCALE, CfgMode
 from motionloom.methods.guidance import TrackConditionedPipeline
@@ -26,7 +26,7 @@ class ATIWanImageToVideoPipeline(TrackConditionedPipeline):
         drop_tracks_in_uncond: bool = False,
         cfg_mode: CfgMode | None = None,
         motion_guidance_scale: float = MOTION_GUIDANCE_SCALE,
-        adaptive: AdaptiveWeight | bool | None = None,
+        adaptive: Adaptive = None,
         fusion_weight: float | None = None,
         temperature: float = ati.TEMPERATURE,
         top_k: int = ati.TOP_K,
@@ -46,7 +46,8 @@ class ATIWanImageToVideoPipeline(TrackConditionedPipeline):
                 text by ``guidance_scale``, tracks by ``motion_guidance_scale``; a third transformer call a step.
             motion_guidance_scale: of "split"; 1 is "text", the ``guidance_scale`` is "joint".
             drop_tracks_in_uncond: the same as ``cfg_mode="joint"``.
-            adaptive: a weight for every track and latent frame that grows with its speed; True for the defaults.
+            adaptive: a weight for every track and latent frame that grows with its speed; True for the defaults, or
+                see `motionloom.methods.adaptive`.
             fusion_weight: one fixed weight instead. ``strength`` multiplies either.
             temperature, top_k: see `motionloom.methods.ati.ati.guide`.
             mask_mode: "auto" is "max" where a ``last_image`` is given, otherwise "reference".

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from motionloom.methods.adaptive import AdaptiveWeight
+from motionloom.methods.adaptive import Adaptive
 from motionloom.methods.branches import MOTION_GUIDANCE_SCALE, CfgMode
 from motionloom.methods.guidance import TrackConditionedPipeline
 from motionloom.methods.wan_move import wan_move
@@ -26,7 +26,7 @@ class WanMoveImageToVideoPipeline(TrackConditionedPipeline):
         drop_tracks_in_uncond: bool = False,
         cfg_mode: CfgMode | None = None,
         motion_guidance_scale: float = MOTION_GUIDANCE_SCALE,
-        adaptive: AdaptiveWeight | bool | None = None,
+        adaptive: Adaptive = None,
         fusion_weight: float | None = None,
         pooling: wan_move.Pooling = "sample",
         collision: wan_move.Collision = "random",
@@ -47,7 +47,8 @@ class WanMoveImageToVideoPipeline(TrackConditionedPipeline):
                 text by ``guidance_scale``, tracks by ``motion_guidance_scale``; a third transformer call a step.
             motion_guidance_scale: of "split"; 1 is "text", the ``guidance_scale`` is "joint".
             drop_tracks_in_uncond: the same as ``cfg_mode="joint"``.
-            adaptive: a weight for every track and latent frame that grows with its speed; True for the defaults.
+            adaptive: a weight for every track and latent frame that grows with its speed; True for the defaults, or
+                see `motionloom.methods.adaptive`.
             fusion_weight: one fixed weight instead. ``strength`` multiplies either.
             pooling, collision, collision_seed, legacy_hidden_source: see `motionloom.methods.wan_move.wan_move.guide`.
 
