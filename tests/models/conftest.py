@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import struct
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -70,11 +71,32 @@ def _vae() -> Any:
     return AutoencoderKLWan(base_dim=4, dim_mult=[1, 2, 4, 4], num_res_blocks=1).eval().requires_grad_(False)
 
 
+_WORDS = ["<pad>", "</s>", "<unk>", "▁", *"abcdefghijklmnopqrstuvwxyz", "▁a", "▁cat", "▁looks", "▁up"]
+
+
+def _score(piece: str) -> float:
+    return -20.0 if len(piece) == 1 else -1.0
+
+
 def _tokenizer() -> Any:
     from transformers import T5Tokenizer
 
-    pieces = ["<pad>", "</s>", "<unk>", "▁", *"abcdefghijklmnopqrstuvwxyz", "▁a", "▁cat", "▁looks", "▁up"]
-    return T5Tokenizer(vocab=[(piece, -float(rank)) for rank, piece in enumerate(pieces)], extra_ids=0)
+    return T5Tokenizer(vocab=[(piece, _score(piece)) for piece in _WORDS], extra_ids=0)
+
+
+def _spiece_model() -> bytes:
+    """The same words as a SentencePiece model, with the fields around them that such files have."""
+
+    def field(number: int, value: bytes) -> bytes:
+        size = bytes([len(value) & 127 | 128, len(value) >> 7]) if len(value) > 127 else bytes([len(value)])
+        return bytes([number << 3 | 2]) + size + value
+
+    pieces = [
+        field(1, field(1, piece.encode()) + b"\x15" + struct.pack("<f", _score(piece)) + b"\x18\x01")
+        for piece in _WORDS
+    ]
+    trainer = field(2, field(1, b"corpus.txt" * 20) + b"\x18\x01")
+    return b"".join(pieces) + trainer + field(3, field(1, b"identity"))
 
 
 _T5_NAMES = {
@@ -178,6 +200,7 @@ def tiny_parts() -> SimpleNamespace:
         image_encoder=image_encoder,
         vae=vae,
         tokenizer=_tokenizer(),
+        spiece_model=_spiece_model(),
         original_text_encoder=_original_text_encoder(text_encoder),
         original_image_encoder=_original_image_encoder(image_encoder),
         original_vae=_original_vae(vae),

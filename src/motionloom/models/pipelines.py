@@ -41,8 +41,12 @@ def pipeline_of_folder(
     index = layout.index or read_json(layout.root / "model_index.json")
     name = str(index["_class_name"])
     parts: dict[str, Any] = {}
+    absent: dict[str, None] = {}
     for part, entry in index.items():
-        if not isinstance(entry, list) or len(entry) != 2 or None in entry:
+        if not isinstance(entry, list) or len(entry) != 2:
+            continue
+        if None in entry:
+            absent[part] = None
             continue
         _refuse_code(layout.root, part, entry[0])
         if part not in layout.places:
@@ -58,7 +62,7 @@ def pipeline_of_folder(
         return _wan(parts, boundary_ratio=index.get("boundary_ratio"), expand_timesteps=index.get("expand_timesteps"))
     import diffusers
 
-    return getattr(diffusers, name)(**parts)
+    return getattr(diffusers, name)(**absent, **parts)
 
 
 def wan_pipeline(
@@ -209,36 +213,47 @@ def dtype_for(source: Any, device: str) -> torch.dtype:
     return torch.bfloat16
 
 
-def load_tokenizer(folder: Path) -> Any:
-    """The tokenizer in a folder with tokenizer.json or spiece.model; nothing is fetched.
+def load_tokenizer(path: Path) -> Any:
+    """The tokenizer in a folder with tokenizer.json or spiece.model, or inside a text encoder of ComfyUI; nothing is
+    fetched.
 
     Raises:
         CheckpointError: its files are missing or damaged.
     """
     from transformers import AutoTokenizer
 
+    from motionloom.models.checkpoints.word_pieces import EXTRA_IDS, tokenizer_of_pieces
+
+    if path.is_file():
+        from motionloom.models.checkpoints.source import open_source
+
+        return tokenizer_of_pieces(bytes(open_source(path).read("spiece_model").flatten().tolist()), str(path))
+    pieces = path / "spiece.model"
+    if pieces.is_file() and not (path / "tokenizer.json").is_file():
+        # transformers would ask for the sentencepiece package here.
+        config = path / "tokenizer_config.json"
+        extra = read_json(config).get("extra_ids", EXTRA_IDS) if config.is_file() else EXTRA_IDS
+        return tokenizer_of_pieces(pieces.read_bytes(), str(pieces), extra_ids=extra)
     try:
-        return AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        return AutoTokenizer.from_pretrained(path, local_files_only=True)
     except (OSError, ValueError, ImportError, KeyError, TypeError) as error:
         raise CheckpointError(
-            f"{folder}: is no tokenizer that loads ({' '.join(str(error).split())[:200]}); expected tokenizer.json, "
+            f"{path}: is no tokenizer that loads ({' '.join(str(error).split())[:200]}); expected tokenizer.json, "
             "tokenizer_config.json and special_tokens_map.json of google/umt5-xxl"
         ) from error
 
 
 def _image_processor(size: int) -> Any:
     """What ViT-H/14 of OpenCLIP was trained with: short side to ``size``, bicubic, centre crop, CLIP's statistics."""
-    import transformers
-
-    # Of the same name since transformers 5, without torchvision; the plain name says so on every use.
-    kind = getattr(transformers, "CLIPImageProcessorPil", None) or transformers.CLIPImageProcessor
-    return kind(size={"shortest_edge": size}, crop_size={"height": size, "width": size})
+    return _class("transformers", "CLIPImageProcessor")(
+        size={"shortest_edge": size}, crop_size={"height": size, "width": size}
+    )
 
 
 def _from_pretrained(place: Place, library: str, class_name: str, *, dtype: torch.dtype | None, device: str) -> Any:
     """A part by the loader of its own class: schedulers, processors, and models of other families."""
     folder = place.path
-    kind = getattr(importlib.import_module(library), class_name, None)
+    kind = _class(library, class_name)
     if not isinstance(kind, type) or not hasattr(kind, "from_pretrained"):
         raise CheckpointError(f"{folder}: {library} has no component {class_name!r}")
     import torch
@@ -271,3 +286,9 @@ def _from_pretrained(place: Place, library: str, class_name: str, *, dtype: torc
     if misfit:
         raise CheckpointError(f"{folder}: the weights do not fit the configuration: {'; '.join(misfit)}")
     return model.eval()
+
+
+def _class(library: str, name: str) -> Any:
+    module = importlib.import_module(library)
+    # What transformers falls back to without torchvision, which is not needed here; by the plain name it says so aloud.
+    return getattr(module, f"{name}Pil", None) or getattr(module, name, None)

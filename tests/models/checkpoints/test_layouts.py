@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import runpy
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -71,16 +73,18 @@ def write(wan, tiny_parts) -> SimpleNamespace:
         ).save_pretrained(folder)
         return folder
 
-    def comfyui(root: Path, transformers: dict[str, Any], *, dtype: torch.dtype = torch.float32) -> Path:
+    def comfyui(
+        root: Path, transformers: dict[str, Any], *, dtype: torch.dtype = torch.float32, words: bytes | None = None
+    ) -> Path:
         for name in ("diffusion_models/wan", "text_encoders", "vae", "clip_vision", "loras"):
             (root / name).mkdir(parents=True)
         for name, transformer in transformers.items():
             tensors = wan.weights(transformer, prefix="model.diffusion_model.", dtype=dtype)
             save_file(tensors, root / "diffusion_models" / "wan" / name)
         text = {key: value for key, value in tiny_parts.text_encoder.state_dict().items() if "embed_tokens" not in key}
-        save_file(
-            {**text, "spiece_model": torch.zeros(9, dtype=torch.uint8)}, root / "text_encoders" / "umt5.safetensors"
-        )
+        if words is not None:
+            text["spiece_model"] = torch.frombuffer(bytearray(words), dtype=torch.uint8)
+        save_file(text, root / "text_encoders" / "umt5.safetensors")
         save_file(tiny_parts.original_vae, root / "vae" / "wan_2.1_vae.safetensors")
         clip = {f"vision_model.{key}": value for key, value in tiny_parts.image_encoder.state_dict().items()}
         save_file(clip, root / "clip_vision" / "clip_vision_h.safetensors")
@@ -155,6 +159,11 @@ def test_comfyui_files_with_a_tokenizer_from_elsewhere(expected, write, model, t
     tiny_parts.tokenizer.save_pretrained(root / "text_encoders" / "umt5-xxl")
     file = root / "diffusion_models" / "wan" / "wan2.1_i2v_480p.safetensors"
     assert np.array_equal(run(file, base=root), expected.frames)
+
+
+def test_comfyui_files_with_the_tokenizer_in_the_text_encoder(expected, write, model, tmp_path: Path, tiny_parts):
+    root = write.comfyui(tmp_path / "models", {"wan.safetensors": model}, words=tiny_parts.spiece_model)
+    assert np.array_equal(run(root), expected.frames)
 
 
 def test_scaled_float8_file_and_a_base(expected, wan, model, tmp_path: Path):
@@ -360,10 +369,9 @@ def test_a_file_that_cannot_be_read_is_passed_over_where_another_will_do(
     tiny_parts.tokenizer.save_pretrained(root / "tokenizer")
     (root / "vae" / "broken.safetensors").write_bytes(b"123")
     save_file({"decoder.conv_in.weight": torch.zeros(4, 4, 3, 3)}, root / "vae" / "sdxl_vae.safetensors")
-    half = {key: value.half() for key, value in load_file(root / "text_encoders" / "umt5.safetensors").items()}
-    save_file(
-        {key: value for key, value in half.items() if key != "spiece_model"}, root / "text_encoders" / "b.safetensors"
-    )
+    text = load_file(root / "text_encoders" / "umt5.safetensors")
+    half = {key: value.half() for key, value in text.items()}
+    save_file(half, root / "text_encoders" / "b.safetensors")  # the larger, float32, is taken
     assert np.array_equal(run(root), expected.frames)
 
 
@@ -433,3 +441,124 @@ def test_loras_of_the_command_line(expected, wan, model, tmp_path: Path):
     assert loaded.digest != plain.digest
     assert not np.array_equal(run(expected.folder, loras=[str(path)]), expected.frames)
     assert np.array_equal(run(expected.folder, loras=[f"{path}:0"]), expected.frames)
+
+
+# Models of the catalogue, and of other families.
+
+
+def test_circle_rotate_from_the_files_of_three_repositories(
+    expected_a14b, wan, experts, write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused
+):
+    from motionloom.models.card import HubFile
+    from motionloom.models.catalog import find_model
+    from motionloom.models.lora import save_lora
+    from motionloom.models.lora.lora import Lora, LoraLayer
+
+    store = tmp_path / "fetched"
+    base = store / "Wan-AI--Wan2.2-I2V-A14B"
+    for folder, transformer in zip(("high_noise_model", "low_noise_model"), experts, strict=True):
+        wan.save_original(transformer, base / folder, shards=1)
+    write.companions(base, clip=False)
+    names = ("a", "b")
+    for name in names:
+        layer = LoraLayer(torch.randn(4, 128), torch.randn(128, 4) * 0.1, 4.0)
+        save_lora(store / "some--lora" / f"{name}.safetensors", Lora({"blocks.0.attn1.to_q": layer}))
+
+    def files(*paths: tuple[str, str], repo: str = "Wan-AI/Wan2.2-I2V-A14B") -> tuple[HubFile, ...]:
+        return tuple(HubFile(repo, path, part) for path, part in paths)  # pyright: ignore[reportArgumentType]
+
+    card = dataclasses.replace(
+        find_model("circle-rotate"),
+        files=(
+            *files(
+                ("high_noise_model/config.json", "transformer"),
+                ("high_noise_model/diffusion_pytorch_model.safetensors", "transformer"),
+                ("low_noise_model/config.json", "transformer_2"),
+                ("low_noise_model/diffusion_pytorch_model*.safetensors", "transformer_2"),
+                ("models_t5_umt5-xxl-enc-bf16.pth", "text_encoder"),
+                ("google/umt5-xxl/tokenizer.json", "tokenizer"),
+                ("google/umt5-xxl/tokenizer_config.json", "tokenizer"),
+                ("Wan2.1_VAE.pth", "vae"),
+            ),
+            *files(("a.safetensors", "lora"), ("b.safetensors", "lora_2"), repo="some/lora"),
+            *files(("c.safetensors", "lora_fast"), ("d.safetensors", "lora_fast_2"), repo="some/fast"),
+        ),
+    )
+    monkeypatch.setattr("motionloom.models.loading.list_models", lambda: [card])
+    monkeypatch.setattr("motionloom.models.installed.list_models", lambda: [card])
+    loaded: Any = load("circle-rotate", device="cpu")
+    assert [facts["experts"] for facts in loaded.adapters] == [["high"], ["low"]]
+    assert loaded.sampling.num_inference_steps == 40  # without the four-step LoRAs it runs as the base does
+    frames = loaded.generate(
+        PICTURE, prompt="a cat looks up", seed=3, size=(32, 48), num_frames=5, num_inference_steps=2
+    ).frames
+    assert frames.shape == (5, 32, 48, 3)
+    (store / "some--lora" / "b.safetensors").unlink()
+    assert "b.safetensors" in refused(load, "circle-rotate", device="cpu")
+    shutil.rmtree(base / "high_noise_model")
+    message = refused(load, "circle-rotate", device="cpu")
+    assert "motionloom models fetch circle-rotate" in message
+    assert "high_noise_model/config.json" in message
+
+
+def test_original_folder_of_wan22_5b(wan, tiny_parts, write, tmp_path: Path):
+    from diffusers import AutoencoderKLWan
+
+    from motionloom.models.checkpoints.configs import published_config
+
+    folder = wan.save_original(wan.tiny("wan2.2-ti2v-5b", **WIDE), tmp_path / "Wan2.2-TI2V-5B")
+    write.companions(folder, clip=False)
+    torch.manual_seed(5)
+    config = {**published_config("wan2.2-ti2v-5b", "vae"), "base_dim": 8, "decoder_base_dim": 8}
+    vae = AutoencoderKLWan.from_config({**config, "num_res_blocks": 1}).eval()
+    (folder / "Wan2.1_VAE.pth").unlink()
+    vae.save_pretrained(tmp_path / "vae")
+    shutil.copy(tmp_path / "vae" / "diffusion_pytorch_model.safetensors", folder / "Wan2.2_VAE.safetensors")
+    loaded: Any = load(folder, device="cpu")
+    assert loaded.pipeline.config.expand_timesteps
+    assert loaded.pipeline.vae.config.z_dim == 48
+    clip = loaded.generate(
+        PICTURE, None, prompt="a cat", size=(32, 64), num_frames=5, num_inference_steps=2, guidance_scale=1.0
+    )
+    assert clip.frames.shape == (5, 32, 64, 3)
+
+
+def test_cogvideox_folder(tmp_path: Path):
+    tiny = runpy.run_path(str(Path(__file__).parents[2] / "methods" / "latent_trajectory" / "tiny.py"))
+    tiny["cogvideox"]("1.0").save_pretrained(tmp_path / "CogVideoX-5b-I2V")
+    loaded: Any = load(tmp_path / "CogVideoX-5b-I2V", device="cpu")
+    assert type(loaded).__name__ == "CogVideoXModel"
+    assert loaded.card.methods == ("time_to_move", "latent_trajectory")
+    assert loaded.card.architecture == "cogvideox-5b-i2v"
+    stored = load_file(tmp_path / "CogVideoX-5b-I2V" / "transformer" / "diffusion_pytorch_model.safetensors")
+    for name, tensor in loaded.pipeline.transformer.state_dict().items():
+        assert torch.equal(tensor, stored[name].to(tensor.dtype)), name
+
+
+def test_memory_and_speed_are_carried_out(expected):
+    plain: Any = load(expected.folder, device="cpu")
+    assert plain.plan.preset == "balanced" or plain.plan.reason
+    low: Any = load(expected.folder, device="cpu", memory="low")
+    assert low.plan.preset == "low"
+    assert low.loaded_with["memory"] == "low"
+    fast: Any = load(expected.folder, device="cpu", fast=True)
+    assert len(fast.notes) > len(low.notes)
+    assert fast.loaded_with["fast"] is True
+
+
+def test_no_part_is_wider_than_it_is_stored(wan, model, write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """As for a model of a billion parameters: bfloat16 stays bfloat16 in the whole pipeline, norms and codec aside."""
+    monkeypatch.setattr("motionloom.models.checkpoints.fill.LARGE", 1000)
+    folder = wan.save_original(model, tmp_path / "wan", dtype=torch.bfloat16)
+    write.companions(folder)
+    pipeline: Any = load(folder, device="cpu").pipeline
+    types = {
+        name: {parameter.dtype for parameter in getattr(pipeline, name).parameters()}
+        for name in ("text_encoder", "image_encoder", "vae")
+    }
+    assert types["text_encoder"] == {torch.bfloat16}  # float32 in the file, and large
+    assert types["image_encoder"] == {torch.bfloat16}
+    assert types["vae"] == {torch.float32}
+    kept = set(pipeline.transformer._keep_in_fp32_modules)
+    for name, parameter in pipeline.transformer.named_parameters():
+        assert parameter.dtype == (torch.float32 if kept & set(name.split(".")) else torch.bfloat16), name

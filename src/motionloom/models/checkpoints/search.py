@@ -28,7 +28,7 @@ _FILES = {
     "vae": "Wan2.1_VAE.pth, wan_2.1_vae.safetensors, or a vae folder of diffusers",
     "text_encoder": "models_t5_umt5-xxl-enc-bf16.pth, a umt5_xxl file of ComfyUI, or a text_encoder folder of "
     "diffusers",
-    "tokenizer": "google/umt5-xxl/, or a tokenizer folder of diffusers",
+    "tokenizer": "google/umt5-xxl/, a tokenizer folder of diffusers, or a umt5_xxl file of ComfyUI with a spiece_model",
     "image_encoder": "models_clip_open-clip-xlm-roberta-large-vit-huge-14.pth, clip_vision_h.safetensors, or an "
     "image_encoder folder of diffusers",
 }
@@ -100,6 +100,8 @@ def find_parts(
     for part in wanted:
         notes: list[str] = []
         place = _first_place(layouts, part, _misfit(part, config), notes)
+        if part == "tokenizer" and place is None:
+            place = _inside(places.get("text_encoder"))
         if place is not None:
             places[part] = place
             continue
@@ -131,6 +133,13 @@ def _first_place(
         if place is not None:
             return place
     return None
+
+
+def _inside(text_encoder: Place | None) -> Place | None:
+    """The tokenizer that ComfyUI's text encoder files carry."""
+    if text_encoder is None or "spiece_model" not in contents(text_encoder.files).shapes:
+        return None
+    return Place("tokenizer", text_encoder.files[0])
 
 
 def _misfit(part: str, config: Mapping[str, Any]) -> Callable[[Contents], str | None]:
