@@ -25,9 +25,22 @@ _ALIASES = {
     "frames": "num_frames",
     "steps": "num_inference_steps",
     "lora": "loras",
+    "few_step_lora": "few_step_loras",
     "set": "options",
 }
-_TEXTS = ("prompt", "negative_prompt", "method", "resolution", "solver", "post", "base", "memory", "settings")
+_TEXTS = (
+    "prompt",
+    "negative_prompt",
+    "method",
+    "resolution",
+    "solver",
+    "post",
+    "base",
+    "memory",
+    "settings",
+    "transformer",
+    "transformer_2",
+)
 _KEYS = {"image", "motion", "model", "name", "last_image", *Parameters.__dataclass_fields__}
 
 
@@ -135,7 +148,7 @@ def _option(where: str, key: str, value: Any) -> Any:
             if not isinstance(value, str):
                 raise ValueError("expected text")
             return value.strip()
-        if key == "loras":
+        if key in ("loras", "few_step_loras"):
             listed = [value] if isinstance(value, str) else value
             if not (isinstance(listed, list) and all(isinstance(item, str) for item in listed)):
                 raise ValueError("expected a list of FILE[:strength[:expert]]")

@@ -107,6 +107,13 @@ def generate(
         list[str] | None,
         typer.Option("--lora", help="LoRA to load; repeatable.", metavar="FILE[:STRENGTH[:EXPERT]]"),
     ] = None,
+    few_step_lora: Annotated[
+        list[str] | None,
+        typer.Option("--few-step-lora", help="LoRA that distils the model to 4 steps.", metavar="FILE[:...]"),
+    ] = None,
+    transformer_2: Annotated[
+        str | None, typer.Option("--transformer-2", help="File of the second expert, where MODEL is that of the first.")
+    ] = None,
     base: Annotated[
         str | None, typer.Option("--base", help="Folder or model for the parts that MODEL's files lack.")
     ] = None,
@@ -141,6 +148,7 @@ def generate(
         "--seed": seed or None, "--strength": None if strength == 1.0 else strength, "--densify": densify,
         "--guidance-scale-2": guidance_scale_2, "--resolution": resolution, "--shift": shift, "--solver": solver,
         "--set": option or None, "--post": post, "--extend-prompt": extend_prompt, "--lora": lora or None,
+        "--few-step-lora": few_step_lora or None, "--transformer-2": transformer_2,
         "--base": base, "--fast": fast or None, "--num-videos": None if num_videos == 1 else num_videos,
         "--window": window, "--model": model, "--memory": memory, "--settings": settings,
     }  # fmt: skip
@@ -166,12 +174,14 @@ def generate(
         resolution=resolution, num_frames=frames, fps=fps, num_inference_steps=steps, guidance_scale=guidance_scale,
         guidance_scale_2=guidance_scale_2, shift=shift, solver=solver, strength=strength,  # pyright: ignore
         window=parse_window(window), method=method, densify=densify, options=dict(map(parse_option, option or ())),
-        post=post, base=base, loras=tuple(lora or ()), memory=memory, fast=fast, settings=settings,  # pyright: ignore
+        post=post, base=base, loras=tuple(lora or ()),
+        few_step_loras=tuple(few_step_lora or ()), transformer_2=transformer_2,
+        memory=memory, fast=fast, settings=settings,  # pyright: ignore
     )  # fmt: skip
     from motionloom.batch_file import is_batch
 
     batch = motion is None and is_batch(image)
-    if motion is None and not batch and last_image is None and not _moves_by_itself(model):
+    if motion is None and not batch and last_image is None and not (lora or _moves_by_itself(model)):
         raise InputError(f"MOTION: missing beside {image}, expected a *.motion.json, a track file or a video")
     if batch and (side_by_side or contact_sheet or last_image or extend_prompt or num_videos > 1 or gpus > 1):
         raise InputError(
@@ -348,6 +358,9 @@ def _one(
     for target in run.targets([seed + index for index in range(num_videos)]):
         extras.check(target)
     loaded = job.load_model()
+    if model != DEFAULT_MODEL or parameters.fast or parameters.memory != "auto":
+        for note in loaded.notes:
+            warn(note)
     job = job.settled(loaded, seed=seed)
     if extend_prompt:
         job = job.with_extended_prompt(extend_prompt)

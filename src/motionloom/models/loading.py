@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from motionloom.errors import CheckpointError, InputError
-from motionloom.models.card import ModelCard, Part
+from motionloom.models.card import ModelCard, Part, Sampling
 from motionloom.models.catalog import find_model, list_models
 from motionloom.models.checkpoints.layouts import Layout, Place, find_layout, read_json
 from motionloom.models.checkpoints.parts import WEIGHTS
@@ -41,6 +41,7 @@ def load(
     transformer: PathLike | None = None,
     transformer_2: PathLike | None = None,
     loras: Iterable[str | LoraSpec] = (),
+    few_step_loras: Iterable[str | LoraSpec] = (),
     memory: str = "auto",
     fast: bool = False,
     settings: Settings = "published",
@@ -60,6 +61,8 @@ def load(
         transformer, transformer_2: a file or folder to take instead of the one in ``name``; the second is the
             low-noise expert of Wan 2.2 A14B.
         loras: ``FILE[:strength[:expert]]`` each, or `LoraSpec`.
+        few_step_loras: the same, for LoRAs that distil the model to four steps: they come below the others, and the
+            defaults become four steps of the Euler solver without text guidance.
         memory: "auto", "max-speed", "balanced", "low" or "minimal"; see docs/memory-and-speed.md. Weights stored in
             float8 stay so in memory, but for "max-speed".
         fast: switch on what makes it faster at some cost; see docs/memory-and-speed.md.
@@ -70,9 +73,10 @@ def load(
         CheckpointError: the files are missing, incomplete, or of another architecture.
     """
     card, layout = _resolve(name)
-    specs = _specs(loras)
+    specs, distilling = _specs(loras), _specs(few_step_loras)
     if card is not None and card.name == "warp":
-        given = {"base": base, "transformer": transformer, "transformer_2": transformer_2, "loras": specs or None}
+        given = {"base": base, "transformer": transformer, "transformer_2": transformer_2}
+        given |= {"loras": specs or None, "few_step_loras": distilling or None}
         wrong = [argument for argument, value in given.items() if value is not None]
         if wrong:
             raise InputError(f"{wrong[0]}: warp has no weights; leave it out, or choose another model")
@@ -113,19 +117,26 @@ def load(
         pipeline = pipelines.wan_pipeline(parts, shift=card.sampling.shift if card.sampling else None, **options)
         digest = _digest_of_places(parts.places)
     adapters: list[dict[str, Any]] = []
-    if specs:
+    if specs or distilling:
         from motionloom.models.lora import load_loras
 
-        adapters = load_loras(pipeline, specs)
+        adapters = load_loras(pipeline, [*distilling, *specs])
         digest = hashlib.sha256("".join([digest, *(facts["sha256"] for facts in adapters)]).encode()).hexdigest()
+    if distilling:
+        card = replace(card, sampling=few_step_sampling(card.sampling))
     loaded_with = {
         "base": _recorded(base),
+        "transformer": None if transformer is None else os.fspath(transformer),
+        "transformer_2": None if transformer_2 is None else os.fspath(transformer_2),
         "loras": tuple(_text(spec) for spec in specs),
+        "few_step_loras": tuple(_text(spec) for spec in distilling),
         "memory": memory,
         "fast": fast,
         "settings": settings,
     }
-    model = _model(pipeline, card, method=chosen, name=str(name), digest=digest, settings=settings, given=loaded_with)
+    model: Any = _model(pipeline, card, method=chosen, name=str(name), digest=digest, settings=settings, given=loaded_with)
+    if adapters and not getattr(model, "adapters", ()):
+        model.adapters = adapters
     _place(model, where, memory=memory, fast=fast)
     return model
 
@@ -185,6 +196,24 @@ def _recorded(base: PathLike | Sequence[PathLike] | None) -> Any:
     return tuple(os.fspath(entry) for entry in base)
 
 
+def few_step_sampling(sampling: Sampling | None) -> Sampling:
+    """How a model runs with LoRAs that distil it: four Euler steps at its own shift, no text guidance.
+
+    The shift is that of the model's card, which the four-step LoRAs in use were made for (8 where two experts follow
+    each other, as in the published graph of Circle-Rotate).
+    """
+    from motionloom.models.speed import FEW_STEPS
+
+    return replace(
+        sampling or Sampling(),
+        num_inference_steps=FEW_STEPS,
+        solver="euler",
+        guidance_scale=1.0,
+        guidance_scale_2=None,
+        steps_are_fixed=True,
+    )
+
+
 def _specs(loras: Iterable[str | LoraSpec]) -> list[LoraSpec]:
     given = [loras] if isinstance(loras, str) else list(loras)
     if not given:
@@ -195,7 +224,7 @@ def _specs(loras: Iterable[str | LoraSpec]) -> list[LoraSpec]:
 
 
 def _text(spec: LoraSpec) -> str:
-    return f"{spec.path}:{spec.strength:g}" + (f":{spec.expert}" if spec.expert else "")
+    return str(spec)
 
 
 def _digest_of_places(places: Mapping[str, Place]) -> str:
@@ -247,11 +276,14 @@ def _place(model: Any, device: str, *, memory: str, fast: bool) -> None:
     height, width = card.native_size or (480, 832)
     plan = plan_for(pipeline, device, preset=memory, size=(height, width), num_frames=card.num_frames or 81)
     apply(plan, pipeline, device)
-    model.plan = plan
+    notes = [f"memory: {plan.reason}"]
     if fast:
         from motionloom.models.speed import FastOptions, apply_fast
 
-        model.speed = apply_fast(pipeline, FastOptions())
+        sampling = getattr(model, "sampling", None)
+        few_steps = sampling is not None and sampling.steps_are_fixed
+        notes += apply_fast(pipeline, FastOptions(few_steps=few_steps))
+    model.plan, model.notes = plan, tuple(notes)
 
 
 def _is_home_of(repo: str, card: ModelCard) -> bool:

@@ -78,6 +78,7 @@ class Model(ABC):
         card: what the catalogue knows; name: how it was asked for; method: how tracks guide it.
         digest: hex SHA-256 of the weights, part of every clip's provenance.
         loaded_with: arguments of `motionloom.load` that change the result, part of the provenance too.
+        notes: what was chosen for this machine when it was loaded, and why; one line each.
         sharing: `motionloom.scale.parallel.shared`, where several processes make a clip together.
     """
 
@@ -87,6 +88,7 @@ class Model(ABC):
     digest: str
     loaded_with: Mapping[str, Any] = MappingProxyType({})
     sharing: Callable[..., AbstractContextManager[Any]] | None = None
+    notes: Sequence[str] = ()
 
     def generate(
         self,

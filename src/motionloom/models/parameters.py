@@ -17,7 +17,9 @@ RESOLUTIONS = {"480p": 480 * 832, "720p": 720 * 1280, "1080p": 1080 * 1920}
 Settings = Literal["published", "diffusers"]
 """Whose size rule, picture preparation, noise levels and defaults a model follows."""
 
-LOADING = ("method", "base", "loras", "memory", "fast", "settings")
+LOADING = (
+    "method", "base", "transformer", "transformer_2", "loras", "few_step_loras", "memory", "fast", "settings",
+)  # fmt: skip
 """The parameters that `motionloom.load` takes; the others are those of `Model.generate`."""
 
 _POSITIVE = ("num_frames", "num_inference_steps", "fps", "shift")
@@ -56,7 +58,10 @@ class Parameters:
     post: str | None = None
     method: str | None = None
     base: str | None = None
+    transformer: str | None = None
+    transformer_2: str | None = None
     loras: tuple[str, ...] = ()
+    few_step_loras: tuple[str, ...] = ()
     memory: str = "auto"
     fast: bool = False
     settings: Settings = "published"

@@ -64,9 +64,14 @@ class WanModel(Model):
             "diffusers" the stock pipeline and the scheduler in the model's folder.
         loaded_with: see `Model`.
 
+    Attributes:
+        adapters: facts of the LoRAs attached, as `motionloom.models.lora.load_loras` gives them.
+
     Raises:
         InputError: an unknown method, or a pipeline that tracks cannot guide.
     """
+
+    adapters: Sequence[Mapping[str, Any]] = ()
 
     def __init__(
         self,
@@ -157,6 +162,9 @@ class WanModel(Model):
         asked, request = request, replace(request, num_frames=self._whole_latents(request.num_frames))
         height, width = request.size
         settings = self._sampling(request)
+        if self.adapters:
+            kept = ("file", "sha256", "rank", "modules", "experts", "strength")
+            request.details.setdefault("loras", [{key: facts[key] for key in kept} for facts in self.adapters])
 
         def after_step(pipe: Any, step: int, timestep: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
             if request.on_progress is not None:
@@ -209,7 +217,8 @@ class WanModel(Model):
             solver = request.solver or published.solver
             # The native size is rounded to the photograph's shape, its shift is not.
             native = request.size == self.default_size((request.image.shape[0], request.image.shape[1]))
-            shift = request.shift or (published.shift if native else published.shift_at(request.size))
+            fixed = native or published.steps_are_fixed  # a distilled model knows one grid
+            shift = request.shift or (published.shift if fixed else published.shift_at(request.size))
             if solver != "own":
                 self.pipeline.scheduler = published_scheduler(solver, shift)
                 request.details.update(solver=solver, shift=round(shift, 4))
