@@ -46,6 +46,10 @@ class Job:
 
         model = load(self.model, device=self.device, **self.parameters.for_loading())
         if launch.is_worker():
+            if not model.can_be_shared:
+                raise InputError(
+                    f"gpus: {self.model} cannot be shared by several processes, models of the Wan family can; use one"
+                )
             from motionloom.scale.parallel import shared
 
             model.sharing = shared

@@ -8,7 +8,8 @@ import time
 import numpy as np
 import pytest
 
-from motionloom.errors import Cancelled
+from motionloom.errors import Cancelled, InputError
+from motionloom.jobs import Job
 from motionloom.media import Clip, image_digest, read_image, read_provenance, write_image
 
 ARGUMENTS = ("generate", "photo.png", "slide.motion.json", "-m")
@@ -463,3 +464,9 @@ def test_batch_items_may_choose_loras_and_options(folder, call, fake):
     assert fake.calls[0].options == {"cfg_mode": "joint"}
     wrong = call("generate", batch(folder, {**ITEM, "set": "cfg_mode"}), "-m", "fake", "-o", "res")
     assert "expected a mapping" in wrong.err
+
+
+def test_models_that_cannot_be_shared_say_so(folder, monkeypatch):
+    monkeypatch.setattr("motionloom.scale.launch.is_worker", lambda: True)
+    with pytest.raises(InputError, match="gpus: warp cannot be shared by several processes"):
+        Job(folder / "photo.png", None, "warp").load_model()

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,7 +79,8 @@ class Model(ABC):
         digest: hex SHA-256 of the weights, part of every clip's provenance.
         loaded_with: arguments of `motionloom.load` that change the result, part of the provenance too.
         notes: what was chosen for this machine when it was loaded, and why; one line each.
-        sharing: `motionloom.scale.parallel.shared`, where several processes make a clip together.
+        sharing: `motionloom.scale.parallel.shared`, where several processes make a clip together; only of models that
+            ``can_be_shared``.
     """
 
     card: ModelCard
@@ -88,6 +89,7 @@ class Model(ABC):
     digest: str
     loaded_with: Mapping[str, Any] = MappingProxyType({})
     sharing: Callable[..., AbstractContextManager[Any]] | None = None
+    can_be_shared: ClassVar[bool] = False
     notes: Sequence[str] = ()
 
     def generate(

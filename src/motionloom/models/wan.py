@@ -71,6 +71,7 @@ class WanModel(Model):
         InputError: an unknown method, or a pipeline that tracks cannot guide.
     """
 
+    can_be_shared = True
     adapters: Sequence[Mapping[str, Any]] = ()
 
     def __init__(
