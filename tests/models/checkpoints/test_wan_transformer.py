@@ -11,8 +11,6 @@ import torch
 from motionloom.models.checkpoints.source import TensorSource, open_source
 from motionloom.models.checkpoints.wan_transformer import (
     architecture_of,
-    config_of,
-    describe,
     dtype_of,
     load_transformer,
 )
@@ -127,21 +125,6 @@ def test_full_size_shards_load_completely(
     assert (model.config["num_attention_heads"], model.config["num_layers"]) == (40, 40)
 
 
-@pytest.mark.parametrize(("original", "diffusers", "architecture", "count", "tensors"), PUBLISHED)
-def test_detection_and_sizes_from_keys_alone(
-    wan: SimpleNamespace, original: str, diffusers: str, architecture: str, count: int, tensors: int
-) -> None:
-    from motionloom.models.checkpoints.configs import published_config
-
-    for name in (original, diffusers):
-        shapes = wan.manifest(name)
-        source = TensorSource.of({key: torch.empty(shape, device="meta") for key, shape in shapes.items()})
-        assert architecture_of(source) == architecture
-        known = published_config(architecture, "transformer")
-        del known["_class_name"]
-        assert {key: list(v) if isinstance(v, tuple) else v for key, v in config_of(source).items()} == known
-
-
 def test_first_and_last_frame_model_has_positions(wan: SimpleNamespace, tmp_path: Path) -> None:
     model = wan.tiny("wan2.1-i2v-14b", pos_embed_seq_len=10)
     wan.save_original(model, tmp_path)
@@ -162,71 +145,6 @@ def test_a_text_to_video_model_is_refused_by_name(
     assert "36 input channels" in message
     # Who gives the configuration says what the model is.
     assert load_transformer(tmp_path, tmp_path / "config.json").config["in_channels"] == 16
-
-
-@pytest.mark.parametrize(
-    ("key", "says"),
-    [
-        ("vace_blocks.0.norm3.weight", "VACE"),
-        ("face_adapter.k.weight", "Animate"),
-        ("control_adapter.conv.weight", "camera"),
-    ],
-)
-def test_variants_are_refused_by_name(
-    wan: SimpleNamespace, tmp_path: Path, refused: Callable[..., str], key: str, says: str
-) -> None:
-    tensors = wan.weights(wan.tiny()) | {key: torch.zeros(4)}
-    assert says in refused(architecture_of, TensorSource.of(tensors))
-
-
-@pytest.mark.parametrize(
-    ("keys", "says"),
-    [
-        (["visual.transformer.0.attn.to_qkv.weight"], "CLIP image encoder"),
-        (["token_embedding.weight", "blocks.0.attn.q.weight"], "umT5"),
-        (["decoder.conv1.weight"], "codec"),
-        (["input_blocks.0.0.weight"], "SDXL"),
-        (["transformer_blocks.0.attn1.to_q.weight"], "another family"),
-        (["diffusion_model.blocks.0.self_attn.q.lora_A.weight"], "LoRA"),
-        (["something"], "nothing known here (1 tensors: something)"),
-    ],
-)
-def test_what_another_file_seems_to_be(refused: Callable[..., str], keys: list[str], says: str) -> None:
-    source = TensorSource.of(dict.fromkeys(keys, torch.zeros(4, 4)))
-    assert says in describe(source)
-    assert says in refused(load_transformer, source)
-
-
-def test_other_channels_are_refused(wan: SimpleNamespace, refused: Callable[..., str]) -> None:
-    source = TensorSource.of(wan.weights(wan.tiny(in_channels=52)))
-    assert "takes 52 channels and gives 16" in refused(architecture_of, source)
-
-
-def test_heads_cannot_be_guessed_for_odd_sizes(wan: SimpleNamespace, refused: Callable[..., str]) -> None:
-    source = TensorSource.of(wan.weights(wan.tiny()))
-    assert "num_attention_heads" in refused(config_of, source)
-    assert config_of(source, {"num_heads": 2, "dim": 64})["attention_head_dim"] == 32
-    assert "3 heads of 21" in refused(config_of, source, {"num_attention_heads": 3})
-
-
-def test_a_configuration_of_another_model_is_refused(
-    wan: SimpleNamespace, tmp_path: Path, refused: Callable[..., str]
-) -> None:
-    wan.save_original(wan.tiny(), tmp_path)
-    config = json.loads((tmp_path / "config.json").read_text())
-    (tmp_path / "config.json").write_text(json.dumps({**config, "num_layers": 40, "ffn_dim": 13824}))
-    message = refused(load_transformer, tmp_path)
-    assert "num_layers is 40 there and 2 in the weights" in message
-    assert "ffn_dim is 13824 there and 128 in the weights" in message
-    assert str(tmp_path / "config.json") in message
-
-
-def test_a_configuration_of_something_else_in_the_folder_is_passed_over(wan: SimpleNamespace, tmp_path: Path) -> None:
-    path = wan.save_weights(
-        wan.weights(wan.tiny(num_attention_heads=1, attention_head_dim=128)), tmp_path / "m.safetensors"
-    )
-    (tmp_path / "config.json").write_text('{"_class_name": "AutoencoderKLWan", "z_dim": 16}')
-    assert config_of(open_source(path))["num_attention_heads"] == 1
 
 
 def test_missing_and_left_over_tensors_are_listed(wan: SimpleNamespace, refused: Callable[..., str]) -> None:
