@@ -166,6 +166,16 @@ def test_comfyui_files_with_the_tokenizer_in_the_text_encoder(expected, write, m
     assert np.array_equal(run(root), expected.frames)
 
 
+def test_what_lies_around_a_transformer_is_found(expected, write, wan, model, tmp_path: Path, tiny_parts):
+    root = write.comfyui(tmp_path / "models", {"wan.safetensors": model}, words=tiny_parts.spiece_model)
+    assert np.array_equal(run(root / "diffusion_models" / "wan" / "wan.safetensors"), expected.frames)
+    assert np.array_equal(run(expected.folder / "transformer"), expected.frames)
+    folder = write.companions(tmp_path / "flat")
+    file = wan.save_weights(wan.weights(model), folder / "wan.safetensors")
+    assert np.array_equal(run(file), expected.frames)
+    assert np.array_equal(run(folder), expected.frames)
+
+
 def test_scaled_float8_file_and_a_base(expected, wan, model, tmp_path: Path):
     path = tmp_path / "Wan2_1-I2V-ATI-14B_fp8_scaled.safetensors"
     meant = wan.save_float8(model, path, style="scaled", rest=torch.float32)

@@ -165,6 +165,24 @@ def find_layout(path: Path) -> Layout:
     return _loose(path)
 
 
+def neighbours(layout: Layout) -> list[Layout]:
+    """What lies around a transformer that was given alone and may hold its other parts: ComfyUI's folders above a file,
+    the files beside it, the repository around a transformer folder."""
+    if layout.kind == "transformer":
+        whole = layout.root.parent
+        parts = ("vae", "text_encoder", "tokenizer")
+        return [_diffusers(whole)] if any((whole / part).is_dir() for part in parts) else []
+    if layout.kind != "file":
+        return []
+    found = [_comfyui(above.parent) for above in layout.root.parents if above.name in _COMFYUI["transformer"]][:1]
+    beside = tuple(path for path in sorted(layout.root.parent.iterdir()) if _is_searched(path) and path != layout.root)
+    folder = Layout(
+        "loose", layout.root.parent, unsorted=dict.fromkeys(("vae", "text_encoder", "image_encoder"), beside)
+    )
+    _add_tokenizer(folder)
+    return [*found, folder]
+
+
 def _of_file(path: Path) -> Layout:
     if path.suffix not in WEIGHTS and not path.name.endswith(".index.json"):
         raise CheckpointError(
@@ -248,7 +266,7 @@ def _transformer(folder: Path) -> Layout:
 def _comfyui(root: Path) -> Layout:
     layout = Layout("comfyui", root)
     layout.unsorted = {
-        part: tuple(path for name in names for path in sorted((root / name).rglob("*")) if _is_weights(path))
+        part: tuple(path for name in names for path in sorted((root / name).rglob("*")) if _is_searched(path))
         for part, names in _COMFYUI.items()
     }
     _add_tokenizer(layout)
@@ -313,6 +331,11 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise CheckpointError(f"{path}: holds a {type(value).__name__}, expected an object")
     return value
+
+
+def _is_searched(path: Path) -> bool:
+    """Whether to look into a file in a folder of many. Old torch files would have to be read as a whole."""
+    return _is_weights(path) and path.suffix in (".safetensors", ".sft", ".gguf", ".pth")
 
 
 def _is_weights(path: Path) -> bool:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from motionloom.errors import CheckpointError
-from motionloom.models.checkpoints.layouts import Layout, Place, place_of_file, read_json
+from motionloom.models.checkpoints.layouts import Layout, Place, neighbours, place_of_file, read_json
 from motionloom.models.checkpoints.parts import CALLED, Contents, contents
 
 BOUNDARIES: Mapping[str, float] = {"wan2.2-i2v-a14b": 0.9}
@@ -95,7 +95,8 @@ def find_parts(
     elif second is not None:
         raise CheckpointError(f"{first.path}: is a {architecture}, which has one transformer; leave transformer_2 out")
     wanted = ["vae", "text_encoder", "tokenizer", *(["image_encoder"] if config.get("image_dim") else [])]
-    layouts = [given, *bases, *fetched(architecture)]
+    around = [near for layout in (given, transformer) if layout is not None for near in neighbours(layout)]
+    layouts = [given, *bases, *around, *fetched(architecture)]
     absent: list[str] = []
     for part in wanted:
         notes: list[str] = []
@@ -107,7 +108,7 @@ def find_parts(
             continue
         looked = ", ".join(dict.fromkeys(str(layout.root) for layout in layouts))
         expected = (_FILES_5B if architecture in PER_TOKEN_TIMES else _FILES)[part]
-        seen = f" (found, but not taken: {'; '.join(dict.fromkeys(notes))})" if notes else ""
+        seen = f" (found, but not taken: {_some(list(dict.fromkeys(notes)))})" if notes else ""
         absent.append(f"{CALLED[part]}: looked in {looked}{seen}; expected {expected}")
     for part in ("scheduler", "image_processor"):  # others than the published ones, where a folder has them
         found = next((layout.places[part] for layout in layouts if part in layout.places), None)
@@ -133,6 +134,10 @@ def _first_place(
         if place is not None:
             return place
     return None
+
+
+def _some(notes: list[str], count: int = 4) -> str:
+    return "; ".join(notes[:count]) + (f"; and {len(notes) - count} more" if len(notes) > count else "")
 
 
 def _inside(text_encoder: Place | None) -> Place | None:
@@ -172,9 +177,7 @@ def _transformers(layout: Layout, transformer_2: Layout | None) -> tuple[Place |
             notes.append(str(error))
     if not found:
         if notes and layout.kind in ("comfyui", "loose"):
-            raise CheckpointError(
-                f"{layout.root}: no transformer in it that makes videos of images: {'; '.join(notes)}"
-            )
+            raise CheckpointError(f"{layout.root}: no transformer in it that makes videos of images: {_some(notes)}")
         return None, second
     if len(found) == 1:
         return found[0], second
