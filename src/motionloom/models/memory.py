@@ -9,99 +9,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from motionloom.errors import InputError
 from motionloom.models.footprint import Need, need_of, need_of_card
+from motionloom.models.memory_plans import (
+    GIB,
+    PRESETS,
+    Budget,
+    Plan,
+    Preset,
+    capacity_of,
+    disk_bytes,
+    gib,
+    lacks,
+    peak_bytes,
+    plans_of,
+    ram_bytes,
+)
 
 if TYPE_CHECKING:
     from motionloom.models.card import ModelCard
-
-Preset = Literal["auto", "max-speed", "balanced", "low", "minimal"]
-PRESETS: tuple[Preset, ...] = get_args(Preset)
-Storage = Literal["bf16", "fp8"]
-Offload = Literal["model", "group", "group+disk"]
-
-# The context of a CUDA process, its libraries' workspaces, and what the allocator cannot use; rules of thumb.
-_RESERVE, _RESERVE_CPU, _FRAGMENTATION = 800_000_000, 300_000_000, 1.05
-GIB = 1 << 30
-
-
-@dataclass(frozen=True)
-class Budget:
-    """What a machine has, in bytes.
-
-    Attributes:
-        gpu_free, gpu_total: of the GPU to be used; None: there is none, and everything happens in RAM.
-        gpu_name: for messages.
-        ram_free: what is free, and what the model holds of it already.
-        disk_free: in the folder that weights may be put into.
-    """
-
-    gpu_free: int | None
-    gpu_total: int | None
-    ram_free: int
-    disk_free: int
-    gpu_name: str = "the GPU"
-
-    @classmethod
-    def measure(cls, device: Any, *, pipeline: Any = None, folder: str | None = None) -> Budget:
-        """What is there now.
-
-        Args:
-            device: "cuda", "cuda:1", "cpu", ..., or a torch device; another kind than cuda counts as RAM.
-            pipeline: a loaded one; what its parts hold counts as free, since the plan is about them.
-            folder: for weights on disk; the one for temporary files where not given.
-        """
-        import shutil
-        import tempfile
-
-        import torch
-
-        from motionloom.models.footprint import module_bytes
-
-        where = torch.device(device)
-        modules = [part for part in getattr(pipeline, "components", {}).values() if isinstance(part, torch.nn.Module)]
-        here = {"cpu": 0, where.type: 0}
-        for module in modules:
-            kind = next((tensor.device.type for tensor in module.parameters()), "cpu")
-            here[kind] = here.get(kind, 0) + module_bytes(module)
-        free = total = None
-        name = "the GPU"
-        if where.type == "cuda":
-            free, total = torch.cuda.mem_get_info(where)
-            free += torch.cuda.memory_reserved(where) - torch.cuda.memory_allocated(where) + here["cuda"]
-            name = torch.cuda.get_device_name(where)
-        disk = shutil.disk_usage(folder or tempfile.gettempdir()).free
-        return cls(free, total, _free_ram() + here["cpu"], disk, name)
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How a model is held in memory.
-
-    Attributes:
-        preset: the one it belongs to.
-        transformer_storage: "bf16" as loaded, whatever that is; "fp8": the blocks' weights in 8 bits, computed with as
-            before.
-        offload: None: all parts stay on the device. "model": they take turns. "group": the blocks of the transformer
-            are brought in one after the other, from RAM or ("group+disk") from disk.
-        vae_tiling: decode in overlapping tiles, which changes the picture a little.
-        vae_slicing: decode videos of a batch one after the other.
-        unload_text_encoder: text and image encoder wait in RAM and come in layer by layer.
-        reason: one line: what was chosen and why.
-        peak: bytes of device memory expected.
-    """
-
-    preset: Preset
-    transformer_storage: Storage = "bf16"
-    offload: Offload | None = None
-    vae_tiling: bool = False
-    vae_slicing: bool = True
-    unload_text_encoder: bool = True
-    reason: str = ""
-    peak: int = 0
 
 
 def choose(preset: str, need: Need, budget: Budget) -> Plan:
@@ -121,7 +50,7 @@ def choose(preset: str, need: Need, budget: Budget) -> Plan:
         for plan in plans_of(name, need, on_gpu=budget.gpu_free is not None):
             peak = peak_bytes(plan, need, on_gpu=budget.gpu_free is not None)
             plan = replace(plan, peak=peak)
-            if not _lacks(plan, need, budget):
+            if not lacks(plan, need, budget):
                 return replace(plan, reason=_reason(plan, need, budget, tried))
             tried.append(plan)
     raise InputError(_nothing_fits(preset, tried, need, budget))
@@ -157,7 +86,7 @@ def check(plan: Plan, need: Need, budget: Budget) -> None:
     """
     on_gpu = budget.gpu_free is not None
     here = replace(plan, peak=peak_bytes(plan, need, on_gpu=on_gpu))
-    if here.peak > _capacity(budget):
+    if here.peak > capacity_of(budget):
         raise InputError(_nothing_fits(plan.preset, [here], need, budget))
 
 
@@ -171,7 +100,7 @@ def out_of_memory(plan: Plan, need: Need) -> Iterator[None]:
     except torch.OutOfMemoryError as error:
         found = " ".join(str(error).split())[:160]
         raise InputError(
-            f"memory: {plan.preset} ({_describe(plan, need)}) was expected to take {_gib(plan.peak)} at "
+            f"memory: {plan.preset} ({_describe(plan, need)}) was expected to take {gib(plan.peak)} at "
             f"{_run(need)}, which was too little ({found}); {_remedies(plan, need, None)}"
         ) from error
 
@@ -183,97 +112,10 @@ def apply(plan: Plan, pipeline: Any, device: Any) -> None:
     carry_out(plan, pipeline, device)
 
 
-def plans_of(preset: str, need: Need, *, on_gpu: bool = True) -> list[Plan]:
-    """The plans of a preset, fastest first; those in fp8 only where there is anything to make smaller."""
-    fp8: Storage = "fp8" if need.transformer_fp8 < need.transformer else "bf16"
-    name: Any = preset
-    if not on_gpu:
-        # In RAM, moving parts about wins nothing; smaller weights and the disk do.
-        stays = Plan(name, unload_text_encoder=False)
-        plans = {
-            "low": [replace(stays, transformer_storage=fp8)],
-            "minimal": [replace(stays, transformer_storage=fp8, offload="group+disk")],
-        }.get(preset, [stays])
-        return _whole_then_tiled(plans)
-    stays, turns, streams = Plan(name), Plan(name, offload="model"), Plan(name, offload="group")
-    if preset == "max-speed":
-        return [Plan(name, unload_text_encoder=False, vae_slicing=False)]
-    bases = {
-        "balanced": [stays, turns],
-        "low": [replace(stays, transformer_storage=fp8), replace(turns, transformer_storage=fp8)],
-        "minimal": [
-            streams,
-            replace(streams, transformer_storage=fp8),
-            replace(streams, transformer_storage=fp8, offload="group+disk"),
-        ],
-    }[preset]
-    return _whole_then_tiled(bases)
-
-
-def _whole_then_tiled(plans: Sequence[Plan]) -> list[Plan]:
-    # Tiles show, moving weights about does not: they come last.
-    return [replace(plan, vae_tiling=tiling) for tiling in (False, True) for plan in plans]
-
-
-def peak_bytes(plan: Plan, need: Need, *, on_gpu: bool = True) -> int:
-    """Bytes of device memory at the worst moment of a run: encoding, denoising or decoding."""
-    fp8 = plan.transformer_storage == "fp8"
-    one = need.transformer_fp8 if fp8 else need.transformer
-    streamed = need.outside + 2 * int(need.block * one / max(need.transformer, 1))
-    decode = need.decode_tiled if plan.vae_tiling else need.decode
-    decode *= 1 if plan.vae_slicing else need.batch
-    if plan.offload is None:
-        stays = need.experts * one + need.vae + (0 if plan.unload_text_encoder else need.encoders)
-        streams = need.largest_layer if plan.unload_text_encoder else 0
-        peak = stays + max(streams, need.activations, decode)
-    elif plan.offload == "model":
-        # A part leaves when the next one that is in turn comes in: the text encoder is there while the VAE encodes,
-        # the VAE while the transformer works. Encoding takes three quarters of what decoding does.
-        peak = need.vae + max(need.largest_encoder + decode * 3 // 4, one + need.activations, decode)
-    else:
-        peak = need.vae + max(need.largest_layer, streamed + need.activations, decode)
-    return int(peak * _FRAGMENTATION) + (_RESERVE if on_gpu else _RESERVE_CPU)
-
-
-def ram_bytes(plan: Plan, need: Need) -> int:
-    """Bytes of RAM that a plan for a GPU keeps weights in."""
-    one = need.transformer_fp8 if plan.transformer_storage == "fp8" else need.transformer
-    if plan.offload in ("model", "group"):
-        return need.experts * one + need.encoders + need.vae
-    if plan.offload == "group+disk":
-        return 4 * need.block + 2 * need.largest_layer
-    return need.encoders if plan.unload_text_encoder else 0
-
-
-def disk_bytes(plan: Plan, need: Need) -> int:
-    """Bytes of disk that a plan puts weights into while the model is loaded."""
-    if plan.offload != "group+disk":
-        return 0
-    one = need.transformer_fp8 if plan.transformer_storage == "fp8" else need.transformer
-    return need.experts * one + need.encoders
-
-
-def _capacity(budget: Budget) -> int:
-    return budget.ram_free if budget.gpu_free is None else budget.gpu_free
-
-
-def _lacks(plan: Plan, need: Need, budget: Budget) -> list[str]:
-    """What a plan has too little of, as words."""
-    found = []
-    if plan.peak > _capacity(budget):
-        kind = "RAM" if budget.gpu_free is None else "GPU memory"
-        found.append(f"{_gib(plan.peak)} of {kind} ({_gib(_capacity(budget))} free)")
-    if budget.gpu_free is not None and ram_bytes(plan, need) > budget.ram_free:
-        found.append(f"{_gib(ram_bytes(plan, need))} of RAM ({_gib(budget.ram_free)} free)")
-    if disk_bytes(plan, need) > budget.disk_free:
-        found.append(f"{_gib(disk_bytes(plan, need))} of disk ({_gib(budget.disk_free)} free)")
-    return found
-
-
 def _reason(plan: Plan, need: Need, budget: Budget, tried: Sequence[Plan]) -> str:
     where = "RAM" if budget.gpu_free is None else f"on {budget.gpu_name}"
     text = (
-        f"memory {plan.preset}: {_describe(plan, need)}; about {_gib(plan.peak)} of {_gib(_capacity(budget))} free "
+        f"{plan.preset}: {_describe(plan, need)}; about {gib(plan.peak)} of {gib(capacity_of(budget))} free "
         f"{where} at {_run(need)}"
     )
     best: dict[str, Plan] = {}
@@ -287,17 +129,17 @@ def _reason(plan: Plan, need: Need, budget: Budget, tried: Sequence[Plan]) -> st
 
 
 def _missing(plan: Plan, need: Need, budget: Budget) -> str:
-    if plan.peak > _capacity(budget):
-        return _gib(plan.peak)
+    if plan.peak > capacity_of(budget):
+        return gib(plan.peak)
     if ram_bytes(plan, need) > budget.ram_free:
-        return f"{_gib(ram_bytes(plan, need))} of RAM"
-    return f"{_gib(disk_bytes(plan, need))} of disk"
+        return f"{gib(ram_bytes(plan, need))} of RAM"
+    return f"{gib(disk_bytes(plan, need))} of disk"
 
 
 def _describe(plan: Plan, need: Need) -> str:
     fp8 = plan.transformer_storage == "fp8"
     held = need.experts * (need.transformer_fp8 if fp8 else need.transformer)
-    words = [f"transformer {'in fp8' if fp8 else 'as loaded'} ({_gib(held)})"]
+    words = [f"transformer {'in fp8' if fp8 else 'as loaded'} ({gib(held)})"]
     words.append(
         {
             None: "all parts stay in place",
@@ -315,14 +157,14 @@ def _describe(plan: Plan, need: Need) -> str:
 
 def _nothing_fits(preset: str, tried: Sequence[Plan], need: Need, budget: Budget) -> str:
     where = "" if budget.gpu_free is None else f" on {budget.gpu_name}"
-    possible = [plan for plan in tried if plan.peak <= _capacity(budget)]
+    possible = [plan for plan in tried if plan.peak <= capacity_of(budget)]
     if possible:
-        lacks = list(dict.fromkeys(" and ".join(_lacks(plan, need, budget)) for plan in possible))
-        text, plan = " or ".join(lacks[-2:]), possible[-1]
+        reasons = list(dict.fromkeys(" and ".join(lacks(plan, need, budget)) for plan in possible))
+        text, plan = " or ".join(reasons[-2:]), possible[-1]
     else:
         plan = min(tried, key=lambda each: each.peak)
         least = "at least " if len(tried) > 1 else ""
-        text = least + " and ".join(_lacks(plan, need, budget))
+        text = least + " and ".join(lacks(plan, need, budget))
     return (
         f"memory: {preset} needs {text}{where} for {_run(need)} ({_describe(plan, need)}); "
         f"{_remedies(plan, need, budget)}"
@@ -332,14 +174,14 @@ def _nothing_fits(preset: str, tried: Sequence[Plan], need: Need, budget: Budget
 def _remedies(plan: Plan, need: Need, budget: Budget | None) -> str:
     """What would help, the one that changes least first."""
     found: list[str] = []
-    device_is_short = budget is None or plan.peak > _capacity(budget)
+    device_is_short = budget is None or plan.peak > capacity_of(budget)
     if budget is None:
         if plan.preset in PRESETS[1:-1]:
             found.append(f"--memory {PRESETS[PRESETS.index(plan.preset) + 1]}")
     else:
         fitting = _preset_that_fits(need, budget)
         if fitting is not None:
-            found.append(f"--memory {fitting.preset} ({_gib(fitting.peak)})")
+            found.append(f"--memory {fitting.preset} ({gib(fitting.peak)})")
         elif device_is_short and (frames := _fewer_frames(plan, need, budget)):
             found.append(f"--frames {frames}")
         if ram_bytes(plan, need) > budget.ram_free:
@@ -357,7 +199,7 @@ def _preset_that_fits(need: Need, budget: Budget) -> Plan | None:
     for preset in PRESETS[1:]:
         for plan in plans_of(preset, need, on_gpu=on_gpu):
             plan = replace(plan, peak=peak_bytes(plan, need, on_gpu=on_gpu))
-            if not _lacks(plan, need, budget):
+            if not lacks(plan, need, budget):
                 return plan
     return None
 
@@ -367,7 +209,7 @@ def _fewer_frames(plan: Plan, need: Need, budget: Budget) -> int | None:
     for frames in range((need.num_frames - 2) // 4 * 4 + 1, 4, -4):
         share = ((frames - 1) // 4 + 1) / ((need.num_frames - 1) // 4 + 1)
         fewer = replace(need, activations=int(need.activations * share), num_frames=frames)
-        if peak_bytes(plan, fewer, on_gpu=budget.gpu_free is not None) <= _capacity(budget):
+        if peak_bytes(plan, fewer, on_gpu=budget.gpu_free is not None) <= capacity_of(budget):
             return frames
     return None
 
@@ -377,23 +219,20 @@ def _run(need: Need) -> str:
     return f"{need.size[1]}x{need.size[0]}, {need.num_frames} frames{several}"
 
 
-def _gib(count: float) -> str:
-    return f"{count / GIB:.1f} GiB"
-
-
-def _free_ram() -> int:
-    """What the machine, or the container that this process is in, has left."""
-    from pathlib import Path
-
-    import psutil
-
-    free = int(psutil.virtual_memory().available)
-    try:  # control groups, version 2; files in the page cache can be given back
-        group = Path("/sys/fs/cgroup")
-        limit = int((group / "memory.max").read_text())
-        used = int((group / "memory.current").read_text())
-        cached = dict(line.split() for line in (group / "memory.stat").read_text().splitlines()).get("file", "0")
-        free = min(free, limit - used + int(cached))
-    except (OSError, ValueError):
-        pass  # no such limit
-    return max(free, 0)
+__all__ = [
+    "GIB",
+    "PRESETS",
+    "Budget",
+    "Plan",
+    "Preset",
+    "apply",
+    "check",
+    "choose",
+    "disk_bytes",
+    "estimate",
+    "out_of_memory",
+    "peak_bytes",
+    "plan_for",
+    "plans_of",
+    "ram_bytes",
+]

@@ -22,7 +22,7 @@ from motionloom.errors import InputError
 from motionloom.models.footprint import castable_layers
 
 if TYPE_CHECKING:
-    from motionloom.models.memory import Plan
+    from motionloom.models.memory_plans import Plan
 
 _ENCODERS = ("text_encoder", "image_encoder")
 _TRANSFORMERS = ("transformer", "transformer_2")
