@@ -201,6 +201,31 @@ def test_runs_do_not_touch_each_other(make_pipeline, name):
 
 
 @pytest.mark.parametrize("name", OPTIONS)
+def test_parts_that_take_turns_do_not_end_the_watch(make_pipeline, name, attention_calls):
+    """accelerate takes its hooks off and puts them on again after every run, here on the CPU."""
+    from accelerate import cpu_offload_with_hook
+    from accelerate.hooks import remove_hook_from_module
+
+    pipe = make_pipeline()
+    cpu_offload_with_hook(pipe.transformer, "cpu")
+    caches.enable(pipe, OPTIONS[name])
+    first = run(pipe)
+
+    def stop(pipe, step, timestep, kwargs):
+        if step == 3:
+            raise KeyboardInterrupt
+        return {}
+
+    for _ in range(2):
+        remove_hook_from_module(pipe.transformer, recurse=True)
+        cpu_offload_with_hook(pipe.transformer, "cpu")
+        with pytest.raises(KeyboardInterrupt):
+            run(pipe, callback_on_step_end=stop, generator=torch.Generator().manual_seed(1))
+        assert torch.equal(run(pipe), first)
+    assert counted(attention_calls, pipe)[0] < 0.8 * ALL
+
+
+@pytest.mark.parametrize("name", OPTIONS)
 def test_switching_off_restores_the_pipeline(make_pipeline, name, attention_calls):
     pipe = make_pipeline()
     expected = run(pipe)

@@ -42,7 +42,7 @@ Ratios = dict[str, dict[str, list[float]]]
 """MagCache's magnitude ratios, one per step: by expert ("transformer", "transformer_2") and branch ("cond", ...)."""
 
 _FORMAT = "motionloom.mag-ratios"
-_WATCH, _RECORD = "motionloom_run_watch", "motionloom_record"
+_RECORD = "motionloom_record"
 _EXPERTS = ("transformer", "transformer_2")
 # Names of modules in Wan: without them TaylorSeer matches nothing and changes nothing.
 _TAYLOR_SEER_MODULES = [r"blocks\.\d+\.attn1", r"blocks\.\d+\.attn2", r"blocks\.\d+\.ffn"]
@@ -104,8 +104,7 @@ def enable(pipeline: Any, options: CacheOptions) -> None:
             )
             expert.enable_cache(config)
             fitted = _FittedRatios(config, ratios[name], expert)
-        registry = HookRegistry.check_if_exists_or_initialize(expert)
-        registry.register_hook(_RunWatch(pipeline, name, fitted), _WATCH)
+        expert._motionloom_run_watch = _RunWatch(pipeline, name, expert, fitted)
 
 
 def disable(pipeline: Any) -> None:
@@ -113,9 +112,10 @@ def disable(pipeline: Any) -> None:
     for expert in _experts(pipeline).values():
         if expert.is_cache_enabled:
             expert.disable_cache()
-        registry = getattr(expert, "_diffusers_hook", None)
-        if registry is not None:
-            registry.remove_hook(_WATCH, recurse=False)
+        watch = getattr(expert, "_motionloom_run_watch", None)
+        if watch is not None:
+            watch.remove()
+            del expert._motionloom_run_watch
 
 
 def check(options: CacheOptions) -> None:
@@ -159,16 +159,17 @@ def calibrate(pipeline: Any, call: Callable[[], Any]) -> Ratios:
     try:
         for name, expert in _experts(pipeline).items():
             recorders[name] = recorder = _Recorder()
-            HookRegistry.check_if_exists_or_initialize(expert).register_hook(recorder, _RECORD)
             blocks = blocks_of(expert)
-            handles.append(blocks[0].register_forward_pre_hook(recorder.before, with_kwargs=True))
-            handles.append(blocks[-1].register_forward_hook(recorder.after))
+            HookRegistry.check_if_exists_or_initialize(blocks[0]).register_hook(recorder, _RECORD)
+            handles.append(blocks[-1].register_forward_hook(recorder.last))
+            HookRegistry.check_if_exists_or_initialize(expert).invalidate_child_registries_cache()
         call()
     finally:
         for handle in handles:
             handle.remove()
         for expert in _experts(pipeline).values():
-            expert._diffusers_hook.remove_hook(_RECORD, recurse=False)
+            HookRegistry.check_if_exists_or_initialize(blocks_of(expert)[0]).remove_hook(_RECORD, recurse=False)
+            HookRegistry.check_if_exists_or_initialize(expert).invalidate_child_registries_cache()
     return {name: recorder.ratios for name, recorder in recorders.items() if recorder.ratios}
 
 
@@ -213,50 +214,49 @@ def fit_ratios(ratios: Sequence[float], steps: int) -> list[float]:
     return [1.0, *(math.exp(after - before) for before, after in pairwise(at))]
 
 
-@dataclass
-class _Seen(BaseState):
-    """What the last call of a branch was about."""
-
-    timestep: float | None = None
-    condition: Tensor | None = None
-
-    def reset(self, *args: Any, **kwargs: Any) -> None:
-        self.timestep = self.condition = None
-
-
-class _RunWatch(ModelHook):
-    """On a transformer, inside all other hooks on its inputs: tells its cache when what it holds is of no use.
+class _RunWatch:
+    """Tells the cache of a transformer when what it holds is of no use.
 
     A call at no smaller a timestep than the one before belongs to a new run. Another image condition than before means
-    that the tracks came or went.
+    that the tracks came or went; it is looked at where the transformer embeds it, beneath the hooks that swap it.
+    Torch's own hooks do this: one of diffusers on the whole transformer would be lost when a pipeline whose parts take
+    turns on the GPU puts its own hooks on anew after a run.
     """
 
-    _is_stateful = True
+    def __init__(self, pipeline: Any, name: str, expert: Any, ratios: _FittedRatios | None) -> None:
+        self._pipeline, self._name, self._expert, self._ratios = weakref.ref(pipeline), name, expert, ratios
+        self._seen: dict[str, tuple[float, Tensor | None]] = {}
+        self._timestep = 0.0
+        self._handles = [expert.register_forward_pre_hook(self._call, with_kwargs=True)]
+        self._has_condition = hasattr(expert, "patch_embedding") and expert.config.in_channels > _noise_channels(expert)
+        if self._has_condition:
+            self._handles.append(expert.patch_embedding.register_forward_pre_hook(self._embed))
 
-    def __init__(self, pipeline: Any, name: str, ratios: _FittedRatios | None) -> None:
-        super().__init__()
-        self.states = StateManager(_Seen, (), {})  # pyright: ignore[reportArgumentType]
-        self.pipeline, self.name, self.ratios = weakref.ref(pipeline), name, ratios
+    def remove(self) -> None:
+        for handle in self._handles:
+            handle.remove()
 
-    def pre_forward(self, module: nn.Module, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
-        hidden: Tensor = kwargs["hidden_states"] if "hidden_states" in kwargs else args[0]
+    def _call(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         time: Any = kwargs["timestep"] if "timestep" in kwargs else args[1]
-        seen: Any = self.states.get_state()
-        branch = self.states.context.name
-        timestep = float(time.max() if isinstance(time, Tensor) else time)
-        condition = _condition(module, hidden)
-        if seen.timestep is None or timestep >= seen.timestep:
-            _forget(module, branch, keep_count=False)
-            if self.ratios is not None:
-                self.ratios.fit(_steps_of(self.pipeline(), self.name))
-        elif condition is not None and not _same(condition, seen.condition):
-            _forget(module, branch, keep_count=True)
-        seen.timestep, seen.condition = timestep, condition
-        return args, kwargs
+        self._timestep = float(time.max() if isinstance(time, Tensor) else time)
+        if not self._has_condition:
+            self._look(None)
 
-    def reset_state(self, module: nn.Module) -> nn.Module:
-        self.states.reset()
-        return module
+    def _embed(self, module: nn.Module, args: tuple[Tensor]) -> None:
+        self._look(args[0][:, _noise_channels(self._expert) :])
+
+    def _look(self, condition: Tensor | None) -> None:
+        branch = _branch(self._expert)
+        if branch is None:
+            return
+        timestep, before = self._seen.get(branch, (None, None))
+        if timestep is None or self._timestep >= timestep:
+            _forget(self._expert, branch, keep_count=False)
+            if self._ratios is not None:
+                self._ratios.fit(_steps_of(self._pipeline(), self._name))
+        elif condition is not None and not _same(condition, before):
+            _forget(self._expert, branch, keep_count=True)
+        self._seen[branch] = (self._timestep, condition)
 
 
 @dataclass
@@ -286,22 +286,30 @@ class _FittedRatios:
         return self.fitted.get(branch, next(iter(self.fitted.values())))[step]
 
 
+class _Nothing(BaseState):
+    def reset(self, *args: Any, **kwargs: Any) -> None:
+        pass
+
+
 class _Recorder(ModelHook):
-    """On a transformer that is being calibrated: ratios by branch."""
+    """On the first block of a transformer that is being calibrated: ratios by branch."""
 
     _is_stateful = True
 
     def __init__(self) -> None:
         super().__init__()
-        self.states = StateManager(_Seen, (), {})  # pyright: ignore[reportArgumentType]
+        # Only to be told the branch: diffusers tells the state managers of hooks.
+        self.states = StateManager(_Nothing, (), {})  # pyright: ignore[reportArgumentType]
         self.ratios: dict[str, list[float]] = {}
         self._inputs: Tensor | None = None
         self._norms: dict[str, Tensor] = {}
 
-    def before(self, block: nn.Module, args: Any, kwargs: Any) -> None:
+    def pre_forward(self, module: nn.Module, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
         self._inputs = kwargs["hidden_states"] if "hidden_states" in kwargs else args[0]
+        return args, kwargs
 
-    def after(self, block: nn.Module, args: Any, output: Any) -> None:
+    def last(self, block: nn.Module, args: Any, output: Any) -> None:
+        """After the last block, as a forward hook of torch."""
         branch = self.states.context.name
         assert self._inputs is not None
         norms = (output - self._inputs).float().norm(dim=-1)
@@ -316,13 +324,27 @@ class _Recorder(ModelHook):
         return module
 
 
+def _branch(transformer: Any) -> str | None:
+    """The branch of guidance that is running, as the caches know it."""
+    for module in blocks_of(transformer)[0].modules():
+        for hook in _hooks_of(module).values():
+            for value in vars(hook).values():
+                if isinstance(value, StateManager):
+                    return None if value._context is None else value._context.name
+    return None
+
+
+def _hooks_of(module: nn.Module) -> dict[str, Any]:
+    registry = getattr(module, "_diffusers_hook", None)
+    return {} if registry is None else registry.hooks
+
+
 def _forget(transformer: nn.Module, branch: str, *, keep_count: bool) -> None:
     """Drop what the caches of a branch hold. ``keep_count``: in the middle of a run, whose steps MagCache counts."""
     for module in transformer.modules():
-        registry = getattr(module, "_diffusers_hook", None)
-        for name, hook in () if registry is None else registry.hooks.items():
+        for hook in _hooks_of(module).values():
             manager = next((value for value in vars(hook).values() if isinstance(value, StateManager)), None)
-            if manager is None or name in (_WATCH, _RECORD):
+            if manager is None:
                 continue
             state: Any = manager._state_cache.get(branch)
             if keep_count and hasattr(state, "previous_residual"):
@@ -331,10 +353,9 @@ def _forget(transformer: nn.Module, branch: str, *, keep_count: bool) -> None:
                 manager._state_cache.pop(branch, None)
 
 
-def _condition(transformer: Any, hidden: Tensor) -> Tensor | None:
-    """The image condition in the input of an image-to-video Wan transformer: the channels after the noise."""
-    channels, noise = int(transformer.config.in_channels), int(transformer.config.out_channels)
-    return hidden[:, noise:] if channels > noise and hidden.shape[1] == channels else None
+def _noise_channels(transformer: Any) -> int:
+    """Channels of the input that are the noisy latents; an image-to-video Wan has its condition after them."""
+    return int(transformer.config.out_channels)
 
 
 def _same(condition: Tensor, before: Tensor | None) -> bool:

@@ -145,8 +145,7 @@ def _offload_blocks(transformer: Any, device: torch.device, folder: str | None) 
 def _offload_layers(encoder: nn.Module, device: torch.device, folder: str | None) -> None:
     from diffusers.hooks.group_offloading import apply_group_offloading
 
-    if folder is not None:
-        _merge_tied(encoder)
+    _merge_tied(encoder)
     apply_group_offloading(
         encoder,
         onload_device=device,
@@ -161,7 +160,8 @@ def _offload_layers(encoder: nn.Module, device: torch.device, folder: str | None
 
 def _merge_tied(encoder: nn.Module) -> None:
     """Make layers that share their weights one layer. As two they would be written to disk one after the other, the
-    second when its weights are gone already: umT5 then reads noise for every word."""
+    second when its weights are gone already (umT5 then reads noise for every word), and one of them never runs, which
+    bringing layers in ahead of time relies on."""
     first: dict[tuple[type, tuple[int, ...]], nn.Module] = {}
     for parent in list(encoder.modules()):
         for name, child in list(parent.named_children()):
