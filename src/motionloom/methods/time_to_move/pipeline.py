@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from diffusers.pipelines.cogvideo.pipeline_cogvideox_image2video import CogVideoXImageToVideoPipeline
+from diffusers.utils.torch_utils import get_module_execution_device
 from torch import Tensor
 
 from motionloom.methods.published import PublishedInputsPipeline
@@ -23,8 +24,8 @@ class TimeToMoveWan(TimeToMove):
     def encode_motion(self, video: Tensor) -> Tensor:
         pipeline: Any = self
         vae = pipeline.vae
-        where = next(vae.parameters())
-        latents = vae.encode(video.to(where.device, where.dtype)).latent_dist.mode().to(video.device, torch.float32)
+        pixels = video.to(get_module_execution_device(vae), vae.dtype)  # where offloading will bring the VAE
+        latents = vae.encode(pixels).latent_dist.mode().to(video.device, torch.float32)
         shape = (1, -1, 1, 1, 1)
         mean = torch.tensor(vae.config.latents_mean, device=latents.device).view(shape)
         deviation = torch.tensor(vae.config.latents_std, device=latents.device).view(shape)
@@ -48,6 +49,6 @@ class TimeToMoveCogVideoXPipeline(TimeToMove, CogVideoXImageToVideoPipeline):
 
     @torch.no_grad()
     def encode_motion(self, video: Tensor) -> Tensor:
-        where = next(self.vae.parameters())
-        latents = self.vae.encode(video.to(where.device, where.dtype)).latent_dist.mode()  # pyright: ignore
+        pixels = video.to(get_module_execution_device(self.vae), self.vae.dtype)
+        latents = self.vae.encode(pixels).latent_dist.mode()  # pyright: ignore[reportAttributeAccessIssue]
         return (latents.to(video.device, torch.float32) * self.vae_scaling_factor_image).transpose(1, 2)
