@@ -20,7 +20,6 @@ PUBLISHED = [
 def test_detection_and_sizes_from_keys_alone(
     wan: SimpleNamespace, original: str, diffusers: str, architecture: str, count: int, tensors: int
 ) -> None:
-
     for name in (original, diffusers):
         shapes = wan.manifest(name)
         source = TensorSource.of({key: torch.empty(shape, device="meta") for key, shape in shapes.items()})

@@ -137,5 +137,17 @@ def dequantize(tensor: Tensor, dtype: torch.dtype) -> Tensor:
     block, nbytes = gguf.GGML_QUANT_SIZES[kind]
     packed: Tensor = tensor.as_tensor()  # pyright: ignore[reportAttributeAccessIssue, reportCallIssue]
     shape = (*packed.shape[:-1], packed.shape[-1] // nbytes * block)
-    values = dequantize_functions[kind](packed.reshape(-1, nbytes), block, nbytes, dtype=torch.float32)
-    return values.reshape(shape).to(dtype)
+    blocks = packed.reshape(-1, nbytes)
+    values = torch.empty(len(blocks), block, dtype=dtype, device=packed.device)
+    # Unpacking takes a dozen copies in float32 and int32; on a CPU they are kept small.
+    step = _PIECE // block if values.device.type == "cpu" else max(1, len(blocks))
+    for start in range(0, len(blocks), step):
+        piece = blocks[start : start + step]
+        values[start : start + step] = dequantize_functions[kind](piece, block, nbytes, dtype=torch.float32).reshape(
+            -1, block
+        )
+    return values.reshape(shape)
+
+
+_PIECE = 1 << 18
+"""Values unpacked at once on a CPU."""
