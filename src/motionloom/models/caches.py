@@ -8,16 +8,13 @@ expert and branch of classifier-free guidance, fitted to the number of steps.
 
 from __future__ import annotations
 
-import json
 import math
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-import numpy as np
 import torch
 from diffusers.hooks.first_block_cache import FirstBlockCacheConfig
 from diffusers.hooks.hooks import BaseState, HookRegistry, ModelHook, StateManager
@@ -25,8 +22,9 @@ from diffusers.hooks.mag_cache import _MAG_CACHE_LEADER_BLOCK_HOOK, MagCacheConf
 from diffusers.hooks.taylorseer_cache import TaylorSeerCacheConfig
 from torch import Tensor, nn
 
-from motionloom.errors import FileFormatError, InputError
+from motionloom.errors import InputError
 from motionloom.models.footprint import blocks_of
+from motionloom.models.mag_ratios import Ratios, fit_ratios, load_ratios, save_ratios
 
 Cache = Literal["first-block", "mag", "taylor-seer"]
 CACHES: tuple[Cache, ...] = get_args(Cache)
@@ -38,10 +36,6 @@ REFUSED: Mapping[str, str] = {
     "text-kv": "this cache has no effect on Wan",
 }  # fmt: skip
 
-Ratios = dict[str, dict[str, list[float]]]
-"""MagCache's magnitude ratios, one per step: by expert ("transformer", "transformer_2") and branch ("cond", ...)."""
-
-_FORMAT = "motionloom.mag-ratios"
 _RECORD = "motionloom_record"
 _EXPERTS = ("transformer", "transformer_2")
 # Names of modules in Wan: without them TaylorSeer matches nothing and changes nothing.
@@ -171,47 +165,6 @@ def calibrate(pipeline: Any, call: Callable[[], Any]) -> Ratios:
             HookRegistry.check_if_exists_or_initialize(blocks_of(expert)[0]).remove_hook(_RECORD, recurse=False)
             HookRegistry.check_if_exists_or_initialize(expert).invalidate_child_registries_cache()
     return {name: recorder.ratios for name, recorder in recorders.items() if recorder.ratios}
-
-
-def save_ratios(path: str | Path, ratios: Ratios, *, model: str = "") -> None:
-    """Write ratios as JSON, with the name of the model they belong to."""
-    record = {"format": _FORMAT, "version": 1, "model": model, "ratios": ratios}
-    Path(path).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-
-
-def load_ratios(path: str | Path) -> Ratios:
-    """Read a file of `save_ratios`.
-
-    Raises:
-        FileFormatError: another file.
-    """
-    try:
-        record = json.loads(Path(path).read_text(encoding="utf-8"))
-        if record["format"] != _FORMAT or record["version"] != 1:
-            raise ValueError(f"found {record['format']!r}, version {record['version']}")
-        return {
-            str(expert): {str(branch): [float(value) for value in values] for branch, values in branches.items()}
-            for expert, branches in record["ratios"].items()
-        }
-    except (OSError, UnicodeDecodeError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise FileFormatError(
-            f"{path}: no magnitude ratios ({' '.join(str(error).split())[:120]}), expected a file that "
-            "motionloom.models.caches.save_ratios wrote"
-        ) from error
-
-
-def fit_ratios(ratios: Sequence[float], steps: int) -> list[float]:
-    """Ratios measured with one number of steps for another: the magnitudes they multiply up to, read at other places.
-
-    The same number of steps gives the same ratios. More steps are closer to each other, hence ratios closer to 1.
-    """
-    if steps <= 1 or len(ratios) == 1:
-        return [1.0] * steps
-    if steps == len(ratios):
-        return [float(value) for value in ratios]
-    curve = np.cumsum(np.log(np.maximum(np.asarray(ratios, np.float64), 1e-6)))
-    at = np.interp(np.linspace(0, 1, steps), np.linspace(0, 1, len(ratios)), curve)
-    return [1.0, *(math.exp(after - before) for before, after in pairwise(at))]
 
 
 class _RunWatch:
@@ -394,3 +347,20 @@ def _ratios_for(given: Any, experts: list[str]) -> Ratios:
 def _experts(pipeline: Any) -> dict[str, Any]:
     found = {name: getattr(pipeline, name, None) for name in _EXPERTS}
     return {name: expert for name, expert in found.items() if expert is not None}
+
+
+__all__ = [
+    "CACHES",
+    "REFUSED",
+    "THRESHOLDS",
+    "Cache",
+    "CacheOptions",
+    "Ratios",
+    "calibrate",
+    "check",
+    "disable",
+    "enable",
+    "fit_ratios",
+    "load_ratios",
+    "save_ratios",
+]

@@ -106,7 +106,7 @@ SHAPES: Mapping[str, Shape] = {
     "wan2.2-i2v-a14b": _wan(5120, 13_824, 40, (36, 16), _WAN21_VAE, False, 2),
     "wan2.2-ti2v-5b": _wan(3072, 14_336, 30, (48, 48), _WAN22_VAE, False, 1),
     "cogvideox-5b-i2v": Shape(
-        3072, 12_288, 42, 5_570_479_680, 4_900_000_000, _COGVIDEOX_VAE,
+        3072, 12_288, 42, 5_570_479_680, 4_759_337_984, _COGVIDEOX_VAE,
         text_encoder=4_762_310_656, text_leaf=32_128 * 4096,
     ),
 }  # fmt: skip
