@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,6 +45,7 @@ def load(
     memory: str = "auto",
     fast: bool = False,
     settings: Settings = "published",
+    on_progress: Callable[[int, int], Any] | None = None,
 ) -> Model:
     """A model, ready to generate.
 
@@ -67,6 +68,7 @@ def load(
             float8 stay so in memory, but for "max-speed".
         fast: switch on what makes it faster at some cost; see docs/memory-and-speed.md.
         settings: "published" runs as the published program does, "diffusers" as the stock pipeline does.
+        on_progress: called with (bytes, bytes in all) of the weights as they are read; what it raises ends the loading.
 
     Raises:
         InputError: no such model or method, or too little memory.
@@ -93,7 +95,12 @@ def load(
     assert layout is not None
     whole = layout.kind == "diffusers" and alone
     bases = _bases(base)
-    options: dict[str, Any] = {"dtype": dtype, "device": where, "keep_float8": memory != "max-speed"}
+    options: dict[str, Any] = {
+        "dtype": dtype,
+        "device": where,
+        "keep_float8": memory != "max-speed",
+        "on_progress": on_progress,
+    }
     from motionloom.models import pipelines
 
     if whole:
@@ -134,7 +141,9 @@ def load(
         "fast": fast,
         "settings": settings,
     }
-    model: Any = _model(pipeline, card, method=chosen, name=str(name), digest=digest, settings=settings, given=loaded_with)
+    model: Any = _model(
+        pipeline, card, method=chosen, name=str(name), digest=digest, settings=settings, given=loaded_with
+    )
     if adapters and not getattr(model, "adapters", ()):
         model.adapters = adapters
     _place(model, where, memory=memory, fast=fast)

@@ -4,7 +4,7 @@ weights."""
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 # What a model_index.json may name. Anything else would let a downloaded folder choose what code runs.
 LIBRARIES = ("diffusers", "transformers", "motionloom.models.nano.codec")
 
+Report = Callable[[int, int], Any]
+"""Called with (done, in all)."""
+
 _REQUIRED = ("transformer", "vae", "scheduler")
 _DEFAULT_SHIFT = 5.0
 
@@ -29,17 +32,19 @@ def pipeline_of_folder(
     dtype: torch.dtype | None = None,
     device: str = "cpu",
     keep_float8: bool = True,
+    on_progress: Report | None = None,
 ) -> Any:
     """The pipeline of a diffusers folder, `WanImageToVideoPipeline` or `CogVideoXImageToVideoPipeline`, on the CPU.
 
     Args:
-        dtype, device, keep_float8: see `wan_pipeline`.
+        dtype, device, keep_float8, on_progress: see `wan_pipeline`.
 
     Raises:
         CheckpointError: parts are missing, do not fit, or want code from elsewhere.
     """
     index = layout.index or read_json(layout.root / "model_index.json")
     name = str(index["_class_name"])
+    shares = _shares(layout.places, on_progress)
     parts: dict[str, Any] = {}
     absent: dict[str, None] = {}
     for part, entry in index.items():
@@ -54,7 +59,9 @@ def pipeline_of_folder(
                 f"{layout.root / part}: missing, although model_index.json names it; fetch it, or take it from "
                 "another model with base="
             )
-        parts[part] = load_part(layout.places[part], dtype=dtype, device=device, keep_float8=keep_float8)
+        parts[part] = load_part(
+            layout.places[part], dtype=dtype, device=device, keep_float8=keep_float8, on_progress=shares.get(part)
+        )
     missing = [part for part in _REQUIRED if part not in parts]
     if missing:
         raise CheckpointError(f"{layout.root}: model_index.json names no {', '.join(missing)}")
@@ -72,6 +79,7 @@ def wan_pipeline(
     device: str = "cpu",
     keep_float8: bool = True,
     shift: float | None = None,
+    on_progress: Report | None = None,
 ) -> Any:
     """The `WanImageToVideoPipeline` of parts that lie in any layouts, on the CPU.
 
@@ -80,12 +88,14 @@ def wan_pipeline(
         device: where it will run, which the types depend on.
         keep_float8: transformers stored in float8 stay so in memory.
         shift: of the noise levels; 5 when not given. Only used where no folder has a scheduler of its own.
+        on_progress: called with (bytes, bytes in all) of the weights.
 
     Raises:
         CheckpointError: parts do not fit their configuration.
     """
     from diffusers.schedulers.scheduling_unipc_multistep import UniPCMultistepScheduler
 
+    shares = _shares(parts.places, on_progress)
     loaded = {
         name: load_part(
             place,
@@ -93,6 +103,7 @@ def wan_pipeline(
             device=device,
             keep_float8=keep_float8,
             config=parts.config if name.startswith("transformer") else None,
+            on_progress=shares.get(name),
         )
         for name, place in parts.places.items()
     }
@@ -104,6 +115,25 @@ def wan_pipeline(
             prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=shift or _DEFAULT_SHIFT
         )
     return _wan(loaded, boundary_ratio=parts.boundary_ratio, expand_timesteps=parts.expand_timesteps)
+
+
+def _shares(places: Mapping[str, Place], on_progress: Report | None) -> dict[str, Report]:
+    """For every part with weights, what reports its share of all bytes."""
+    if on_progress is None:
+        return {}
+    from motionloom.models.checkpoints.source import open_source
+
+    sizes = {name: open_source(place.files).nbytes for name, place in places.items() if place.files}
+    done = dict.fromkeys(sizes, 0)
+
+    def share(name: str) -> Report:
+        def report(count: int, total: int) -> None:
+            done[name] = sizes[name] * count // max(total, 1)
+            on_progress(sum(done.values()), sum(sizes.values()))
+
+        return report
+
+    return {name: share(name) for name in sizes}
 
 
 def _wan(parts: Mapping[str, Any], *, boundary_ratio: Any, expand_timesteps: Any) -> Any:
@@ -130,6 +160,7 @@ def load_part(
     device: str = "cpu",
     keep_float8: bool = True,
     config: Mapping[str, Any] | None = None,
+    on_progress: Report | None = None,
 ) -> Any:
     """One part of a pipeline, on the CPU.
 
@@ -137,6 +168,7 @@ def load_part(
         dtype: of transformers; None: see `dtype_for`.
         device: where it will run.
         config: in place of the config.json beside it.
+        on_progress: called with (tensors, tensors in all).
 
     Raises:
         CheckpointError: missing, incomplete, or of another kind.
@@ -155,22 +187,27 @@ def load_part(
         from motionloom.models.checkpoints.wan_transformer import load_transformer
 
         source = open_source(place.files)
-        return load_transformer(source, config, dtype=dtype or dtype_for(source, device), keep_float8=keep_float8)
+        return load_transformer(
+            source, config, dtype=dtype or dtype_for(source, device), keep_float8=keep_float8, on_progress=on_progress
+        )
     if class_name == "AutoencoderKLWan":
         from motionloom.models.checkpoints.vae import load_vae
 
-        return load_vae(place.files, config=config)
+        return load_vae(place.files, config=config, on_progress=on_progress)
     if class_name == "UMT5EncoderModel":
         from motionloom.models.checkpoints.text_encoder import load_text_encoder
 
-        return load_text_encoder(place.files)
+        return load_text_encoder(place.files, on_progress=on_progress)
     if class_name == "CLIPVisionModel":
         from motionloom.models.checkpoints.image_encoder import load_image_encoder
 
-        return load_image_encoder(place.files, config=config)
+        return load_image_encoder(place.files, config=config, on_progress=on_progress)
     if part == "tokenizer":
         return load_tokenizer(place.path)
-    return _from_pretrained(place, library, class_name, dtype=dtype, device=device)
+    model = _from_pretrained(place, library, class_name, dtype=dtype, device=device)
+    if on_progress is not None:
+        on_progress(1, 1)
+    return model
 
 
 _OWN = {

@@ -556,6 +556,16 @@ def test_memory_and_speed_are_carried_out(expected):
     assert fast.loaded_with["fast"] is True
 
 
+def test_progress_counts_the_bytes_of_all_parts(expected, write, wan, model, tmp_path: Path):
+    folder = write.companions(wan.save_original(model, tmp_path / "wan"))
+    for path in (folder, expected.folder):
+        seen: list[tuple[int, int]] = []
+        load(path, device="cpu", on_progress=lambda done, total, seen=seen: seen.append((done, total)))
+        assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+        assert seen[-1][0] == seen[-1][1] == max(total for _, total in seen)
+        assert seen[-1][1] > sum(parameter.nbytes for parameter in model.parameters())
+
+
 def test_no_part_is_wider_than_it_is_stored(wan, model, write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """As for a model of a billion parameters: bfloat16 stays bfloat16 in the whole pipeline, norms and codec aside."""
     monkeypatch.setattr("motionloom.models.checkpoints.fill.LARGE", 1000)

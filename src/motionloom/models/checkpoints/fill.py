@@ -32,6 +32,7 @@ def fill(
     device: torch.device | str = "cpu",
     ignore: Collection[str] = (),
     finish: Callable[[M], None] | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
 ) -> M:
     """The model with the weights of a source, all in one type.
 
@@ -42,6 +43,7 @@ def fill(
         convert: names and shapes of the source to those of the model.
         ignore: keys of the source that are no weights.
         finish: run on the empty model before it is filled (ties).
+        on_progress: called with the number of tensors done and in all.
 
     Raises:
         CheckpointError: keys are missing, left over or of another shape, or about scales that are not known.
@@ -72,6 +74,7 @@ def fill(
         scales=by_layer,
         keep_gguf=False,
         compute_dtype=dtype,
+        on_progress=on_progress,
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -148,6 +148,7 @@ def load_image_encoder(
     config: Mapping[str, Any] | None = None,
     dtype: torch.dtype | None = None,
     device: str | torch.device = "cpu",
+    on_progress: Callable[[int, int], None] | None = None,
 ) -> Any:
     """A `transformers.CLIPVisionModel` from a file, shards, or a folder with them.
 
@@ -155,6 +156,7 @@ def load_image_encoder(
         paths: one file, the shards, or their folder.
         config: the config.json beside it, if there is one.
         dtype: of all weights; None: as stored, bfloat16 where that is fp8.
+        on_progress: called with the number of tensors done and in all.
 
     Raises:
         CheckpointError: another kind of model, or keys are missing, left over, or of another shape.
@@ -172,5 +174,6 @@ def load_image_encoder(
         convert_image_encoder,
         dtype=dtype or held_in(source),
         device=device,
+        on_progress=on_progress,
     )
     return model.eval()

@@ -8,7 +8,7 @@ each of them behind a prefix. Every block has its own table of relative position
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -137,6 +137,7 @@ def load_text_encoder(
     *,
     dtype: torch.dtype | None = None,
     device: str | torch.device = "cpu",
+    on_progress: Callable[[int, int], None] | None = None,
 ) -> Any:
     """A `transformers.UMT5EncoderModel` from a file, shards, or a folder with them.
 
@@ -148,6 +149,7 @@ def load_text_encoder(
         paths: one file, the shards, or their folder.
         dtype: of all weights; None: bfloat16 for bfloat16, float16 and fp8 files (umT5 overflows float16) and for
             float32 files of a billion parameters and more, float32 for smaller ones.
+        on_progress: called with the number of tensors done and in all.
 
     Raises:
         CheckpointError: another kind of model, or keys are missing, left over, or of another shape.
@@ -166,6 +168,7 @@ def load_text_encoder(
         convert_text_encoder,
         dtype=dtype or held_in(source, float16=torch.bfloat16),
         device=device,
+        on_progress=on_progress,
         ignore=NOT_WEIGHTS,
         finish=_tie,
     )

@@ -8,7 +8,7 @@ number of blocks converts. The file of Wan 2.2 (TI2V-5B) groups both halves itse
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -173,12 +173,14 @@ def load_vae(
     *,
     config: Mapping[str, Any] | None = None,
     device: str | torch.device = "cpu",
+    on_progress: Callable[[int, int], None] | None = None,
 ) -> Any:
     """A `diffusers.AutoencoderKLWan` in float32: its errors would be seen in every frame.
 
     Args:
         paths: one file, or the vae folder of a diffusers repository.
         config: the config.json beside it; read off the tensors when not given.
+        on_progress: called with the number of tensors done and in all.
 
     Raises:
         CheckpointError: another kind of model, or keys are missing, left over, or of another shape.
@@ -198,5 +200,6 @@ def load_vae(
         lambda named: convert_vae(named, source.shapes),
         dtype=torch.float32,
         device=device,
+        on_progress=on_progress,
     )
     return model.eval()
