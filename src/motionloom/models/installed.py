@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from motionloom.models.card import HubFile, ModelCard
 from motionloom.models.catalog import list_models
@@ -54,7 +54,8 @@ def fetched_layouts(architecture: str) -> Iterable[Layout]:
             yield layout_of_files(card)
 
 
-def fetch_command(architecture: str) -> str:
+def fetch_command(architecture: str, parts: Sequence[str]) -> str:
+    """What would fetch parts of an architecture, as a clause of a message; empty where no model has them."""
     names = [card.name for card in list_models() if card.files and card.architecture == architecture]
     plain = [name for name in names if name.startswith("wan2")] or names  # the stock model, whose parts others use
-    return f"fetch them with: motionloom models fetch {plain[0]}" if plain else ""
+    return f"fetch them with: motionloom models fetch {plain[0]} --only {','.join(parts)}" if plain else ""

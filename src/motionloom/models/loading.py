@@ -84,6 +84,10 @@ def load(
             raise InputError(f"{wrong[0]}: warp has no weights; leave it out, or choose another model")
         _check_method(card, method)
         return WarpModel(card)
+    from motionloom.models.memory import PRESETS
+
+    if memory not in PRESETS:  # before minutes of reading
+        raise InputError(f"memory: found {memory!r}, expected one of {', '.join(PRESETS)}")
     import torch
 
     where = str(device or ("cuda" if torch.cuda.is_available() else "cpu"))
@@ -119,6 +123,11 @@ def load(
             fetched=fetched_layouts,
             remedy=fetch_command,
         )
+        if card is not None and card.architecture not in (None, parts.architecture):
+            raise CheckpointError(
+                f"{card.name}: needs a transformer of the architecture {card.architecture}, "
+                f"{parts.places['transformer'].path} is a {parts.architecture}"
+            )
         card = card or card_like(parts.architecture, parts.places["transformer"].path)
         chosen = _check_method(card, method)
         pipeline = pipelines.wan_pipeline(parts, shift=card.sampling.shift if card.sampling else None, **options)

@@ -15,6 +15,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from motionloom.errors import InputError
 from motionloom.models.checkpoints.layouts import find_layout
 from motionloom.models.digest import WHOLE, digest_of_file
 from motionloom.models.loading import load
@@ -273,14 +274,23 @@ def test_missing_parts_are_listed_with_the_remedy(wan, model, write, tmp_path: P
     message = refused(load, ati, device="cpu")
     for wanted in (
         "umT5-xxl text encoder", "umT5-xxl tokenizer", "CLIP ViT-H/14", "(VAE)", "models_t5_umt5-xxl-enc-bf16.pth",
-        "Wan2.1_VAE.pth", "google/umt5-xxl/", "base=", "motionloom models fetch wan2.1-i2v-14b-480p", str(ati),
+        "Wan2.1_VAE.pth", "google/umt5-xxl/", "--base", "motionloom models fetch wan2.1-i2v-14b-480p --only",
+        "vae,text_encoder,tokenizer,image_encoder", str(ati),
     ):  # fmt: skip
         assert wanted in message, wanted
     (write.companions(tmp_path / "base") / "Wan2.1_VAE.pth").unlink()
     message = refused(load, ati, base=tmp_path / "base", device="cpu")
-    assert "(VAE): looked in" in message
+    assert "(VAE): expected Wan2.1_VAE.pth" in message
+    assert "--only vae" in message
     assert str(tmp_path / "base") in message
     assert "text encoder:" not in message
+
+
+def test_arguments_are_checked_before_anything_is_read(wan, model, write, tmp_path: Path, refused):
+    with pytest.raises(InputError, match="memory: found 'lots', expected one of auto"):
+        load(wan.save_original(model, tmp_path / "ATI"), memory="lots")
+    message = refused(load, "wan2.2-i2v-a14b", transformer=tmp_path / "ATI", base=write.companions(tmp_path / "base"))
+    assert "wan2.2-i2v-a14b: needs a transformer of the architecture wan2.2-i2v-a14b" in message
 
 
 def test_parts_that_do_not_fit_say_why(wan, write, tmp_path: Path, refused):

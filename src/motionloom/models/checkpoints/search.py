@@ -62,7 +62,7 @@ def find_parts(
     transformer: Layout | None = None,
     transformer_2: Layout | None = None,
     fetched: Callable[[str], Iterable[Layout]] = lambda architecture: (),
-    remedy: Callable[[str], str] = lambda architecture: "",
+    remedy: Callable[[str, Sequence[str]], str] = lambda architecture, parts: "",
 ) -> Parts:
     """All parts of the model in a layout.
 
@@ -70,7 +70,7 @@ def find_parts(
         given: what was asked for; bases: where to look for what it lacks, in this order.
         transformer, transformer_2: taken instead of those of ``given``.
         fetched: where else to look, by architecture: the files fetched for models of the catalogue.
-        remedy: by architecture, what would fetch them.
+        remedy: by architecture and missing parts, what would fetch them.
 
     Raises:
         CheckpointError: another architecture, one expert of two, or parts that are in none of the places; the message
@@ -97,7 +97,7 @@ def find_parts(
     wanted = ["vae", "text_encoder", "tokenizer", *(["image_encoder"] if config.get("image_dim") else [])]
     around = [near for layout in (given, transformer) if layout is not None for near in neighbours(layout)]
     layouts = [given, *bases, *around, *fetched(architecture)]
-    absent: list[str] = []
+    absent: dict[str, str] = {}
     for part in wanted:
         notes: list[str] = []
         place = _first_place(layouts, part, _misfit(part, config), notes)
@@ -106,20 +106,20 @@ def find_parts(
         if place is not None:
             places[part] = place
             continue
-        looked = ", ".join(dict.fromkeys(str(layout.root) for layout in layouts))
         expected = (_FILES_5B if architecture in PER_TOKEN_TIMES else _FILES)[part]
         seen = f" (found, but not taken: {_some(list(dict.fromkeys(notes)))})" if notes else ""
-        absent.append(f"{CALLED[part]}: looked in {looked}{seen}; expected {expected}")
+        absent[part] = f"{CALLED[part]}: expected {expected}{seen}"
     for part in ("scheduler", "image_processor"):  # others than the published ones, where a folder has them
         found = next((layout.places[part] for layout in layouts if part in layout.places), None)
         if found is not None and (part == "scheduler" or "image_encoder" in places):
             places[part] = found
     if absent:
-        fetch = remedy(architecture)
+        looked = ", ".join(dict.fromkeys(str(layout.root) for layout in layouts))
+        fetch = remedy(architecture, list(absent))
         raise CheckpointError(
-            f"{given.root}: a {architecture} without all of its parts.\n  "
-            + "\n  ".join(absent)
-            + "\nGive a folder or files that hold them with base="
+            f"{first.path}: a {architecture} without all of its parts. Looked in {looked}, and missing are\n  "
+            + "\n  ".join(absent.values())
+            + "\nGive a folder or files that hold them with --base (base= in Python)"
             + (f", or {fetch}" if fetch else "")
         )
     boundary = given.index.get("boundary_ratio") or BOUNDARIES.get(architecture)
