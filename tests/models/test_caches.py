@@ -238,7 +238,7 @@ def test_switching_off_restores_the_pipeline(make_pipeline, name, attention_call
     assert (count, torch.equal(found, expected)) == (ALL, True)
 
 
-@pytest.mark.parametrize("cfg_mode", ["text", "joint", "split"])
+@pytest.mark.parametrize("cfg_mode", [pytest.param("text", marks=pytest.mark.slow), "joint", "split"])
 @pytest.mark.parametrize("name", ["first-block", "mag"])
 def test_caches_work_under_track_guidance(make_pipeline, name, cfg_mode, attention_calls):
     guidance = {"tracks": some_tracks(), "cfg_mode": cfg_mode}

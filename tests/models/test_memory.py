@@ -312,7 +312,7 @@ EXACT = [
 
 
 @pytest.mark.parametrize("plan", EXACT, ids=lambda plan: str(plan.offload))
-@pytest.mark.parametrize("experts", [1, 2])
+@pytest.mark.parametrize("experts", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_offloading_changes_nothing(make_pipeline, plan, experts):
     expected = run(make_pipeline(experts))
     pipe = make_pipeline(experts)
@@ -321,7 +321,7 @@ def test_offloading_changes_nothing(make_pipeline, plan, experts):
     assert torch.equal(run(pipe), expected)
 
 
-@pytest.mark.parametrize("offload", [None, "group", "group+disk"])
+@pytest.mark.parametrize("offload", [None, pytest.param("group", marks=pytest.mark.slow), "group+disk"])
 def test_fp8_storage_halves_the_blocks_and_stays_close(make_pipeline, offload):
     from motionloom.models.footprint import castable_layers, module_bytes
 
@@ -356,7 +356,7 @@ def test_two_parts_on_disk_do_not_share_their_files(make_pipeline, tmp_path, mon
     assert not any(path.name.startswith("motionloom-weights-") for path in tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("offload", [None, "group", "group+disk"])
+@pytest.mark.parametrize("offload", [None, pytest.param("group", marks=pytest.mark.slow), "group+disk"])
 def test_a_lora_attached_before_keeps_its_precision(make_pipeline, offload):
     from peft import LoraConfig
 
