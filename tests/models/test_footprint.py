@@ -127,7 +127,9 @@ def test_activations_are_those_of_the_trace(monkeypatch, heads, ffn_dim, channel
     assert 0.99 < estimated / traced < 1.10
 
 
-@pytest.mark.parametrize(("tiled", "latent"), [(False, (3, 60, 104)), (True, (2, 32, 64))])
+@pytest.mark.parametrize(
+    ("tiled", "latent"), [(False, (3, 60, 104)), pytest.param(True, (2, 32, 64), marks=pytest.mark.slow)]
+)
 def test_decoding_is_that_of_the_trace(tiled, latent):
     from diffusers import AutoencoderKLWan
 

@@ -188,8 +188,8 @@ def with_lora(pipe):
     ("prepare", "count"),
     [
         (lambda pipe: None, 1),
-        (with_lora, 1),
-        (lambda pipe: apply(Plan("minimal", offload="group"), pipe, "cpu"), 1),
+        pytest.param(with_lora, 1, marks=pytest.mark.slow),
+        pytest.param(lambda pipe: apply(Plan("minimal", offload="group"), pipe, "cpu"), 1, marks=pytest.mark.slow),
         (lambda pipe: enable(pipe, CacheOptions("first-block", threshold=0.0)), 1),
         (lambda pipe: enable(pipe, CacheOptions("mag", threshold=0.0, ratios=[1.0] + [1.1] * 5)), 1),
         # Each layer takes its weights out of 8 bits in a hook, which ends a graph.
