@@ -148,10 +148,10 @@ def _option(where: str, key: str, value: Any) -> Any:
             if not isinstance(value, str):
                 raise ValueError("expected text")
             return value.strip()
-        if key in ("loras", "few_step_loras"):
+        if key in ("loras", "few_step_loras", "base"):
             listed = [value] if isinstance(value, str) else value
             if not (isinstance(listed, list) and all(isinstance(item, str) for item in listed)):
-                raise ValueError("expected a list of FILE[:strength[:expert]]")
+                raise ValueError("expected text, or a list of texts")
             return tuple(listed)
         if key == "options":
             if not isinstance(value, dict):

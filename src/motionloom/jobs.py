@@ -41,10 +41,11 @@ class Job:
     motion_file: Path | None = None
     device: str | None = None
 
-    def load_model(self) -> Model:
+    def load_model(self, on_progress: Progress | None = None) -> Model:
+        """Its model; ``on_progress`` is called with (bytes, total) as the weights are read."""
         from motionloom.models.loading import load
 
-        model = load(self.model, device=self.device, **self.parameters.for_loading())
+        model = load(self.model, device=self.device, on_progress=on_progress, **self.parameters.for_loading())
         if launch.is_worker():
             if not model.can_be_shared:
                 raise InputError(
@@ -136,14 +137,27 @@ class Job:
         )
 
 
-def read_motion(path: Path, image: Path) -> Motion | Tracks:
-    """The motion in a file of any supported format, on the photograph's canvas where the file names none."""
-    from motionloom.models.model import read_motion_for
+def read_motion(path: Path, image: Path, *, transfer: Mapping[str, Any] | None = None) -> Motion | Tracks:
+    """The motion in a file of any supported format, on the photograph's canvas where the file names none.
 
-    if not path.is_file():
+    Args:
+        path: a motion, tracks, or a video whose motion is taken over.
+        transfer: how, for a video; see `motionloom.tracks.transfer.transfer`.
+
+    Raises:
+        InputError: ``transfer`` for what is no video.
+    """
+    from motionloom.models.model import read_motion_for
+    from motionloom.tracks.transfer import is_video, motion_from_video
+
+    if not path.is_file() and not (path.is_dir() and is_video(path)):
         found = "is a folder" if path.is_dir() else "no such file"
-        raise FileFormatError(f"{path}: {found}, expected a motion or tracks")
+        raise FileFormatError(f"{path}: {found}, expected a motion, tracks or a video")
     height, width = read_image(image).shape[:2]
+    if is_video(path):
+        return motion_from_video(path, (height, width), **(transfer or {}))
+    if transfer:
+        raise InputError(f"--transfer-{next(iter(transfer))}: for a video as MOTION, {path} is none")
     return read_motion_for(path, (height, width))
 
 

@@ -79,7 +79,7 @@ class FakeModel(Model):
 def fake(monkeypatch):
     model = FakeModel()
 
-    def load(name, *, device=None, **options):
+    def load(name, *, device=None, on_progress=None, **options):
         model.name = name
         model.loaded = {"name": name, "device": device, **options}
         return model

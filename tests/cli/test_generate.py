@@ -7,10 +7,12 @@ import time
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from motionloom.errors import Cancelled, InputError
 from motionloom.jobs import Job
 from motionloom.media import Clip, image_digest, read_image, read_provenance, write_image
+from motionloom.provenance import read_motion_record
 
 ARGUMENTS = ("generate", "photo.png", "slide.motion.json", "-m")
 
@@ -386,7 +388,7 @@ def test_options_of_loading_and_of_the_method_reach_the_model_and_the_record(fol
     assert done.code == 0, done.err
     assert fake.loaded == {
         "name": "some/model", "device": None, "loras": ("a.safetensors:0.5:high", "b.safetensors"), "memory": "low",
-        "fast": True, "base": "parts", "settings": "diffusers",
+        "fast": True, "base": ("parts",), "settings": "diffusers",
     }  # fmt: skip
     (given,) = fake.calls
     assert given.options == {"cfg_mode": "split", "temperature": 100.5}
@@ -470,3 +472,32 @@ def test_models_that_cannot_be_shared_say_so(folder, monkeypatch):
     monkeypatch.setattr("motionloom.scale.launch.is_worker", lambda: True)
     with pytest.raises(InputError, match="gpus: warp cannot be shared by several processes"):
         Job(folder / "photo.png", None, "warp").load_model()
+
+
+def test_the_motion_of_a_video_moves_the_photograph(folder, call):
+    coarse = np.random.default_rng(0).integers(0, 255, (24, 36, 3), dtype=np.uint8)
+    write_image(
+        folder / "texture.png", np.asarray(Image.fromarray(coarse).resize((192, 128), Image.Resampling.BICUBIC))
+    )
+    assert call("preview", "texture.png", "slide.motion.json", "-o", "source.mp4", "--quality", 100).code == 0
+    done = call("generate", "photo.png", "source.mp4", "-m", "warp", "-o", "out.webp", "--transfer-points", 40)
+    assert done.code == 0, done.err
+    tracks = read_motion_record(read_provenance(folder / "out.webp")["motion"]["record"])
+    assert 25 <= tracks.num_tracks <= 40
+    travel = np.linalg.norm(tracks.points[-1] - tracks.points[0], axis=-1)
+    assert travel.max() == pytest.approx(16, abs=1)  # the square slides 16 px
+    assert np.median(travel) < 0.2
+    assert call("generate", "--again", "out.webp").lines[-1].endswith("bit for bit")
+    wrong = call(*ARGUMENTS, "warp", "-o", "x.webp", "--transfer-fit", "cover")
+    assert wrong.code == 2
+    assert "--transfer-fit: for a video as MOTION" in wrong.err
+
+
+def test_the_prompt_can_be_written_out(folder, call, fake):
+    done = call(*ARGUMENTS, "fake", "-o", "out.webp", "-p", "a cat", "--extend-prompt", "motion")
+    assert done.code == 0, done.err
+    (given,) = fake.calls
+    assert given.prompt.startswith("a cat")
+    assert len(given.prompt) > len("a cat") + 10
+    assert read_provenance(folder / "out.webp")["parameters"]["prompt"] == given.prompt
+    assert "magic" in call(*ARGUMENTS, "fake", "-o", "x.webp", "--extend-prompt", "magic").err

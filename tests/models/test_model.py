@@ -219,3 +219,15 @@ def test_base_pipeline_is_left_as_found(tiny: WanModel, picture: np.ndarray):
     for name, value in tiny.pipeline.transformer.state_dict().items():
         assert torch.equal(value, weights[name])
     assert not tiny.pipeline.transformer._forward_pre_hooks
+
+
+def test_nano_is_moved_without_conditions_on_tracks(picture: np.ndarray):
+    model = load("nano", method="time_to_move")
+    told: list[tuple[int, int]] = []
+    options = {"size": (48, 64), "num_frames": 9}
+    clip = model.generate(picture, slide(), **options, on_progress=lambda *at: told.append(at))
+    assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]  # of the schedule's 80 steps the last four
+    assert clip.provenance["details"]["num_inference_steps"] == 80
+    assert 0 < clip.provenance["details"]["mask_covers"] <= 1
+    still = model.generate(picture, slide(), strength=0.0, num_inference_steps=2, **options)
+    assert not np.array_equal(clip.frames, still.frames)

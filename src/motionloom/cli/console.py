@@ -55,6 +55,21 @@ def progress(label: str) -> Iterator[Callable[[int, int], None]]:
         yield lambda step, total: bars.update(task, completed=step, total=total)
 
 
+@contextmanager
+def byte_progress(label: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar in bytes on the terminal; silent where standard error is no terminal."""
+    if not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as bars:
+        task = bars.add_task(label, total=None)
+        yield lambda done, total: bars.update(task, completed=done, total=total)
+
+
 def refuse_existing(paths: Iterable[Path | None], overwrite: bool) -> None:
     """Nothing that exists is destroyed unless asked for; known before the work begins.
 

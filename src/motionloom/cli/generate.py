@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from motionloom.cli.console import progress, refuse_existing, say, warn
+from motionloom.cli.console import byte_progress, progress, refuse_existing, say, warn
 from motionloom.errors import InputError, MotionloomError
 
 if TYPE_CHECKING:
@@ -96,6 +96,15 @@ def generate(
         typer.Option("--set", help="Option of the method, such as cfg_mode=split; repeatable.", metavar="NAME=VALUE"),
     ] = None,
     post: Post = None,
+    transfer_points: Annotated[
+        int | None, typer.Option("--transfer-points", help="Of a video as MOTION: how many points to take over.", min=1)
+    ] = None,
+    transfer_fit: Annotated[
+        str | None, typer.Option("--transfer-fit", help="Its frames onto the photograph: cover, contain or stretch.")
+    ] = None,
+    transfer_follow: Annotated[
+        str | None, typer.Option("--transfer-follow", help="What of it: tracks (all that moves) or camera.")
+    ] = None,
     extend_prompt: Annotated[
         str | None,
         typer.Option("--extend-prompt", help="Have the prompt written out by: motion, or transformers:FOLDER."),
@@ -115,7 +124,8 @@ def generate(
         str | None, typer.Option("--transformer-2", help="File of the second expert, where MODEL is that of the first.")
     ] = None,
     base: Annotated[
-        str | None, typer.Option("--base", help="Folder or model for the parts that MODEL's files lack.")
+        list[str] | None,
+        typer.Option("--base", help="Folder or model for the parts that MODEL's files lack; repeatable."),
     ] = None,
     memory: Annotated[str, typer.Option("--memory", help="auto, max-speed, balanced, low or minimal.")] = "auto",
     fast: Annotated[bool, typer.Option("--fast", help="Compiled blocks, best attention, caches.")] = False,
@@ -149,7 +159,8 @@ def generate(
         "--guidance-scale-2": guidance_scale_2, "--resolution": resolution, "--shift": shift, "--solver": solver,
         "--set": option or None, "--post": post, "--extend-prompt": extend_prompt, "--lora": lora or None,
         "--few-step-lora": few_step_lora or None, "--transformer-2": transformer_2,
-        "--base": base, "--fast": fast or None, "--num-videos": None if num_videos == 1 else num_videos,
+        "--base": base or None, "--fast": fast or None, "--num-videos": None if num_videos == 1 else num_videos,
+        "--transfer-points": transfer_points, "--transfer-fit": transfer_fit, "--transfer-follow": transfer_follow,
         "--window": window, "--model": model, "--memory": memory, "--settings": settings,
     }  # fmt: skip
     given = {name: value for name, value in given.items() if value is not None and value != plain.get(name)}
@@ -174,13 +185,15 @@ def generate(
         resolution=resolution, num_frames=frames, fps=fps, num_inference_steps=steps, guidance_scale=guidance_scale,
         guidance_scale_2=guidance_scale_2, shift=shift, solver=solver, strength=strength,  # pyright: ignore
         window=parse_window(window), method=method, densify=densify, options=dict(map(parse_option, option or ())),
-        post=post, base=base, loras=tuple(lora or ()),
+        post=post, base=tuple(base or ()), loras=tuple(lora or ()),
         few_step_loras=tuple(few_step_lora or ()), transformer_2=transformer_2,
         memory=memory, fast=fast, settings=settings,  # pyright: ignore
     )  # fmt: skip
     from motionloom.batch_file import is_batch
 
     batch = motion is None and is_batch(image)
+    transfer = {"points": transfer_points, "fit": transfer_fit, "follow": transfer_follow}
+    transfer = {name: value for name, value in transfer.items() if value is not None}
     if motion is None and not batch and last_image is None and not (lora or _moves_by_itself(model)):
         raise InputError(f"MOTION: missing beside {image}, expected a *.motion.json, a track file or a video")
     if batch and (side_by_side or contact_sheet or last_image or extend_prompt or num_videos > 1 or gpus > 1):
@@ -192,7 +205,7 @@ def generate(
         if here is None:
             return
         if not batch:
-            _one(image, motion, model, parameters, last_image, here, out, extras, num_videos, extend_prompt)
+            _one(image, motion, model, parameters, last_image, here, out, extras, num_videos, extend_prompt, transfer)
             return
         _batch(image, out, model, parameters, here.device, overlay is not False, overwrite)
 
@@ -342,6 +355,7 @@ class _Run:
 def _one(
     image: Path, motion_file: Path | None, model: str, parameters: Parameters, last_image: Path | None,
     process: _Process, out: str | None, extras: Extras, num_videos: int = 1, extend_prompt: str | None = None,
+    transfer: dict[str, Any] | None = None,
 ) -> None:  # fmt: skip
     from motionloom.jobs import Job, read_motion
     from motionloom.media import read_image
@@ -352,12 +366,13 @@ def _one(
     for file in (image, last_image):
         if file is not None:
             read_image(file)
-    motion = None if motion_file is None else read_motion(motion_file, image)
+    motion = None if motion_file is None else read_motion(motion_file, image, transfer=transfer)
     job = Job(image, motion, model, parameters, last_image, motion_file, process.device)
     seed = agreed(job.drawn_seed())
     for target in run.targets([seed + index for index in range(num_videos)]):
         extras.check(target)
-    loaded = job.load_model()
+    with byte_progress(f"loading {model}") as on_bytes:
+        loaded = job.load_model(on_bytes)
     if model != DEFAULT_MODEL or parameters.fast or parameters.memory != "auto":
         for note in loaded.notes:
             warn(note)
@@ -386,7 +401,8 @@ def _again(
     out = out or str(source.with_name(f"{source.stem}.again{source.suffix}"))
     extras.check(out)
     job, record = again(source, image=image, last_image=last_image, device=process.device)
-    model = job.load_model()
+    with byte_progress(f"loading {job.model}") as on_bytes:
+        model = job.load_model(on_bytes)
     note = check_model(model, record, force=force)
     if note:
         warn(note)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from motionloom.cli.console import say, show_table, warn
+from motionloom.cli.console import byte_progress, say, show_table, warn
 from motionloom.errors import CheckpointError, InputError
 
 if TYPE_CHECKING:
@@ -149,7 +147,7 @@ def _fetch_one(name: str, how: _How) -> None:
         _dry_run(card, how)
         return
     try:
-        with _bar(card.name) as on_progress:
+        with byte_progress(card.name) as on_progress:
             options: dict[str, Any] = {
                 "on_progress": on_progress, "verify": how.verify, "connections": how.connections
             }  # fmt: skip
@@ -301,18 +299,3 @@ def _clip(card: ModelCard) -> str:
 
 def _yes_no(value: bool | None) -> str:
     return "unclear" if value is None else "yes" if value else "no"
-
-
-@contextmanager
-def _bar(label: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar in bytes on the terminal; silent where standard error is no terminal."""
-    if not sys.stderr.isatty():
-        yield lambda done, total: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), DownloadColumn(), TransferSpeedColumn())
-    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as bars:
-        task = bars.add_task(label, total=None)
-        yield lambda done, total: bars.update(task, completed=done, total=total)

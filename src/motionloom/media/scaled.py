@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from motionloom.errors import FileFormatError, InputError
 from motionloom.media.clip import MAX_FRAMES, Clip
-from motionloom.media.video import _open as open_video
-from motionloom.media.video import read_envelope
+from motionloom.media.video import open_video, read_envelope
 
 _VIDEO_SUFFIXES = frozenset(
     (

@@ -80,13 +80,13 @@ def write_video(path: Path, frames: NDArray[np.uint8], envelope: Envelope, *, qu
 
 def read_envelope(path: Path) -> Envelope | None:
     """The envelope in the container's comment, without decoding a frame."""
-    with _open(path) as container:
+    with open_video(path) as container:
         return _envelope(container)
 
 
 def read_video(path: Path, *, max_frames: int, max_pixels: int) -> tuple[NDArray[np.uint8], float, Envelope | None]:
     """Frames uint8 [T, H, W, 3], frames per second, and the envelope if motionloom wrote the file."""
-    with _open(path) as container:
+    with open_video(path) as container:
         if not container.streams.video:
             raise FileFormatError(f"{path}: holds no video stream")
         stream = container.streams.video[0]
@@ -130,7 +130,7 @@ def _check(path: Path, num_frames: int, height: int, width: int, max_frames: int
         )
 
 
-def _open(path: Path) -> InputContainer:
+def open_video(path: Path) -> InputContainer:
     try:
         return av.open(os.fspath(path), "r", options={"format_whitelist": _DEMUXERS, "protocol_whitelist": "file"})
     except FileNotFoundError:

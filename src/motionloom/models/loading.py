@@ -141,7 +141,7 @@ def load(
     if distilling:
         card = replace(card, sampling=few_step_sampling(card.sampling))
     loaded_with = {
-        "base": _recorded(base),
+        "base": tuple(os.fspath(entry) for entry in _listed(base)),
         "transformer": None if transformer is None else os.fspath(transformer),
         "transformer_2": None if transformer_2 is None else os.fspath(transformer_2),
         "loras": tuple(_text(spec) for spec in specs),
@@ -193,11 +193,8 @@ def _check_method(card: ModelCard, method: str | None) -> str:
 
 
 def _bases(base: PathLike | Sequence[PathLike] | None) -> list[Layout]:
-    if base is None:
-        return []
-    given = [base] if isinstance(base, (str, os.PathLike)) else list(base)
     layouts: list[Layout] = []
-    for entry in given:
+    for entry in _listed(base):
         card, layout = _resolve(entry)
         if layout is None and card is not None:
             if not card.files:
@@ -208,10 +205,10 @@ def _bases(base: PathLike | Sequence[PathLike] | None) -> list[Layout]:
     return layouts
 
 
-def _recorded(base: PathLike | Sequence[PathLike] | None) -> Any:
-    if base is None or isinstance(base, (str, os.PathLike)):
-        return None if base is None else os.fspath(base)
-    return tuple(os.fspath(entry) for entry in base)
+def _listed(base: PathLike | Sequence[PathLike] | None) -> list[PathLike]:
+    if base is None:
+        return []
+    return [base] if isinstance(base, (str, os.PathLike)) else list(base)
 
 
 def few_step_sampling(sampling: Sampling | None) -> Sampling:
@@ -292,14 +289,16 @@ def _place(model: Any, device: str, *, memory: str, fast: bool) -> None:
     from motionloom.models.memory import apply, plan_for
 
     height, width = card.native_size or (480, 832)
-    plan = plan_for(pipeline, device, preset=memory, size=(height, width), num_frames=card.num_frames or 81)
+    sampling = getattr(model, "sampling", None)
+    few_steps = sampling is not None and sampling.steps_are_fixed
+    frames = card.num_frames or 81
+    caching = fast and not few_steps
+    plan = plan_for(pipeline, device, preset=memory, size=(height, width), num_frames=frames, caching=caching)
     apply(plan, pipeline, device)
     notes = [f"memory: {plan.reason}"]
     if fast:
         from motionloom.models.speed import FastOptions, apply_fast
 
-        sampling = getattr(model, "sampling", None)
-        few_steps = sampling is not None and sampling.steps_are_fixed
         notes += apply_fast(pipeline, FastOptions(few_steps=few_steps))
     model.plan, model.notes = plan, tuple(notes)
 

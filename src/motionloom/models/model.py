@@ -33,8 +33,6 @@ ImageSource = Any
 
 Progress = Callable[[int, int], Any]
 
-_VIDEOS = (".mp4", ".webm", ".mov", ".mkv", ".avi", ".m4v", ".gif")
-
 _WARP_DIGEST = hashlib.sha256(b"motionloom warp 2").hexdigest()
 """The warp model has no weights; the number goes up when its pictures change."""
 
@@ -78,6 +76,7 @@ class Model(ABC):
         card: what the catalogue knows; name: how it was asked for; method: how tracks guide it.
         digest: hex SHA-256 of the weights, part of every clip's provenance.
         loaded_with: arguments of `motionloom.load` that change the result, part of the provenance too.
+        plan: how it was fitted into memory, a `motionloom.models.memory.Plan`; None where nothing was to be fitted.
         notes: what was chosen for this machine when it was loaded, and why; one line each.
         sharing: `motionloom.scale.parallel.shared`, where several processes make a clip together; only of models that
             ``can_be_shared``.
@@ -91,6 +90,7 @@ class Model(ABC):
     sharing: Callable[..., AbstractContextManager[Any]] | None = None
     can_be_shared: ClassVar[bool] = False
     notes: Sequence[str] = ()
+    plan: Any = None
 
     def generate(
         self,
@@ -391,12 +391,11 @@ def read_motion_for(path: str | os.PathLike[str], image_size: tuple[int, int]) -
         AmbiguousUnitsError: the units stay unclear; the message says how to state them.
     """
     from motionloom.tracks.formats import read_motion
+    from motionloom.tracks.transfer import is_video, motion_from_video
 
     if not Path(path).is_file():
         raise FileFormatError(f"{path}: no such file, expected a motion or tracks")
-    if Path(path).suffix.lower() in _VIDEOS:
-        from motionloom.tracks.transfer import motion_from_video
-
+    if is_video(Path(path)):
         return motion_from_video(Path(path), image_size)
     known: dict[str, Any] = {}
     for name, value in (("size", image_size), ("fps", 16.0)):

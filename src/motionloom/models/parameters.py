@@ -57,7 +57,7 @@ class Parameters:
     options: Mapping[str, Any] = field(default_factory=dict)
     post: str | None = None
     method: str | None = None
-    base: str | None = None
+    base: tuple[str, ...] = ()
     transformer: str | None = None
     transformer_2: str | None = None
     loras: tuple[str, ...] = ()

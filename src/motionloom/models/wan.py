@@ -107,6 +107,10 @@ class WanModel(Model):
         return math.lcm(token, 16)
 
     @property
+    def _moves_nano(self) -> bool:
+        return self.method == "time_to_move" and self.card.name == "nano"
+
+    @property
     def _transformer(self) -> Any:
         return self.pipeline.transformer or self.pipeline.transformer_2
 
@@ -172,7 +176,8 @@ class WanModel(Model):
                 request.on_progress(step + 1, pipe.num_timesteps)
             return {}
 
-        if request.on_progress is not None:
+        # Time-to-Move leaves out steps at the beginning; how many there are is known with the first.
+        if request.on_progress is not None and self.method != "time_to_move":
             request.on_progress(0, settings["num_inference_steps"])
         arguments = {
             **self._pictures(request),
@@ -189,10 +194,21 @@ class WanModel(Model):
             "strength": request.strength,
             **self._method_options(request),
         }
-        with self._shared(request, settings["guidance_scale"]):
+        with self._fitting(request, len(seeds)), self._shared(request, settings["guidance_scale"]):
             output = self.pipeline(**arguments)
         # Frames beyond what was asked for fill up the last latent frame.
         return [np.clip(np.round(video[: asked.num_frames] * 255), 0, 255).astype(np.uint8) for video in output.frames]
+
+    def _fitting(self, request: Request, videos: int) -> AbstractContextManager[Any]:
+        """Refuse what the plan has no memory for; say what to do where it runs out all the same."""
+        if self.plan is None:
+            return nullcontext()
+        from motionloom.models.footprint import need_of
+        from motionloom.models.memory import Budget, check, out_of_memory
+
+        need = need_of(self.pipeline, request.size, request.num_frames, batch=videos)
+        check(self.plan, need, Budget.measure(self.pipeline._execution_device, pipeline=self.pipeline))
+        return out_of_memory(self.plan, need)
 
     def _shared(self, request: Request, guidance_scale: float) -> AbstractContextManager[Any]:
         if self.sharing is None:
@@ -210,6 +226,10 @@ class WanModel(Model):
         elif scale is None:
             scale = 1.0
         steps = request.num_inference_steps or published.num_inference_steps
+        if self._moves_nano:
+            from motionloom.methods.time_to_move.dual_clock import NANO_STEPS
+
+            steps = request.num_inference_steps or NANO_STEPS
         if published.steps_are_fixed and steps != published.num_inference_steps:
             warnings.warn(
                 f"{self.name} is distilled for {published.num_inference_steps} steps, found {steps}", stacklevel=5
@@ -281,7 +301,11 @@ class WanModel(Model):
         options: dict[str, Any] = {}
         if self.method in _CONDITION_METHODS and not self.reads_text:
             # Without text, classifier-free guidance can only be about motion: the other branch sees no tracks.
-            options["drop_tracks_in_uncond"] = True
+            options["cfg_mode"] = "joint"
+        if self._moves_nano:
+            from motionloom.methods.time_to_move.dual_clock import NANO
+
+            options |= {"t_weak": NANO.t_weak, "t_strong": NANO.t_strong}
         if self.method == "ati" and self.card.name == "nano":
             options["temperature"] = ati_temperature(min(request.size) // self.pipeline.vae_scale_factor_spatial)
         return {**options, **request.options}

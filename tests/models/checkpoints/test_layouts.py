@@ -132,7 +132,7 @@ def test_transformer_alone_and_the_base_it_was_trained_from(expected, write, wan
     original = write.companions(tmp_path / "base")
     loaded = load(tuned.rename(tmp_path / "Wan2.1-ATI-14B-480P"), base=str(original), device="cpu")
     assert (loaded.method, loaded.card.sampling.shift) == ("ati", 5.0)  # what the weights do not tell, the name does
-    assert loaded.loaded_with["base"] == str(original)
+    assert loaded.loaded_with["base"] == (str(original),)
 
 
 def test_transformer_folder_of_diffusers_and_bases_in_pieces(expected, write, model, tmp_path: Path, tiny_parts):
