@@ -1,8 +1,9 @@
 """What condition methods share: tracks into a stock Wan image-to-video pipeline, through its image condition.
 
 A method says in one function how tracks change the condition; everything else is here. The pipeline's own code is
-untouched: `prepare_latents` is overridden, and while a run needs two conditions (a window of the denoising, or tracks
-left out of a branch of classifier-free guidance) hooks on the transformers swap one for the other (`branches`).
+untouched: the condition is rewritten where `prepare_latents` makes it, and while a run needs two conditions (a window
+of the denoising, or tracks left out of a branch of classifier-free guidance) hooks on the transformers swap one for
+the other (`branches`).
 """
 
 from __future__ import annotations
@@ -154,53 +155,25 @@ class TrackConditionedPipeline(PublishedInputsPipeline):
         finally:
             self._guidance = before
 
-    def prepare_latents(
-        self,
-        image: Any,
-        batch_size: int,
-        num_channels_latents: int = 16,
-        height: int = 480,
-        width: int = 832,
-        num_frames: int = 81,
-        dtype: torch.dtype | None = None,
-        device: torch.device | None = None,
-        generator: Any = None,
-        latents: Tensor | None = None,
-        last_image: Tensor | None = None,
-    ) -> tuple[Tensor, Tensor]:
-        """The stock latents, and the stock condition guided by the tracks of the call."""
-        noise, condition = super().prepare_latents(
-            image,
-            batch_size,
-            num_channels_latents,
-            height,
-            width,
-            num_frames,
-            dtype,
-            device,
-            generator,
-            latents,
-            last_image,
-        )
+    def conditioned(self, condition: Tensor, num_frames: int, size: tuple[int, int], has_last_image: bool) -> Tensor:
+        """The stock condition guided by the tracks of the call."""
         guidance = self._guidance
         if guidance is None or not guidance.active:
-            return noise, condition
+            return condition
         points, visible = (
-            each.to(condition.device)
-            for each in batch_tracks(guidance.tracks, condition.shape[0], num_frames, (height, width))
+            each.to(condition.device) for each in batch_tracks(guidance.tracks, condition.shape[0], num_frames, size)
         )
         if guidance.needs_plain:
             guidance.plain = condition
-        guided = self.guide_condition(
+        return self.guide_condition(
             condition,
             points,
             visible,
-            (height, width),
+            size,
             strength=guidance.strengths(points, visible, self.strides),
-            has_last_image=last_image is not None,
+            has_last_image=has_last_image,
             **guidance.options,
         )
-        return noise, guided
 
     @property
     def strides(self) -> tuple[int, int, int]:

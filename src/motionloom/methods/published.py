@@ -168,8 +168,10 @@ class PublishedInputsPipeline(WanImageToVideoPipeline):
         stock: Any = super().prepare_latents
         sizes = (num_channels_latents, height, width, num_frames, dtype, device)
         call = self._call
+        ended = last_image is not None
         if call is None:
-            return stock(image, batch_size, *sizes, generator, latents, last_image)
+            noise, condition, *rest = stock(image, batch_size, *sizes, generator, latents, last_image)
+            return noise, self.conditioned(condition, num_frames, (height, width), ended), *rest
         if latents is None:
             frames = (num_frames - 1) // self.vae_scale_factor_temporal + 1
             cells = [side // self.vae_scale_factor_spatial for side in (height, width)]
@@ -194,7 +196,17 @@ class PublishedInputsPipeline(WanImageToVideoPipeline):
             condition, *rest = self._remembered("vae", key, encode)
             extra = tuple(rest)
             conditions.extend([condition] * call.num_videos)
-        return latents, torch.cat(conditions), *extra
+        condition = self.conditioned(torch.cat(conditions), num_frames, (height, width), ended)
+        return latents, condition, *extra
+
+    def conditioned(self, condition: Tensor, num_frames: int, size: tuple[int, int], has_last_image: bool) -> Tensor:
+        """What the model is to see instead of the condition [B, C, T, H, W] of the pictures; here the same.
+
+        Args:
+            num_frames, size: of the videos, (height, width) in pixels.
+            has_last_image: whether the last frame is known too.
+        """
+        return condition
 
     def _pixels(self, picture: Any, size: tuple[int, int], preprocessing: Preprocessing) -> Tensor:
         """float32 [1, 3, H, W], about [-1, 1]."""

@@ -8,9 +8,7 @@ from typing import Literal, TypeVar
 
 T = TypeVar("T")
 
-# Of layers outside the blocks; "" stands for the model itself. (wan/modules/model.py of Wan2.1, Wan2.2, ATI, Wan-Move;
-# diffusers 0.42 transformer_wan.py.)
-_OUTSIDE = {
+OUTER_MODULES = {
     "patch_embedding": "patch_embedding",
     "text_embedding.0": "condition_embedder.text_embedder.linear_1",
     "text_embedding.2": "condition_embedder.text_embedder.linear_2",
@@ -23,6 +21,8 @@ _OUTSIDE = {
     "img_emb.proj.4": "condition_embedder.image_embedder.norm2",
     "head.head": "proj_out",
 }
+"""Layers outside the blocks: original name to diffusers' (wan/modules/model.py of Wan2.1, Wan2.2, ATI, Wan-Move;
+diffusers 0.42 transformer_wan.py)."""
 
 # Parameters that are no weight or bias of a layer.
 _PARAMETERS = {
@@ -31,25 +31,20 @@ _PARAMETERS = {
     "modulation": "scale_shift_table",
 }
 
-# Inside a block. The published norm3 stands before the cross attention, which is second: diffusers' norm2.
-_ATTENTION = {
-    "q": "to_q",
-    "k": "to_k",
-    "v": "to_v",
-    "o": "to_out.0",
-    "norm_q": "norm_q",
-    "norm_k": "norm_k",
-    "k_img": "add_k_proj",
-    "v_img": "add_v_proj",
-    "norm_k_img": "norm_added_k",
-}
-_INSIDE = {
+_ATTENTION = {"q": "to_q", "k": "to_k", "v": "to_v", "o": "to_out.0", "norm_q": "norm_q", "norm_k": "norm_k"}
+
+IMAGE_MODULES = {"k_img": "add_k_proj", "v_img": "add_v_proj", "norm_k_img": "norm_added_k"}
+"""Of the cross attention, in models with a CLIP image branch alone."""
+
+BLOCK_MODULES = {
     **{f"self_attn.{old}": f"attn1.{new}" for old, new in _ATTENTION.items()},
-    **{f"cross_attn.{old}": f"attn2.{new}" for old, new in _ATTENTION.items()},
+    **{f"cross_attn.{old}": f"attn2.{new}" for old, new in {**_ATTENTION, **IMAGE_MODULES}.items()},
+    # The published norm3 stands before the cross attention, which is second.
     "norm3": "norm2",
     "ffn.0": "ffn.net.0.proj",
     "ffn.2": "ffn.net.2",
 }
+"""Layers inside a block: original name to diffusers'."""
 
 _BLOCK = re.compile(r"blocks\.(\d+)\.(.+)")
 
@@ -70,14 +65,14 @@ def naming_of(keys: Iterable[str]) -> Naming | None:
 def diffusers_key(key: str) -> str | None:
     """diffusers' name of a published one ("blocks.3.self_attn.q.weight" to "blocks.3.attn1.to_q.weight"), or of a
     layer; None if there is none."""
-    return _renamed(key, _OUTSIDE, _PARAMETERS, _INSIDE)
+    return _renamed(key, OUTER_MODULES, _PARAMETERS, BLOCK_MODULES)
 
 
 def original_key(key: str) -> str | None:
     """The published name of diffusers' one; None if there is none."""
     # The table of the head and those of the blocks have one name in diffusers, two in the published programs.
     parameters = {new: old for old, new in _PARAMETERS.items() if old != "modulation"}
-    return _renamed(key, _back(_OUTSIDE), parameters, _back(_INSIDE), in_block="modulation")
+    return _renamed(key, _back(OUTER_MODULES), parameters, _back(BLOCK_MODULES), in_block="modulation")
 
 
 def to_original(tensors: Mapping[str, T]) -> dict[str, T]:

@@ -4,42 +4,20 @@ from __future__ import annotations
 
 import re
 
-# Of every block. Original names as in `wan/modules/model.py`; `k_img`, `v_img` and `norm_k_img` exist in Wan 2.1
-# image-to-video alone.
-_ATTENTION = {"q": "to_q", "k": "to_k", "v": "to_v", "o": "to_out.0", "norm_q": "norm_q", "norm_k": "norm_k"}
-_IMAGE = {"k_img": "add_k_proj", "v_img": "add_v_proj", "norm_k_img": "norm_added_k"}
-_BLOCK = {
-    **{f"self_attn.{old}": f"attn1.{new}" for old, new in _ATTENTION.items()},
-    **{f"cross_attn.{old}": f"attn2.{new}" for old, new in {**_ATTENTION, **_IMAGE}.items()},
-    "norm3": "norm2",
-    "ffn.0": "ffn.net.0.proj",
-    "ffn.2": "ffn.net.2",
-}
-_TOP = {
-    "patch_embedding": "patch_embedding",
-    "text_embedding.0": "condition_embedder.text_embedder.linear_1",
-    "text_embedding.2": "condition_embedder.text_embedder.linear_2",
-    "time_embedding.0": "condition_embedder.time_embedder.linear_1",
-    "time_embedding.2": "condition_embedder.time_embedder.linear_2",
-    "time_projection.1": "condition_embedder.time_proj",
-    "img_emb.proj.0": "condition_embedder.image_embedder.norm1",
-    "img_emb.proj.1": "condition_embedder.image_embedder.ff.net.0.proj",
-    "img_emb.proj.3": "condition_embedder.image_embedder.ff.net.2",
-    "img_emb.proj.4": "condition_embedder.image_embedder.norm2",
-    "head.head": "proj_out",
-}
+from motionloom.models.checkpoints.wan_keys import BLOCK_MODULES, IMAGE_MODULES, OUTER_MODULES
+
 # `modulation` is a parameter of the block, or of the head, not of a module below it.
 _TABLES = {"head": "", "head.modulation": ""}
 
-_BLOCK_BACK = {new: old for old, new in _BLOCK.items()}
-_TOP_BACK = {new: old for old, new in _TOP.items()}
+_BLOCK_BACK = {new: old for old, new in BLOCK_MODULES.items()}
+_TOP_BACK = {new: old for old, new in OUTER_MODULES.items()}
 _BLOCK_FLAT = {name.replace(".", "_"): new for new, old in _BLOCK_BACK.items() for name in (old, new)}
 _TOP_FLAT = {name.replace(".", "_"): new for new, old in _TOP_BACK.items() for name in (old, new)}
 
-TARGETS = tuple(new for old, new in _BLOCK.items() if "norm" not in old)
+TARGETS = tuple(new for old, new in BLOCK_MODULES.items() if "norm" not in old)
 """The linear layers of a block that a LoRA of musubi-tuner changes, by diffusers' names: 12 with the image branch."""
 
-IMAGE_TARGETS = tuple(f"attn2.{new}" for old, new in _IMAGE.items())
+IMAGE_TARGETS = tuple(f"attn2.{new}" for old, new in IMAGE_MODULES.items())
 """Modules of a block that only models with a CLIP image branch have."""
 
 
@@ -48,15 +26,17 @@ def module_name(name: str) -> str | None:
 
     "blocks.3.self_attn.q", "blocks_3_self_attn_q" and "blocks.3.attn1.to_q" all give the last.
     """
-    if name in _TOP or name in _TOP_BACK:
-        return _TOP.get(name, name)
+    if name in OUTER_MODULES or name in _TOP_BACK:
+        return OUTER_MODULES.get(name, name)
     if name in _TOP_FLAT:
         return _TOP_FLAT[name]
     match = re.fullmatch(r"blocks([._])(\d+)[._](.+)", name)
     if match is None:
         return None
     rest = match[3]
-    inside = _BLOCK_FLAT.get(rest) if match[1] == "_" else _BLOCK.get(rest, rest if rest in _BLOCK_BACK else None)
+    inside = (
+        _BLOCK_FLAT.get(rest) if match[1] == "_" else BLOCK_MODULES.get(rest, rest if rest in _BLOCK_BACK else None)
+    )
     return None if inside is None else f"blocks.{int(match[2])}.{inside}"
 
 
