@@ -1,6 +1,6 @@
 """Post-processing on procedural clips whose true frames are known: PSNR before and after, time per frame.
 
-Run: python benchmarks/post_processing.py [--clips 4] [--height 240]
+python benchmarks/post_processing.py [--clips 4] [--height 240] [--json FILE]
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import time
 from fractions import Fraction
+from typing import Any
 
 import av
 import av.error
@@ -15,6 +16,7 @@ import av.filter
 import cv2
 import numpy as np
 import torch
+from _report import header, write
 from numpy.typing import NDArray
 
 from motionloom.media.post import PostStep, postprocess
@@ -24,23 +26,25 @@ Frames = NDArray[np.uint8]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clips", type=int, default=4)
     parser.add_argument("--height", type=int, default=240)
+    parser.add_argument("--json", metavar="FILE", help="write the numbers here as well")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     scenes = sample_scene(0, range(arguments.clips), num_frames=9, resolution=arguments.height, motion=0.5)
     shown = render(scenes, (arguments.height, arguments.height * 16 // 9))
     clips = [np.ascontiguousarray((clip.permute(0, 2, 3, 1).numpy() * 255).round().astype(np.uint8)) for clip in shown]
-    print(f"{len(clips)} clips of 9 frames, {clips[0].shape[2]}x{clips[0].shape[1]}, one thread")
-    for noise in (0, 2, 4, 8):
-        denoising(clips, noise)
-    for times in (2, 4):
-        interpolation(clips, times)
+    facts = {"clips": len(clips), "frames": len(clips[0]), "size": list(clips[0].shape[1:3]), "threads": 1}
+    print(", ".join(f"{key} {value}" for key, value in {**header(), **facts}.items()))
+    steps = [denoising(clips, noise) for noise in (0, 2, 4, 8)]
+    frames = [interpolation(clips, times) for times in (2, 4)]
+    write({**facts, "denoise": steps, "interpolate": frames}, arguments.json)
 
 
-def denoising(clips: list[Frames], noise: float) -> None:
+def denoising(clips: list[Frames], noise: float) -> dict[str, Any]:
+    """PSNR in dB before and after taking noise of so many grey levels out, and milliseconds per frame."""
     rng = np.random.default_rng(0)
     before, after, spent = [], [], 0.0
     for clip in clips:
@@ -53,9 +57,12 @@ def denoising(clips: list[Frames], noise: float) -> None:
     first = f"{np.mean(before):.1f} dB" if noise else "no noise"
     per_frame = spent / sum(map(len, clips)) * 1000
     print(f"denoise={noise or 4.0:g}: {first} -> {np.mean(after):.1f} dB, {per_frame:.0f} ms a frame")
+    found = {"before": float(np.mean(before)) if noise else None, "after": float(np.mean(after))}
+    return {"noise": noise, "amount": noise or 4.0, **found, "milliseconds": per_frame}
 
 
-def interpolation(clips: list[Frames], times: int) -> None:
+def interpolation(clips: list[Frames], times: int) -> dict[str, Any]:
+    """PSNR in dB of the new frames and milliseconds for each, of ours and of two others."""
     scores: dict[str, list[float]] = {"ours": [], "blend": [], "FFmpeg minterpolate": []}
     spent = dict.fromkeys(scores, 0.0)
     for clip in clips:
@@ -75,8 +82,13 @@ def interpolation(clips: list[Frames], times: int) -> None:
         there = [index for index in new if index < len(theirs)]  # it leaves out the last ones
         scores["FFmpeg minterpolate"].append(psnr(theirs[there], clip[there]))
     frames = len(clips) * (len(clips[0]) - len(clips[0][::times]))
-    told = [f"{name} {np.mean(score):.1f} dB {spent[name] / frames * 1000:.0f} ms" for name, score in scores.items()]
+    found = {
+        name: {"psnr": float(np.mean(score)), "milliseconds": spent[name] / frames * 1000}
+        for name, score in scores.items()
+    }
+    told = [f"{name} {each['psnr']:.1f} dB {each['milliseconds']:.0f} ms" for name, each in found.items()]
     print(f"interpolate={times}: {', '.join(told)} a new frame")
+    return {"times": times, **found}
 
 
 def minterpolate(frames: Frames, times: int, fps: int = 16) -> Frames:

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from motionloom.batch_file import read_batch
+from motionloom.evaluate import evaluate
 from motionloom.examples_data import NAMES, example
 from motionloom.media import Clip, read_image
 from motionloom.models.catalog import find_model
@@ -13,14 +14,38 @@ from motionloom.tracks.motion import Motion
 ROOT = Path(__file__).parents[1]
 SCRIPTS = sorted(path.name for path in (ROOT / "examples").glob("[0-9]*.py"))
 
+NEED_NANO = ("02", "06")
+
+
+def check_time_to_move(made):
+    still = np.repeat(made["clip"].frames[:1], made["clip"].num_frames, axis=0)
+    unmoved = evaluate(Clip(still, made["clip"].fps), made["motion"])["epe"]
+    assert made["errors"]["epe"] < 0.3 * unmoved
+
+
+def check_motion_transfer(made):
+    """The cup went to the left; so does what the cat's head has been given, and nothing else on the photograph."""
+    tracks, (left, top, right, bottom) = made["found"].tracks, (120, 30, 330, 250)
+    starts, moved = tracks.points[0], tracks.points[-1] - tracks.points[0]
+    assert tracks.num_tracks >= 40
+    assert ((starts >= (left, top)) & (starts <= (right, bottom))).all()
+    # 18 px of 300 in the video, the region laid over 1.75 times its width.
+    assert np.median(moved[:, 0]) == pytest.approx(-32, abs=6)
+    assert made["clip"].num_frames == 2 * made["video"].num_frames - 1
+
+
+CHECKS = {"06_time_to_move.py": check_time_to_move, "07_motion_transfer.py": check_motion_transfer}
+
 
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_every_example_runs_and_writes_what_it_says(name, tmp_path, monkeypatch, capsys):
-    if "nano" in name and not find_model("nano").installed:
+    if name[:2] in NEED_NANO and not find_model("nano").installed:
         pytest.skip("the weights of nano are not in this checkout")
     monkeypatch.chdir(tmp_path)
-    runpy.run_path(str(ROOT / "examples" / name), run_name="__main__")
+    made = runpy.run_path(str(ROOT / "examples" / name), run_name="__main__")
     assert capsys.readouterr().out
+    if name in CHECKS:
+        CHECKS[name](made)
     written = [path for path in (tmp_path / "out" / "examples").iterdir() if path.suffix in (".mp4", ".gif")]
     for path in written:
         clip = Clip.load(path)
