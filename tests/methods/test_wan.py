@@ -41,6 +41,13 @@ def test_published_noise_levels_and_steps(golden, name):
             assert (latents - tensors["samples"][index]).abs().max() < 1e-4
 
 
+def test_whole_timesteps_follow_the_program_where_float32_decides():
+    """`FlowUniPCMultistepScheduler` takes its largest level, 0.999, from a float32 tensor."""
+    scheduler = published_scheduler("unipc", 1.0)
+    scheduler.set_timesteps(9, device="cpu")
+    assert scheduler.timesteps.tolist() == [999, 888, 777, 666, 555, 444, 333, 222, 111]
+
+
 def test_unknown_solver():
     with pytest.raises(InputError, match="solver: found 'heun'"):
         published_scheduler("heun")  # pyright: ignore[reportArgumentType]

@@ -116,6 +116,7 @@ class PublishedInputsPipeline(WanImageToVideoPipeline):
             return super().__call__(**given)
         finally:
             self._call = before
+            begin_at(self.scheduler, None)
 
     def encode_prompt(self, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor | None]:
         """The stock embeddings, for every video; the text encoder runs once for the same prompts."""
@@ -165,6 +166,7 @@ class PublishedInputsPipeline(WanImageToVideoPipeline):
         last_image: Tensor | None = None,
     ) -> Any:
         """The stock latents and condition, one condition per picture of the call."""
+        begin_at(self.scheduler, 0)
         stock: Any = super().prepare_latents
         sizes = (num_channels_latents, height, width, num_frames, dtype, device)
         call = self._call
@@ -198,6 +200,13 @@ class PublishedInputsPipeline(WanImageToVideoPipeline):
             conditions.extend([condition] * call.num_videos)
         condition = self.conditioned(torch.cat(conditions), num_frames, (height, width), ended)
         return latents, condition, *extra
+        """(height, width) of the picture of every video as it was given; ``size``, of the videos, if none is known."""
+    def picture_sizes(self, videos: int, size: tuple[int, int]) -> list[tuple[int, int]]:
+        """(height, width) of each video's picture as it was given; ``size``, that of the videos, where none is known."""
+        call = self._call
+        if call is None:
+            return [size] * videos
+        return [_size_of(picture) for picture in call.images for _ in range(call.num_videos)]
 
     def conditioned(self, condition: Tensor, num_frames: int, size: tuple[int, int], has_last_image: bool) -> Tensor:
         """What the model is to see instead of the condition [B, C, T, H, W] of the pictures; here the same.
@@ -276,6 +285,11 @@ def _placeholder(given: dict[str, Any]) -> Tensor:
 
 def _array(picture: Any) -> NDArray[np.uint8]:
     return np.asarray(picture.convert("RGB") if isinstance(picture, Image.Image) else picture)
+
+
+def _size_of(picture: Any) -> tuple[int, int]:
+    shape = picture.shape[-2:] if isinstance(picture, Tensor) else _array(picture).shape[:2]
+    return int(shape[0]), int(shape[1])
 
 
 def _image(picture: Any) -> Image.Image:

@@ -114,6 +114,16 @@ def published_scheduler(
     raise InputError(f"solver: found {solver!r}, expected 'unipc', 'dpm++' or 'euler'")
 
 
+def begin_at(scheduler: Any, index: int | None) -> None:
+    """Tell a scheduler, after its `set_timesteps`, that the loop begins with step ``index``; None: to look for it.
+
+    The stock Wan loop leaves it to look for its first timestep. Where many steps or a large shift round two of them to
+    the same whole number, diffusers takes the second, and comes out one step short at the end.
+    """
+    if hasattr(scheduler, "set_begin_index"):
+        scheduler.set_begin_index(index)
+
+
 def _sigmas(first: float, steps: int, shift: float) -> np.ndarray[Any, np.dtype[np.float64]]:
     sigma = np.linspace(first, 0.0, steps + 1)[:-1]
     return shift * sigma / (1 + (shift - 1) * sigma)
@@ -133,7 +143,8 @@ class _Grid:
 
 
 class _WanUniPC(_Grid, UniPCMultistepScheduler):
-    _first = 0.999
+    # The program reads its largest level from a float32 tensor; at shift 1 that decides the floors of whole timesteps.
+    _first = float(np.float32(0.999))
 
 
 class _WanDPMSolver(_Grid, DPMSolverMultistepScheduler):

@@ -71,6 +71,36 @@ def test_published_condition_from_image_and_tracks(golden, pipe, number):
         assert difference < 1e-4
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("number", ["00", "02"])
+def test_strict_reference_is_the_published_condition_from_photograph_and_file(
+    golden, pipe, base, inputs, number, monkeypatch
+):
+    """The whole pipeline with the published resize; in "02" the video has another shape than the photograph."""
+    from diffusers import WanTransformer3DModel
+
+    tensors, params = golden(f"ati/ycond_{number}")
+    pixels = tensors["quantised"].numpy()[:, FRAMES, 0].transpose(1, 0, 2) / 8
+    tracks = Tracks(pixels[..., :2], pixels[..., 2] > 0.5, (params["image_height"], params["image_width"]), 16.0)
+    full = ATIWanImageToVideoPipeline.from_pipe(base, vae=pipe.vae)
+    full.set_progress_bar_config(disable=True)
+    seen = []
+
+    def stop(self, **kwargs):
+        seen.append(kwargs["hidden_states"][0, 16:])
+        raise StopIteration
+
+    monkeypatch.setattr(WanTransformer3DModel, "forward", stop)
+    sizes = {"height": params["out_height"], "width": params["out_width"], "num_frames": 81}
+    arguments = inputs(**sizes, image=tensors["image"].numpy(), num_inference_steps=1)
+    for strict in (True, False):
+        with pytest.raises((StopIteration, RuntimeError)):
+            full(**arguments, tracks=tracks, preprocessing="published", strict_reference=strict)
+    errors = [float((each - tensors["cond_ati"]).abs().max()) for each in seen]
+    assert errors[0] < 1e-4
+    assert (errors[1] > 0.01) == (number == "02")
+
+
 def test_options_reach_the_kernel(base, inputs):
     pipe = ATIWanImageToVideoPipeline.from_pipe(base)
     pipe.set_progress_bar_config(disable=True)

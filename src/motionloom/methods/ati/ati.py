@@ -87,6 +87,20 @@ def normalise(points: Tensor, size: tuple[int, int]) -> Tensor:
     return (points - centre) * (2 / min(height, width))
 
 
+def normalise_as_published(points: Tensor, size: tuple[int, int], image_size: tuple[int, int]) -> Tensor:
+    """`normalise` as the published program has it: by the size of the photograph, whatever shape the video got.
+
+    The splat that follows counts in the video's shape. Where the two differ (832x480 becomes 832x464) a point at the
+    edge is off by some 14 pixels. The same as `normalise` where the shapes are the same.
+
+    Args:
+        points: [..., 2] (x, y) in pixels of ``size``, the (height, width) of the video.
+        image_size: (height, width) of the photograph.
+    """
+    scale = points.new_tensor([image_size[1] / size[1], image_size[0] / size[0]])
+    return normalise(points * scale, image_size)
+
+
 @torch.no_grad()
 def patch(
     condition: Tensor,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
+import torch
 from torch import Tensor
 
 from motionloom.methods.adaptive import Adaptive
@@ -31,6 +32,7 @@ class ATIWanImageToVideoPipeline(TrackConditionedPipeline):
         temperature: float = ati.TEMPERATURE,
         top_k: int = ati.TOP_K,
         mask_mode: Literal["auto", "reference", "max"] = "auto",
+        strict_reference: bool = False,
         **kwargs: Any,
     ) -> Any:
         """Generate a video whose things move along the tracks.
@@ -51,6 +53,8 @@ class ATIWanImageToVideoPipeline(TrackConditionedPipeline):
             fusion_weight: one fixed weight instead. ``strength`` multiplies either.
             temperature, top_k: see `motionloom.methods.ati.ati.guide`.
             mask_mode: "auto" is "max" where a ``last_image`` is given, otherwise "reference".
+            strict_reference: the published program's geometry, which displaces tracks towards the border where the
+                video has not the photograph's shape; see `motionloom.methods.ati.ati.normalise_as_published`.
 
         Raises:
             InputError: a pipeline without image condition, tracks that do not fit the batch, options out of range.
@@ -65,7 +69,12 @@ class ATIWanImageToVideoPipeline(TrackConditionedPipeline):
             motion_guidance_scale=motion_guidance_scale,
             adaptive=adaptive,
             fusion_weight=fusion_weight,
-            options={"temperature": temperature, "top_k": top_k, "mask_mode": mask_mode},
+            options={
+                "temperature": temperature,
+                "top_k": top_k,
+                "mask_mode": mask_mode,
+                "strict_reference": strict_reference,
+            },
             **kwargs,
         )
 
@@ -78,8 +87,17 @@ class ATIWanImageToVideoPipeline(TrackConditionedPipeline):
         *,
         strength: float | Tensor,
         has_last_image: bool,
+        strict_reference: bool = False,
         **options: Any,
     ) -> Tensor:
         if options["mask_mode"] == "auto":
             options["mask_mode"] = "max" if has_last_image else "reference"
+        if strict_reference:
+            pictures = self.picture_sizes(len(points), size)
+            placed = [
+                ati.normalise_as_published(each, size, picture) for each, picture in zip(points, pictures, strict=True)
+            ]
+            return ati.patch(
+                condition, torch.stack(placed), visible, strength=strength, time_stride=self.strides[0], **options
+            )
         return ati.guide(condition, points, visible, size, strength=strength, time_stride=self.strides[0], **options)
