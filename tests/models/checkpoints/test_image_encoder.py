@@ -64,6 +64,21 @@ def test_stored_types_are_kept(tiny_parts, wan, tmp_path: Path):
         assert (look(model) - look(tiny_parts.image_encoder)).abs().max() < 0.1
 
 
+def test_large_float32_tower_is_held_in_float16(tiny_parts, wan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    tower = sum(parameter.numel() for parameter in tiny_parts.image_encoder.parameters())
+    # The text tower beside it in the original file does not count.
+    beside = {"textual.token_embedding.weight": torch.zeros(1000, 160)}
+    path = wan.save_weights({**tiny_parts.original_image_encoder, **beside}, tmp_path / "clip.pth")
+    monkeypatch.setattr("motionloom.models.checkpoints.image_encoder.HALVED", tower + 1)
+    assert load_image_encoder(path).dtype == torch.float32
+    monkeypatch.setattr("motionloom.models.checkpoints.image_encoder.HALVED", tower)
+    half = load_image_encoder(path)
+    assert {parameter.dtype for parameter in half.parameters()} == {torch.float16}
+    exact = look(tiny_parts.image_encoder)
+    rounded = (look(half) - exact).abs().max()
+    assert 0 < rounded < (look(load_image_encoder(path, dtype=torch.bfloat16)) - exact).abs().max() / 2
+
+
 def test_query_key_and_value_in_float8_with_a_scale_for_each_row(tiny_parts, tmp_path: Path):
     tensors = dict(tiny_parts.original_image_encoder)
     key = "visual.transformer.1.attn.to_qkv.weight"

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from motionloom.models.checkpoints.source import TensorSource
+
 Shapes = Mapping[str, tuple[int, ...]]
 
 HEAD_WIDTH = 80
@@ -28,6 +30,10 @@ UNUSED = re.compile(
     r"textual\.|text_model\.|text_projection|logit_scale|log_scale|visual_projection\.|head$|"
     r"(?:vision_model\.)?embeddings\.position_ids$"
 )
+
+HALVED = 100_000_000
+"""Weights from which a float32 tower is held in float16, as the published programs compute it (``clip_dtype`` of
+``wan_i2v_14B.py``); bfloat16 would round its features eight times as coarsely."""
 
 _PATCHES = "embeddings.patch_embedding.weight"
 _PREFIX = re.compile(r"^(?:model\.|module\.)?(?:visual\.|vision_model\.)?")
@@ -155,7 +161,8 @@ def load_image_encoder(
     Args:
         paths: one file, the shards, or their folder.
         config: the config.json beside it, if there is one.
-        dtype: of all weights; None: as stored, bfloat16 where that is fp8.
+        dtype: of all weights; None: as stored, bfloat16 where that is fp8, and float16 where a tower of `HALVED`
+            weights and more is stored in float32.
         on_progress: called with the number of tensors done and in all.
 
     Raises:
@@ -163,7 +170,7 @@ def load_image_encoder(
     """
     from transformers import CLIPVisionConfig, CLIPVisionModel
 
-    from motionloom.models.checkpoints.fill import fill, held_in
+    from motionloom.models.checkpoints.fill import fill
     from motionloom.models.checkpoints.source import open_source
 
     source = open_source(paths)
@@ -172,8 +179,19 @@ def load_image_encoder(
         lambda: CLIPVisionModel(settings),
         source,
         convert_image_encoder,
-        dtype=dtype or held_in(source),
+        dtype=dtype or _held_in(source),
         device=device,
         on_progress=on_progress,
     )
     return model.eval()
+
+
+def _held_in(source: TensorSource) -> torch.dtype:
+    import torch
+
+    from motionloom.models.checkpoints.wan_transformer import dtype_of
+
+    stored = dtype_of(source)
+    # Of the original file the text tower is left out: only what is held counts.
+    weights = sum(math.prod(shape) for key, shape in source.shapes.items() if image_encoder_keys(key))
+    return torch.float16 if stored == torch.float32 and weights >= HALVED else stored
