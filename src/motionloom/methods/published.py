@@ -28,7 +28,7 @@ from PIL import Image
 from torch import Tensor
 
 from motionloom.errors import InputError
-from motionloom.methods.wan import clip_pixels, resize_bicubic, resize_to_cover
+from motionloom.methods.wan import begin_at, clip_pixels, resize_bicubic, resize_to_cover
 
 Preprocessing = Literal["published", "cover", "diffusers"]
 """How a picture becomes (height, width): "published" stretches as ATI and Wan-Move do, "cover" scales and crops as the
@@ -200,9 +200,9 @@ class PublishedInputsPipeline(WanImageToVideoPipeline):
             conditions.extend([condition] * call.num_videos)
         condition = self.conditioned(torch.cat(conditions), num_frames, (height, width), ended)
         return latents, condition, *extra
-        """(height, width) of the picture of every video as it was given; ``size``, of the videos, if none is known."""
+
     def picture_sizes(self, videos: int, size: tuple[int, int]) -> list[tuple[int, int]]:
-        """(height, width) of each video's picture as it was given; ``size``, that of the videos, where none is known."""
+        """(height, width) of the picture of every video as it was given; ``size``, of the videos, if none is known."""
         call = self._call
         if call is None:
             return [size] * videos
