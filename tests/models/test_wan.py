@@ -261,6 +261,40 @@ def test_bad_arguments_are_named(model: WanModel, options, message):
         model.generate(photograph(), slide(), **options)
 
 
+def test_sizes_and_frames_end_where_the_rotary_embedding_does(model: WanModel, one_expert):
+    rope, channels = one_expert.transformer.rope, one_expert.transformer.config.in_channels
+    assert one_expert.transformer.config.rope_max_seq_len == 64
+    rope(torch.zeros(1, channels, 64, 2, 2))
+    with pytest.raises(RuntimeError):
+        rope(torch.zeros(1, channels, 65, 2, 2))
+    assert model.legal_frames(253) == 253  # 64 latent frames
+    with pytest.raises(InputError, match="num_frames: found 254, expected up to 253"):
+        model.legal_frames(254)
+    assert model.legal_size((32, 1024)) == (32, 1024)
+    with pytest.raises(InputError, match="size: found 1040x32, expected sides up to 1024"):
+        model.legal_size((32, 1040))
+
+
+def test_noise_is_drawn_on_the_cpu_or_where_the_program_draws_it(model: WanModel, monkeypatch):
+    devices: list[str] = []
+    real = torch.Generator
+    monkeypatch.setattr(torch, "Generator", lambda device="cpu": devices.append(str(device)) or real("cpu"))
+    monkeypatch.setattr(type(model.pipeline), "_execution_device", property(lambda self: torch.device("cuda:1")))
+    request = model._request(photograph(), slide(), Parameters(), None, None)
+    for options, expected in (({}, "cpu"), ({"noise": "cpu"}, "cpu"), ({"noise": "device"}, "cuda:1")):
+        model._generators(replace(request, options=options), [3, 4])
+        assert devices[-2:] == [expected] * 2
+    with pytest.raises(InputError, match="noise: found 'gpu', expected one of cpu, device"):
+        model.generate(photograph(), slide(), options={"noise": "gpu"})
+
+
+def test_noise_of_one_video_is_the_programs(model: WanModel, calls):
+    """`torch.randn(16, T, h, w)` of one generator; here a batch axis is in front."""
+    model.generate(photograph(), slide(), seed=11, num_inference_steps=1, options={"noise": "device"})
+    latents = calls[0]["hidden_states"][0, :16]
+    assert torch.equal(latents, torch.randn(latents.shape, generator=torch.Generator().manual_seed(11)))
+
+
 def test_method_options_reach_the_method(model: WanModel, calls):
     model.generate(photograph(), slide(), num_inference_steps=2, options={"cfg_mode": "joint"})
     assert not torch.equal(calls[0]["hidden_states"], calls[1]["hidden_states"])

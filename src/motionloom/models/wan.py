@@ -37,6 +37,10 @@ METHODS = tuple(_PIPELINES)
 """Ways of guiding a Wan image-to-video pipeline."""
 
 _CONDITION_METHODS = ("ati", "wan_move")
+_NOISE = ("cpu", "device")
+"""Where a seed's noise is drawn: on the CPU, the same on every machine and what ComfyUI does; or where the model runs, as
+the programs of Wan, ATI and Wan-Move do, whose seeds then mean the same here on the same kind of GPU."""
+
 _DIFFUSERS = Sampling(num_inference_steps=50, guidance_scale=5.0)
 """The defaults of `WanImageToVideoPipeline.__call__`."""
 
@@ -132,7 +136,28 @@ class WanModel(Model):
                 f"size: found {width}x{height}, expected multiples of {self._step}; "
                 f"the nearest is {self._nearest(width)}x{self._nearest(height)}"
             )
+        most = self._positions * self.pipeline.vae_scale_factor_spatial * self._transformer.config.patch_size[1]
+        if max(size) > most:
+            raise InputError(
+                f"size: found {width}x{height}, expected sides up to {most}: {self.name} has {self._positions} places along "
+                "each; a smaller --size or --resolution makes the clip, other programs enlarge it"
+            )
         return height, width
+
+    def legal_frames(self, num_frames: int) -> int:
+        patch = self._transformer.config.patch_size[0]
+        most = (self._positions * patch - 1) * self.pipeline.vae_scale_factor_temporal + 1
+        if num_frames > most:
+            raise InputError(
+                f"num_frames: found {num_frames}, expected up to {most}: {self.name} has {self._positions} places in "
+                "time; make the clip in parts, each from the last frame of the one before"
+            )
+        return super().legal_frames(num_frames)
+
+    @property
+    def _positions(self) -> int:
+        """Tokens along one side, or in time, that the rotary embedding has places for."""
+        return int(getattr(self._transformer.config, "rope_max_seq_len", None) or 1024)
 
     def refuse(self, request: Request) -> None:
         if not self.reads_text and (request.prompt or request.negative_prompt):
@@ -153,6 +178,9 @@ class WanModel(Model):
         if request.guidance_scale_2 is not None and self.pipeline.transformer_2 is None:
             raise InputError(f"guidance_scale_2: {self.name} has one expert; leave it out")
         known = self._known_options()
+        noise = request.options.get("noise", "cpu")
+        if "noise" in known and noise not in _NOISE:
+            raise InputError(f"noise: found {noise!r}, expected one of {', '.join(_NOISE)}")
         for name in request.options:
             if name not in known:
                 raise InputError(
@@ -188,7 +216,7 @@ class WanModel(Model):
             "width": width,
             "num_frames": request.num_frames,
             "num_videos_per_prompt": len(seeds),
-            "generator": [torch.Generator("cpu").manual_seed(seed) for seed in seeds],
+            "generator": self._generators(request, seeds),
             "output_type": "np",
             "callback_on_step_end": after_step,
             "strength": request.strength,
@@ -198,6 +226,12 @@ class WanModel(Model):
             output = self.pipeline(**arguments)
         # Frames beyond what was asked for fill up the last latent frame.
         return [np.clip(np.round(video[: asked.num_frames] * 255), 0, 255).astype(np.uint8) for video in output.frames]
+
+    def _generators(self, request: Request, seeds: Sequence[int]) -> list[torch.Generator]:
+        """One for each seed; see `_NOISE`."""
+        on_cpu = request.options.get("noise", "cpu") == "cpu"
+        device = torch.device("cpu") if on_cpu else self.pipeline._execution_device
+        return [torch.Generator(device).manual_seed(seed) for seed in seeds]
 
     def _fitting(self, request: Request, videos: int) -> AbstractContextManager[Any]:
         """Refuse what the plan has no memory for; say what to do where it runs out all the same."""
@@ -295,7 +329,7 @@ class WanModel(Model):
         parameters = inspect.signature(type(self.pipeline).__call__).parameters
         stock = inspect.signature(WanImageToVideoPipeline.__call__).parameters
         own = {"tracks", "strength", "window", "motion_frames", "motion_mask", "preprocessing", "args", "kwargs"}
-        return set(parameters) - set(stock) - own
+        return set(parameters) - set(stock) - own | {"noise"}
 
     def _method_options(self, request: Request) -> dict[str, Any]:
         options: dict[str, Any] = {}
@@ -308,7 +342,7 @@ class WanModel(Model):
             options |= {"t_weak": NANO.t_weak, "t_strong": NANO.t_strong}
         if self.method == "ati" and self.card.name == "nano":
             options["temperature"] = ati_temperature(min(request.size) // self.pipeline.vae_scale_factor_spatial)
-        return {**options, **request.options}
+        return {**options, **{name: value for name, value in request.options.items() if name != "noise"}}
 
     def _whole_latents(self, num_frames: int) -> int:
         """The next number of frames that the VAE's latent frames hold exactly."""
