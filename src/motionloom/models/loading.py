@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import torch
 
     from motionloom.models.lora import LoraSpec
+    from motionloom.models.memory_plans import Plan
     from motionloom.models.parameters import Settings
 
 _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
@@ -107,10 +108,15 @@ def load(
     }
     from motionloom.models import pipelines
 
+    def caching(card: ModelCard) -> bool:
+        few_steps = bool(distilling) or (card.sampling is not None and card.sampling.steps_are_fixed)
+        return fast and not few_steps
+
     if whole:
         card = card or card_of_folder(layout)
         chosen = _check_method(card, method)
-        pipeline = pipelines.pipeline_of_folder(layout, **options)
+        plan = _plan_ahead(card, layout.places, where, memory=memory, dtype=dtype, caching=caching(card))
+        pipeline = pipelines.pipeline_of_folder(layout, plan=plan, **options)
         digest = digest_of(layout.root)
     else:
         from motionloom.models.checkpoints.search import find_parts
@@ -130,7 +136,9 @@ def load(
             )
         card = card or card_like(parts.architecture, parts.places["transformer"].path)
         chosen = _check_method(card, method)
-        pipeline = pipelines.wan_pipeline(parts, shift=card.sampling.shift if card.sampling else None, **options)
+        plan = _plan_ahead(card, parts.places, where, memory=memory, dtype=dtype, caching=caching(card))
+        shift = card.sampling.shift if card.sampling else None
+        pipeline = pipelines.wan_pipeline(parts, shift=shift, plan=plan, **options)
         digest = _digest_of_places(parts.places)
     adapters: list[dict[str, Any]] = []
     if specs or distilling:
@@ -155,8 +163,35 @@ def load(
     )
     if adapters and not getattr(model, "adapters", ()):
         model.adapters = adapters
-    _place(model, where, memory=memory, fast=fast)
+    _place(model, where, memory=memory, fast=fast, plan=plan, placed=pipelines.SETTLED if plan else ())
     return model
+
+
+def _plan_ahead(
+    card: ModelCard,
+    places: Mapping[str, Place],
+    device: str,
+    *,
+    memory: str,
+    dtype: torch.dtype | None,
+    caching: bool,
+) -> Plan | None:
+    place = places.get("transformer")
+    if place is None or not place.files:
+        return None
+    from motionloom.models.checkpoints.source import open_source
+    from motionloom.models.memory import plan_ahead
+
+    source = open_source(place.files)
+    return plan_ahead(
+        card,
+        source,
+        device,
+        preset=memory,
+        keep_float8=memory != "max-speed",
+        itemsize=2 if dtype is None else dtype.itemsize,
+        caching=caching,
+    )
 
 
 def _resolve(name: PathLike) -> tuple[ModelCard | None, Layout | None]:
@@ -281,9 +316,9 @@ def _model(
     return WanModel(pipeline, card, method=method, **arguments)
 
 
-def _place(model: Any, device: str, *, memory: str, fast: bool) -> None:
-    """Put the parts of a model where they run. After the LoRAs: an adapter that came later would be stored as the
-    weights are."""
+def _place(model: Any, device: str, *, memory: str, fast: bool, plan: Plan | None, placed: Collection[str]) -> None:
+    """Put the parts of a model where they run, but those that were placed on their way in. After the LoRAs, so that
+    what moves the weights about moves the adapters too."""
     pipeline = model.pipeline
     card: ModelCard = model.card
     from motionloom.models.memory import apply, plan_for
@@ -293,8 +328,9 @@ def _place(model: Any, device: str, *, memory: str, fast: bool) -> None:
     few_steps = sampling is not None and sampling.steps_are_fixed
     frames = card.num_frames or 81
     caching = fast and not few_steps
-    plan = plan_for(pipeline, device, preset=memory, size=(height, width), num_frames=frames, caching=caching)
-    apply(plan, pipeline, device)
+    if plan is None:
+        plan = plan_for(pipeline, device, preset=memory, size=(height, width), num_frames=frames, caching=caching)
+    apply(plan, pipeline, device, placed=placed)
     notes = [f"memory: {plan.reason}"]
     if fast:
         from motionloom.models.speed import FastOptions, apply_fast

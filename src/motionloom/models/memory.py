@@ -7,13 +7,14 @@ and torch's own error names the plan and the remedies when one was too low (`out
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from motionloom.errors import InputError
-from motionloom.models.footprint import Need, need_of, need_of_card
+from motionloom.models.footprint import SHAPES, Need, need_of, need_of_card, need_of_shape
 from motionloom.models.memory_plans import (
     GIB,
     PRESETS,
@@ -31,6 +32,7 @@ from motionloom.models.memory_plans import (
 
 if TYPE_CHECKING:
     from motionloom.models.card import ModelCard
+    from motionloom.models.checkpoints.source import TensorSource
 
 
 def choose(preset: str, need: Need, budget: Budget) -> Plan:
@@ -69,6 +71,52 @@ def estimate(card: ModelCard) -> dict[str, int]:
     }
 
 
+def plan_ahead(
+    card: ModelCard,
+    transformer: TensorSource,
+    device: Any,
+    *,
+    preset: str,
+    keep_float8: bool,
+    itemsize: int = 2,
+    caching: bool = False,
+) -> Plan | None:
+    """`choose` for a model whose weights are still in their files, so that RAM never holds more than the plan needs.
+
+    Args:
+        transformer: its file; of two experts one.
+        keep_float8: whether float8 weights stay so in memory.
+        itemsize: bytes per weight as loaded.
+
+    Returns:
+        None for models of no published shape: small ones, which are measured when they are loaded.
+    """
+    need = need_of_card(card, itemsize=itemsize)
+    if need is None:
+        return None
+    from motionloom.models.checkpoints.float8 import FLOAT8
+
+    numbers = sum(math.prod(info.shape) for info in transformer.tensors.values())
+    if not 0.97 * need.transformer <= itemsize * numbers <= 1.03 * need.transformer:
+        return None
+    kept = [
+        info.quantization is not None or (keep_float8 and info.dtype in FLOAT8) for info in transformer.tensors.values()
+    ]
+    if sum(kept) > 200:  # a quantised file has some 400 such layers, others none
+        share = transformer.nbytes / need.transformer
+        need = replace(
+            need,
+            transformer=transformer.nbytes,
+            transformer_fp8=transformer.nbytes,
+            block=round(need.block * share),
+            outside=round(need.outside * share),
+        )
+    if caching:
+        shape = need_of_shape(SHAPES[card.architecture or ""], need.size, need.num_frames, caching=True)
+        need = replace(need, activations=shape.activations)
+    return choose(preset, need, Budget.measure(device))
+
+
 def plan_for(
     pipeline: Any, device: Any, *, preset: str, size: tuple[int, int], num_frames: int, batch: int = 1,
     caching: bool = False,
@@ -105,11 +153,11 @@ def out_of_memory(plan: Plan, need: Need) -> Iterator[None]:
         ) from error
 
 
-def apply(plan: Plan, pipeline: Any, device: Any) -> None:
+def apply(plan: Plan, pipeline: Any, device: Any, *, placed: Collection[str] = ()) -> None:
     """Put a loaded pipeline in place as a plan says; see `motionloom.models.offload`."""
     from motionloom.models.offload import apply as carry_out
 
-    carry_out(plan, pipeline, device)
+    carry_out(plan, pipeline, device, placed=placed)
 
 
 def _reason(plan: Plan, need: Need, budget: Budget, tried: Sequence[Plan]) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import weakref
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from torch import nn
 
 from motionloom.errors import InputError
 from motionloom.models.footprint import castable_layers
+from motionloom.models.memory_plans import PINNED_PIECE
 
 if TYPE_CHECKING:
     from motionloom.models.memory_plans import Plan
@@ -28,21 +29,23 @@ _ENCODERS = ("text_encoder", "image_encoder")
 _TRANSFORMERS = ("transformer", "transformer_2")
 
 
-def apply(plan: Plan, pipeline: Any, device: Any) -> None:
+def apply(plan: Plan, pipeline: Any, device: Any, *, placed: Collection[str] = ()) -> None:
     """Put a loaded pipeline in place as a plan says. Once for a pipeline, after its LoRAs are attached.
 
     Args:
         pipeline: its parts on the CPU, as loaded.
+        placed: parts that `place` has seen to already.
         device: where it will run; may be the CPU, where every plan but "model" works and gives the same clip.
 
     Raises:
         InputError: the pipeline was put in place before.
     """
     where = torch.device(device)
-    if is_offloaded(pipeline):
+    if not placed and is_offloaded(pipeline):
         raise InputError("memory: a plan is in force for this pipeline already; load the model again for another")
     for name, part in _parts(pipeline).items():
-        place(plan, name, part, where)
+        if name not in placed:
+            place(plan, name, part, where)
     if plan.offload == "model" and where.type != "cpu":
         pipeline.enable_model_cpu_offload(device=where)
     vae = getattr(pipeline, "vae", None)
@@ -78,18 +81,22 @@ def store_in_fp8(transformer: Any) -> int:
     """
     layers = castable_layers(transformer)
     if layers:
-        # By kind, layers that must not be touched: whatever is computed with in its own way.
-        others = {
-            type(layer)
-            for layer in transformer.modules()
-            if isinstance(layer, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.Embedding)
-        } - {nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Embedding}
-        transformer.enable_layerwise_casting(
-            storage_dtype=torch.float8_e4m3fn,
-            compute_dtype=transformer.dtype,
-            skip_modules_classes=tuple(others),
-        )
+        compute_from_fp8(transformer, transformer.dtype)
     return len(layers)
+
+
+def compute_from_fp8(transformer: Any, compute_dtype: torch.dtype) -> None:
+    """Round the layers that can be to 8 bits, where they are not yet, and bring each to ``compute_dtype`` when it
+    works."""
+    # By kind, layers that must not be touched: whatever is computed with in its own way.
+    others = {
+        type(layer)
+        for layer in transformer.modules()
+        if isinstance(layer, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.Embedding)
+    } - {nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Embedding}
+    transformer.enable_layerwise_casting(
+        storage_dtype=torch.float8_e4m3fn, compute_dtype=compute_dtype, skip_modules_classes=tuple(others)
+    )
 
 
 def is_offloaded(pipeline: Any) -> bool:
@@ -130,7 +137,55 @@ def release(pipeline: Any, *names: str) -> None:
         torch.cuda.empty_cache()
 
 
+def pin(part: nn.Module, empty: Callable[[int], torch.Tensor] | None = None) -> int:
+    """Move the weights of a part into page-locked memory, from which a GPU copies while it computes.
+
+    They are packed into a few large pieces, tensor by tensor. diffusers would pin every tensor by itself, which holds
+    all weights twice meanwhile, and torch rounds each up to a power of two: half as much again for the 14B models.
+
+    Args:
+        empty: gives so many bytes, uint8; page-locked ones when not given.
+
+    Returns:
+        How many bytes were moved. Weights of other kinds than plain tensors (GGUF), and what comes after the system has
+        refused to lock more, stay where they are, and are pinned one block at a time when they are needed.
+    """
+    make = empty or (lambda count: torch.empty(count, dtype=torch.uint8, pin_memory=True))
+    plain = (torch.Tensor, nn.Parameter)
+    tensors = (*part.parameters(), *part.buffers())
+    found = {id(tensor): tensor for tensor in tensors if type(tensor) in plain and tensor.numel()}
+    left = sum(map(_room, found.values()))
+    pieces: list[tuple[torch.Tensor, int]] = []
+    moved = 0
+    # The largest first: the small ones fill what they leave.
+    for tensor in sorted(found.values(), key=_room, reverse=True):
+        count = tensor.nbytes
+        place = next((index for index, (piece, used) in enumerate(pieces) if used + count <= len(piece)), None)
+        if place is None:
+            size = max(count, min(PINNED_PIECE, 1 << (left - 1).bit_length()))
+            try:
+                pieces.append((make(size), 0))
+            except RuntimeError:  # some systems let a program lock half of their memory only
+                return moved
+            place = len(pieces) - 1
+        piece, used = pieces[place]
+        kept = piece[used : used + count].view(tensor.dtype).view(tensor.shape)
+        kept.copy_(tensor.data)
+        tensor.data = kept
+        pieces[place] = piece, used + _room(tensor)
+        left -= _room(tensor)
+        moved += count
+    return moved
+
+
+def _room(tensor: torch.Tensor) -> int:
+    """Bytes of a tensor with those up to the next place where one may begin."""
+    return -(-tensor.nbytes // 512) * 512
+
+
 def _offload_blocks(transformer: Any, device: torch.device, folder: str | None) -> None:
+    if device.type == "cuda" and folder is None:
+        pin(transformer)
     transformer.enable_group_offload(
         onload_device=device,
         offload_device=torch.device("cpu"),
@@ -139,6 +194,8 @@ def _offload_blocks(transformer: Any, device: torch.device, folder: str | None) 
         # A second stream brings the next block in while this one works.
         use_stream=device.type == "cuda",
         offload_to_disk_path=folder,
+        # What is pinned already stays so; anything else diffusers would copy, all at once.
+        low_cpu_mem_usage=device.type == "cuda",
     )
 
 

@@ -15,12 +15,16 @@ if TYPE_CHECKING:
     import torch
 
     from motionloom.models.checkpoints.search import Parts
+    from motionloom.models.memory_plans import Plan
 
 # What a model_index.json may name. Anything else would let a downloaded folder choose what code runs.
 LIBRARIES = ("diffusers", "transformers", "motionloom.models.nano.codec")
 
 Report = Callable[[int, int], Any]
 """Called with (done, in all)."""
+
+SETTLED = ("text_encoder", "image_encoder", "vae")
+"""The parts that a plan known in advance puts in place as they are loaded; transformers wait for their LoRAs."""
 
 _REQUIRED = ("transformer", "vae", "scheduler")
 _DEFAULT_SHIFT = 5.0
@@ -32,12 +36,13 @@ def pipeline_of_folder(
     dtype: torch.dtype | None = None,
     device: str = "cpu",
     keep_float8: bool = True,
+    plan: Plan | None = None,
     on_progress: Report | None = None,
 ) -> Any:
     """The pipeline of a diffusers folder, `WanImageToVideoPipeline` or `CogVideoXImageToVideoPipeline`, on the CPU.
 
     Args:
-        dtype, device, keep_float8, on_progress: see `wan_pipeline`.
+        dtype, device, keep_float8, plan, on_progress: see `wan_pipeline`.
 
     Raises:
         CheckpointError: parts are missing, do not fit, or want code from elsewhere.
@@ -60,7 +65,12 @@ def pipeline_of_folder(
                 "another model with base="
             )
         parts[part] = load_part(
-            layout.places[part], dtype=dtype, device=device, keep_float8=keep_float8, on_progress=shares.get(part)
+            layout.places[part],
+            dtype=dtype,
+            device=device,
+            keep_float8=keep_float8,
+            plan=plan,
+            on_progress=shares.get(part),
         )
     missing = [part for part in _REQUIRED if part not in parts]
     if missing:
@@ -78,6 +88,7 @@ def wan_pipeline(
     dtype: torch.dtype | None = None,
     device: str = "cpu",
     keep_float8: bool = True,
+    plan: Plan | None = None,
     shift: float | None = None,
     on_progress: Report | None = None,
 ) -> Any:
@@ -87,6 +98,8 @@ def wan_pipeline(
         dtype: of the transformers; None: see `dtype_for`.
         device: where it will run, which the types depend on.
         keep_float8: transformers stored in float8 stay so in memory.
+        plan: known before anything is loaded: the transformers are read as it stores them, and straight onto the device
+            where they stay there; all other parts are put in place as they come (`SETTLED`).
         shift: of the noise levels; 5 when not given. Only used where no folder has a scheduler of its own.
         on_progress: called with (bytes, bytes in all) of the weights.
 
@@ -102,6 +115,7 @@ def wan_pipeline(
             dtype=dtype,
             device=device,
             keep_float8=keep_float8,
+            plan=plan,
             config=parts.config if name.startswith("transformer") else None,
             on_progress=shares.get(name),
         )
@@ -159,14 +173,16 @@ def load_part(
     dtype: torch.dtype | None = None,
     device: str = "cpu",
     keep_float8: bool = True,
+    plan: Plan | None = None,
     config: Mapping[str, Any] | None = None,
     on_progress: Report | None = None,
 ) -> Any:
-    """One part of a pipeline, on the CPU.
+    """One part of a pipeline, on the CPU or where a plan has it.
 
     Args:
         dtype: of transformers; None: see `dtype_for`.
         device: where it will run.
+        plan: see `wan_pipeline`.
         config: in place of the config.json beside it.
         on_progress: called with (tensors, tensors in all).
 
@@ -188,25 +204,38 @@ def load_part(
 
         source = open_source(place.files)
         return load_transformer(
-            source, config, dtype=dtype or dtype_for(source, device), keep_float8=keep_float8, on_progress=on_progress
+            source,
+            config,
+            dtype=dtype or dtype_for(source, device),
+            keep_float8=keep_float8,
+            fp8_storage=plan is not None and plan.transformer_storage == "fp8",
+            device=device if plan is not None and plan.offload is None else "cpu",
+            on_progress=on_progress,
         )
+    if part == "tokenizer":
+        return load_tokenizer(place.path)
     if class_name == "AutoencoderKLWan":
         from motionloom.models.checkpoints.vae import load_vae
 
-        return load_vae(place.files, config=config, on_progress=on_progress)
-    if class_name == "UMT5EncoderModel":
+        model = load_vae(place.files, config=config, on_progress=on_progress)
+    elif class_name == "UMT5EncoderModel":
         from motionloom.models.checkpoints.text_encoder import load_text_encoder
 
-        return load_text_encoder(place.files, on_progress=on_progress)
-    if class_name == "CLIPVisionModel":
+        model = load_text_encoder(place.files, on_progress=on_progress)
+    elif class_name == "CLIPVisionModel":
         from motionloom.models.checkpoints.image_encoder import load_image_encoder
 
-        return load_image_encoder(place.files, config=config, on_progress=on_progress)
-    if part == "tokenizer":
-        return load_tokenizer(place.path)
-    model = _from_pretrained(place, library, class_name, dtype=dtype, device=device)
-    if on_progress is not None:
-        on_progress(1, 1)
+        model = load_image_encoder(place.files, config=config, on_progress=on_progress)
+    else:
+        model = _from_pretrained(place, library, class_name, dtype=dtype, device=device)
+        if on_progress is not None:
+            on_progress(1, 1)
+    if plan is not None and part in SETTLED:
+        import torch
+
+        from motionloom.models.offload import place as put
+
+        put(plan, part, model, torch.device(device))
     return model
 
 

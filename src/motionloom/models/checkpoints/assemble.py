@@ -76,6 +76,7 @@ def assemble(
     keep_float8: bool = False,
     keep_gguf: bool = True,
     compute_dtype: torch.dtype = torch.bfloat16,
+    stored: Mapping[str, torch.dtype] | None = None,
     on_progress: Callable[[int, int], None] | None = None,
     optional: Iterable[str] = (),
 ) -> M:
@@ -90,6 +91,7 @@ def assemble(
         keep_float8: linear layers stored in float8 stay so, as `Float8Linear`; else they are made whole.
         keep_gguf: linear layers stored quantised stay so; else they are made whole.
         compute_dtype: what such layers compute in.
+        stored: a smaller type by name, that a tensor is rounded to after the one it would have.
         on_progress: called with the number of tensors done and in all.
         optional: names that need not come (tied weights).
 
@@ -116,7 +118,9 @@ def assemble(
         elif type(layer) is nn.Linear and may_keep and keep_gguf and hasattr(tensor, "quant_type"):
             model.set_submodule(layer_name, _quantized_like(layer, tensor, compute_dtype, device))
         else:
-            _put(layer, leaf, _whole(tensor, scale, target, compute_dtype, device))
+            whole = _whole(tensor, scale, target, compute_dtype, device)
+            smaller = (stored or {}).get(name)
+            _put(layer, leaf, whole if smaller is None else whole.to(smaller))
         del waiting[name], tensor
         if on_progress is not None:
             on_progress(total - len(waiting), total)

@@ -38,6 +38,7 @@ def load_transformer(
     dtype: torch.dtype | None = torch.bfloat16,
     keep_float8: bool = False,
     keep_gguf: bool = True,
+    fp8_storage: bool = False,
     device: torch.device | str = "cpu",
     on_progress: Callable[[int, int], None] | None = None,
 ) -> WanTransformer3DModel:
@@ -51,6 +52,8 @@ def load_transformer(
             weights if there is one, else read from the tensors, with heads of 128 channels.
         dtype: of the parameters; None: what most of the file is stored in, bfloat16 for float8 and GGUF.
         keep_float8: linear layers stored in float8 stay so, scales included, and are made whole for every call.
+        fp8_storage: keep the weights of the blocks in 8 bits, as `motionloom.models.offload.store_in_fp8` does, each
+            from the moment it is read.
         keep_gguf: the same for GGUF; else they are made whole once, when they are read.
         on_progress: called with the number of tensors done and in all.
 
@@ -79,7 +82,16 @@ def load_transformer(
     )
     compute_dtype = dtype or dtype_of(source)
     layer_scales = {names[f"{layer}.weight"].removesuffix(".weight"): scale for layer, scale in scales.by_layer.items()}
-    return assemble(
+    stored: dict[str, torch.dtype] = {}
+    if fp8_storage:
+        from motionloom.models.footprint import castable_layers
+
+        stored = {
+            f"{layer}.{leaf}": torch.float8_e4m3fn
+            for layer, module in castable_layers(model).items()
+            for leaf, _ in module.named_parameters(recurse=False)
+        }
+    filled = assemble(
         model,
         (
             (names[key], tensor.reshape(shapes[names[key]]) if key in reshaped else tensor)
@@ -93,8 +105,14 @@ def load_transformer(
         keep_float8=keep_float8,
         keep_gguf=keep_gguf,
         compute_dtype=compute_dtype,
+        stored=stored,
         on_progress=on_progress,
     ).eval()
+    if fp8_storage:
+        from motionloom.models.offload import compute_from_fp8
+
+        compute_from_fp8(filled, compute_dtype)
+    return filled
 
 
 def dtype_of(source: TensorSource) -> torch.dtype:
