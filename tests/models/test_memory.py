@@ -439,6 +439,69 @@ def test_a_second_plan_is_refused(make_pipeline):
         apply(Plan("max-speed", unload_text_encoder=False), pipe, "cpu")
 
 
+def test_page_locked_weights_are_packed_into_pieces():
+    """Shapes and types of one block of the 14B model, its weights on no device at all."""
+    from diffusers import WanTransformer3DModel
+
+    from motionloom.models.footprint import module_bytes
+    from motionloom.models.memory_plans import PINNED_PIECE
+    from motionloom.models.offload import pin
+
+    with torch.device("meta"):
+        transformer = WanTransformer3DModel(in_channels=36, image_dim=1280, added_kv_proj_dim=5120, num_layers=8)
+    transformer = transformer.to(torch.bfloat16)
+    sizes = []
+
+    def empty(count):
+        sizes.append(count)
+        return torch.empty(count, dtype=torch.uint8, device="meta")
+
+    whole = module_bytes(transformer)
+    assert pin(transformer, empty) == whole
+    assert all(size & (size - 1) == 0 and size <= PINNED_PIECE for size in sizes)
+    need = need_of_shape(SHAPES["wan2.1-i2v-14b"], (480, 832), 81)
+    beside = ram_bytes(Plan("minimal", offload="group"), need) - need.weights
+    assert sum(sizes) - whole < beside
+    # Every tensor by itself, as torch rounds what it pins.
+    alone = sum(1 << (tensor.nbytes - 1).bit_length() for tensor in transformer.parameters())
+    assert alone > 1.45 * whole
+
+
+def test_page_locked_weights_are_the_same_weights():
+    from motionloom.models.offload import pin
+
+    transformer = make_transformer()
+    transformer.blocks[0].to(torch.bfloat16)
+    transformer.blocks[1].ffn.to(torch.float8_e4m3fn)
+    before = {name: tensor.clone() for name, tensor in transformer.state_dict().items()}
+    pieces = []
+
+    def empty(count):
+        pieces.append(torch.full((count,), 7, dtype=torch.uint8))
+        return pieces[-1]
+
+    pin(transformer, empty)
+    assert len(pieces) == 1
+    (span,) = pieces
+    for name, tensor in transformer.state_dict().items():
+        assert tensor.dtype == before[name].dtype
+        assert torch.equal(tensor.float(), before[name].float()), name
+        assert span.data_ptr() <= tensor.data_ptr() < span.data_ptr() + len(span)
+
+
+def test_what_cannot_be_page_locked_stays_where_it_is():
+    from motionloom.models.offload import pin
+
+    transformer = make_transformer()
+    places = [parameter.data_ptr() for parameter in transformer.parameters()]
+
+    def refuse(count):
+        raise RuntimeError("CUDA error: out of memory")
+
+    assert pin(transformer, refuse) == 0
+    assert [parameter.data_ptr() for parameter in transformer.parameters()] == places
+
+
 def test_release_and_present(make_pipeline):
     from motionloom.models.offload import is_offloaded, present, release
 

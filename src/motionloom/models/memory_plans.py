@@ -16,6 +16,8 @@ Offload = Literal["model", "group", "group+disk"]
 # The context of a CUDA process, its libraries' workspaces, and what the allocator cannot use; rules of thumb.
 _RESERVE, _RESERVE_CPU, _FRAGMENTATION = 800_000_000, 300_000_000, 1.05
 GIB = 1 << 30
+PINNED_PIECE = 1 << 30
+"""Bytes of page-locked memory that are asked for at once, for weights that wait in RAM."""
 
 
 @dataclass(frozen=True)
@@ -149,8 +151,11 @@ def peak_bytes(plan: Plan, need: Need, *, on_gpu: bool = True) -> int:
 def ram_bytes(plan: Plan, need: Need) -> int:
     """Bytes of RAM that a plan for a GPU keeps weights in."""
     one = need.transformer_fp8 if plan.transformer_storage == "fp8" else need.transformer
-    if plan.offload in ("model", "group"):
+    if plan.offload == "model":
         return need.experts * one + need.encoders + need.vae
+    if plan.offload == "group":
+        # Page-locked pieces have gaps, and each expert's last one may be half empty.
+        return need.experts * (one + min(PINNED_PIECE, one)) + need.encoders + need.vae
     if plan.offload == "group+disk":
         return 4 * need.block + 2 * need.largest_layer
     return need.encoders if plan.unload_text_encoder else 0
