@@ -38,8 +38,8 @@ METHODS = tuple(_PIPELINES)
 
 _CONDITION_METHODS = ("ati", "wan_move")
 _NOISE = ("cpu", "device")
-"""Where a seed's noise is drawn: on the CPU, the same on every machine and what ComfyUI does; or where the model runs, as
-the programs of Wan, ATI and Wan-Move do, whose seeds then mean the same here on the same kind of GPU."""
+"""Where a seed's noise is drawn: on the CPU, the same on every machine and as ComfyUI does it; or where the model runs,
+as the programs of Wan, ATI and Wan-Move do, whose seeds then mean the same here on the same kind of GPU."""
 
 _DIFFUSERS = Sampling(num_inference_steps=50, guidance_scale=5.0)
 """The defaults of `WanImageToVideoPipeline.__call__`."""
