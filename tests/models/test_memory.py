@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -206,6 +207,9 @@ def test_estimates_of_a_card():
     assert 34 * GIB < found["balanced"] < 40 * GIB
     assert 19 * GIB < found["low"] < 24 * GIB
     assert 5 * GIB < found["minimal"] < 8 * GIB
+    float8 = estimate(replace(card, float8=True))
+    # What is stored in float8 needs no rounding to be small: "balanced" is as large as "low".
+    assert float8 == {**found, "balanced": found["low"]}
     assert estimate(ModelCard("w", "", "", "", None, ("warp",))) == {}
 
 

@@ -107,6 +107,7 @@ class ModelCard:
         takes_last_image: trained with, or known to work with, a last frame.
         files: on the hub, all that is needed to run it.
         size_on_disk, memory: bytes; memory is the peak of a run at the native size, about.
+        float8: the transformer is stored in float8, and stays so in memory except for the fastest preset.
         memory_by_preset: peak bytes of GPU memory at the native size, by the presets of `models.memory`, about.
         folder: where the files are, for a model that ships with the package or was given as a folder.
         installed: whether all of ``files`` are on this disk; see `models.store.state` for those that are in part.
@@ -133,6 +134,7 @@ class ModelCard:
     files: tuple[HubFile, ...] = ()
     size_on_disk: int = 0
     memory: int | None = None
+    float8: bool = False
     memory_by_preset: Mapping[str, int] = field(default_factory=dict)
     folder: Path | None = None
     installed: bool = True

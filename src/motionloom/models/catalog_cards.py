@@ -60,6 +60,7 @@ def _ati() -> tuple[ModelCard, ModelCard]:
         aliases=("ati-fp8",),
         notes=(_FAST_MOTION, _REPACKAGED),
         files=files.ati_fp8(),
+        float8=True,
     )
     return original, small
 
@@ -92,6 +93,7 @@ def _wan_move() -> tuple[ModelCard, ModelCard]:
         aliases=("wan-move-fp8",),
         notes=(_REPACKAGED,),
         files=files.wan_move_fp8(),
+        float8=True,
     )
     return original, small
 

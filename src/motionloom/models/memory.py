@@ -66,9 +66,12 @@ def estimate(card: ModelCard) -> dict[str, int]:
     need = need_of_card(card)
     if need is None:
         return {}
-    return {
-        preset: min(peak_bytes(plan, need) for plan in plans_of(preset, need)) for preset in PRESETS if preset != "auto"
-    }
+    held = need
+    if card.float8:
+        block = need.block * need.transformer_fp8 // need.transformer
+        held = replace(need, transformer=need.transformer_fp8, block=block)
+    needs = {preset: need if preset == "max-speed" else held for preset in PRESETS if preset != "auto"}
+    return {preset: min(peak_bytes(plan, each) for plan in plans_of(preset, each)) for preset, each in needs.items()}
 
 
 def plan_ahead(
@@ -77,6 +80,9 @@ def plan_ahead(
     device: Any,
     *,
     preset: str,
+    size: tuple[int, int],
+    num_frames: int,
+    batch: int = 1,
     keep_float8: bool,
     itemsize: int = 2,
     caching: bool = False,
@@ -85,15 +91,17 @@ def plan_ahead(
 
     Args:
         transformer: its file; of two experts one.
+        size, num_frames, batch, caching: of the run; see `footprint.need_of_shape`.
         keep_float8: whether float8 weights stay so in memory.
         itemsize: bytes per weight as loaded.
 
     Returns:
         None for models of no published shape: small ones, which are measured when they are loaded.
     """
-    need = need_of_card(card, itemsize=itemsize)
-    if need is None:
+    shape = SHAPES.get(card.architecture or "")
+    if shape is None:
         return None
+    need = need_of_shape(shape, size, num_frames, batch=batch, itemsize=itemsize, caching=caching)
     from motionloom.models.checkpoints.float8 import FLOAT8
 
     numbers = sum(math.prod(info.shape) for info in transformer.tensors.values())
@@ -111,9 +119,6 @@ def plan_ahead(
             block=round(need.block * share),
             outside=round(need.outside * share),
         )
-    if caching:
-        shape = need_of_shape(SHAPES[card.architecture or ""], need.size, need.num_frames, caching=True)
-        need = replace(need, activations=shape.activations)
     return choose(preset, need, Budget.measure(device))
 
 
