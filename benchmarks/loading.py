@@ -58,6 +58,8 @@ def layouts(model: Any, folder: Path, shards: int) -> Iterator[tuple[str, Path, 
         yield f"original, {shards} shards, {name} -> bfloat16", where, bf16
         if stored == torch.float32:
             yield f"original, {shards} shards, {name} kept", where, {"dtype": None}
+        else:
+            yield f"original, {shards} shards, {name} -> 8 bits", where, {**bf16, "fp8_storage": True}
     where = folder / "diffusers"
     save_shards(model.state_dict(), where, shards, torch.float32)
     yield f"diffusers, {shards} shards, float32 -> bfloat16", where, bf16

@@ -118,9 +118,12 @@ def assemble(
         elif type(layer) is nn.Linear and may_keep and keep_gguf and hasattr(tensor, "quant_type"):
             model.set_submodule(layer_name, _quantized_like(layer, tensor, compute_dtype, device))
         else:
-            whole = _whole(tensor, scale, target, compute_dtype, device)
             smaller = (stored or {}).get(name)
-            _put(layer, leaf, whole if smaller is None else whole.to(smaller))
+            if smaller is not None and tensor.dtype == target and scale is None:
+                whole = tensor.detach().to(device)  # a view of the file will do: what is kept is the rounded copy
+            else:
+                whole = _whole(tensor, scale, target, compute_dtype, device)
+            _put(layer, leaf, whole if smaller is None else whole.to(smaller, copy=True))
         del waiting[name], tensor
         if on_progress is not None:
             on_progress(total - len(waiting), total)
