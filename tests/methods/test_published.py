@@ -9,7 +9,7 @@ from PIL import Image
 
 from motionloom.errors import InputError
 from motionloom.methods.published import PublishedInputsPipeline
-from motionloom.methods.wan import clip_pixels, resize_bicubic, resize_to_cover
+from motionloom.methods.wan import clip_pixels, published_scheduler, resize_bicubic, resize_to_cover
 
 
 def photograph(seed=0, height=40, width=70):
@@ -221,3 +221,13 @@ def test_the_stock_checks_still_speak(pipe, inputs):
         pipe(**inputs(height=40))
     with pytest.raises(ValueError, match="Provide either `image`"):
         pipe(**inputs(image=None))
+
+
+def test_first_steps_that_round_to_the_same_timestep(pipe, inputs, seen):
+    scheduler = published_scheduler("unipc", 12.0)
+    scheduler.set_timesteps(100)
+    assert scheduler.timesteps[:3].tolist() == [999, 999, 998]
+    pipe.scheduler = scheduler
+    assert torch.isfinite(pipe(**inputs(num_inference_steps=100)).frames).all()
+    assert scheduler.step_index == 100
+    assert scheduler.begin_index is None  # as it was found

@@ -32,6 +32,7 @@ from motionloom.methods.time_to_move.dual_clock import (
     latent_mask,
     noise_levels,
 )
+from motionloom.methods.wan import begin_at
 
 
 @dataclass
@@ -210,12 +211,14 @@ class TimeToMove:
                 # A solver of several steps then begins as at any schedule's beginning: with no history, at first order.
                 scheduler.sigmas = sigmas[run.skipped :]
             scheduler.timesteps = scheduler.timesteps[run.skipped :]
+            begin_at(scheduler, 0)
 
         scheduler.set_timesteps = set_timesteps
         try:
             yield
         finally:
             del scheduler.set_timesteps
+            begin_at(scheduler, None)
 
 
 def _clips(given: Any, name: str, axes: int) -> list[NDArray[Any]]:
