@@ -11,10 +11,11 @@ from safetensors.torch import load_file, save_file
 
 from motionloom.errors import CheckpointError, InputError
 from motionloom.models.catalog import find_model, list_models
+from motionloom.models.checkpoints.layouts import Place
 from motionloom.models.checkpoints.source import TensorSource
 from motionloom.models.digest import digest_of
 from motionloom.models.loading import load
-from motionloom.models.pipelines import dtype_for
+from motionloom.models.pipelines import dtype_for, load_part
 
 
 @pytest.fixture
@@ -162,8 +163,24 @@ def test_hub_out_of_reach(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setenv("MOTIONLOOM_MODELS", str(tmp_path))
-    with pytest.raises(CheckpointError, match=r"somebody/model.*cannot be reached|could not be reached"):
+    with pytest.raises(CheckpointError, match=r"somebody/model: the hub cannot be reached .* give the path of its"):
         load("somebody/model")
+
+
+@pytest.mark.parametrize("part", ["tokenizer", "image_processor"])
+def test_code_in_a_folder_is_neither_run_nor_offered_to_run(part: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    kind = {"tokenizer": "AutoTokenizer", "image_processor": "AutoImageProcessor"}[part]
+    folder = tmp_path / part
+    folder.mkdir()
+    entry = ["evil.Evil", None] if part == "tokenizer" else "evil.Evil"
+    described = json.dumps({"auto_map": {kind: entry}, "tokenizer_class": "Evil", "image_processor_type": "Evil"})
+    for name in ("tokenizer_config.json", "preprocessor_config.json", "tokenizer.json"):
+        (folder / name).write_text(described)
+    (folder / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\nclass Evil: pass\n")
+    monkeypatch.setattr("builtins.input", lambda *_: pytest.fail("the person was asked"))
+    with pytest.raises(CheckpointError, match=str(folder)):
+        load_part(Place(part, folder, component=("transformers", kind)))
+    assert not (tmp_path / "ran").exists()
 
 
 def test_repository_of_the_catalogue_is_its_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

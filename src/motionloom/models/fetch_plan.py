@@ -227,7 +227,13 @@ def _verified_contents(card: ModelCard) -> dict[str, Path]:
 def _unreachable(card: ModelCard, reason: str) -> str:
     missing = missing_files(card)
     if not missing:
-        return f"{card.name}: {reason.strip()}"
+        by_hand = (
+            " Everything of it that is known here is on this disk."
+            if card.files
+            else f" No folder of the name {card.name} is here either: correct the name, try again with a network or "
+            "another hub (HF_ENDPOINT), or download the repository elsewhere and give the path of its folder."
+        )
+        return f"{card.name}: {reason.strip()}{by_hand}"
     return missing_text(card, missing, reason=reason)
 
 

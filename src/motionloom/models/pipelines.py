@@ -301,7 +301,8 @@ def load_tokenizer(path: Path) -> Any:
         extra = read_json(config).get("extra_ids", EXTRA_IDS) if config.is_file() else EXTRA_IDS
         return tokenizer_of_pieces(pieces.read_bytes(), str(pieces), extra_ids=extra)
     try:
-        return AutoTokenizer.from_pretrained(path, local_files_only=True)
+        # Else a tokenizer_config.json could have the person asked whether its code may run.
+        return AutoTokenizer.from_pretrained(path, local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError, ImportError, KeyError, TypeError) as error:
         raise CheckpointError(
             f"{path}: is no tokenizer that loads ({' '.join(str(error).split())[:200]}); expected tokenizer.json, "
@@ -329,6 +330,8 @@ def _from_pretrained(place: Place, library: str, class_name: str, *, dtype: torc
     loader: Any = kind
     options: dict[str, Any] = {"local_files_only": True}
     is_model = issubclass(kind, (ModelMixin, PreTrainedModel))
+    if class_name.startswith("Auto") and library == "transformers":
+        options["trust_remote_code"] = False
     if is_model:
         options |= {"output_loading_info": True, "use_safetensors": True}
         if place.part == "vae":
