@@ -15,7 +15,7 @@ import yaml
 from motionloom import provenance
 from motionloom.errors import CheckpointError, FileFormatError, InputError
 from motionloom.media import Clip, read_image, read_provenance
-from motionloom.models.parameters import Parameters
+from motionloom.models.parameters import RESOLUTIONS, Parameters
 from motionloom.scale import launch
 from motionloom.tracks.tracks import Tracks
 
@@ -41,11 +41,18 @@ class Job:
     motion_file: Path | None = None
     device: str | None = None
 
-    def load_model(self, on_progress: Progress | None = None) -> Model:
-        """Its model; ``on_progress`` is called with (bytes, total) as the weights are read."""
+    def load_model(self, on_progress: Progress | None = None, *, num_videos: int | None = None) -> Model:
+        """Its model.
+
+        Args:
+            on_progress: called with (bytes, total) as the weights are read.
+            num_videos: plan memory for this job and so many videos at once; None: for what the model is made for,
+                since other jobs will follow.
+        """
         from motionloom.models.loading import load
 
-        model = load(self.model, device=self.device, on_progress=on_progress, **self.parameters.for_loading())
+        run = {} if num_videos is None else {**self._planned(), "num_videos": num_videos}
+        model = load(self.model, device=self.device, on_progress=on_progress, **self.parameters.for_loading(), **run)
         if launch.is_worker():
             if not model.can_be_shared:
                 raise InputError(
@@ -55,6 +62,15 @@ class Job:
 
             model.sharing = shared
         return model
+
+    def _planned(self) -> dict[str, Any]:
+        size, name = self.parameters.size, self.parameters.resolution
+        if name is not None:
+            from motionloom.methods.wan import size_for_area
+
+            height, width = read_image(self.image).shape[:2]
+            size = size_for_area((height, width), RESOLUTIONS[name])
+        return {"size": size, "num_frames": self.parameters.num_frames}
 
     def drawn_seed(self) -> int:
         """The seed, or where that is left open (negative) a random one."""

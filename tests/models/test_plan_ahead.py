@@ -88,3 +88,37 @@ def test_what_was_planned_is_what_was_needed(folder: Path, published):
     ahead = load(folder / "model", memory="low", method="wan_move").plan
     assert "low" in ahead.reason
     assert ahead.transformer_storage == "fp8"
+
+
+def test_memory_is_planned_for_the_clips_to_come(folder: Path, published, monkeypatch):
+    """A larger clip on the same machine: `auto` takes a smaller preset for it before anything is loaded."""
+    from motionloom.models import memory
+    from motionloom.models.memory_plans import GIB, Budget, peak_bytes, plans_of
+
+    shape = footprint.SHAPES["wan2.2-i2v-a14b"]
+    monkeypatch.setitem(
+        footprint.SHAPES, "wan2.2-i2v-a14b", replace(shape, dim=5120, ffn_dim=13_824, text_encoder=5 * 10**9)
+    )
+    monkeypatch.setattr(memory, "SHAPES", footprint.SHAPES)
+    need = footprint.need_of_shape(footprint.SHAPES["wan2.2-i2v-a14b"], (480, 832), 81)
+    room = peak_bytes(plans_of("max-speed", need)[0], need) + 1
+    monkeypatch.setattr(Budget, "measure", lambda *_, **__: Budget(room, room, 100 * GIB, 100 * GIB))
+    plans = []
+
+    class Planned(Exception):
+        pass
+
+    def stop(*_, plan, **__):
+        plans.append(plan)
+        raise Planned
+
+    monkeypatch.setattr("motionloom.models.pipelines.pipeline_of_folder", stop)
+    for run in ({"size": (480, 832)}, {"size": (720, 1280)}, {"size": (480, 832), "num_videos": 2}):
+        with pytest.raises(Planned):
+            load(folder / "model", method="wan_move", num_frames=81, **run)
+    small, large, several = plans
+    assert small.preset == "max-speed"
+    assert "1280x720, 81 frames" in large.reason
+    assert "max-speed needs" in large.reason
+    assert "2 videos at once" in several.reason
+    assert "max-speed needs" in several.reason

@@ -372,7 +372,7 @@ def _one(
     for target in run.targets([seed + index for index in range(num_videos)]):
         extras.check(target)
     with byte_progress(f"loading {model}") as on_bytes:
-        loaded = job.load_model(on_bytes)
+        loaded = job.load_model(on_bytes, num_videos=num_videos)
     if model != DEFAULT_MODEL or parameters.fast or parameters.memory != "auto":
         for note in loaded.notes:
             warn(note)
@@ -402,7 +402,7 @@ def _again(
     extras.check(out)
     job, record = again(source, image=image, last_image=last_image, device=process.device)
     with byte_progress(f"loading {job.model}") as on_bytes:
-        model = job.load_model(on_bytes)
+        model = job.load_model(on_bytes, num_videos=1)
     note = check_model(model, record, force=force)
     if note:
         warn(note)

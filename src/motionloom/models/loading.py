@@ -46,6 +46,9 @@ def load(
     memory: str = "auto",
     fast: bool = False,
     settings: Settings = "published",
+    size: tuple[int, int] | None = None,
+    num_frames: int | None = None,
+    num_videos: int = 1,
     on_progress: Callable[[int, int], Any] | None = None,
 ) -> Model:
     """A model, ready to generate.
@@ -69,6 +72,8 @@ def load(
             float8 stay so in memory, but for "max-speed".
         fast: switch on what makes it faster at some cost; see docs/memory-and-speed.md.
         settings: "published" runs as the published program does, "diffusers" as the stock pipeline does.
+        size, num_frames, num_videos: of the clips to come, (height, width), and how many are made at once: what memory
+            is planned for. By default one of the native size; larger ones are then refused where they do not fit.
         on_progress: called with (bytes, bytes in all) of the weights as they are read; what it raises ends the loading.
 
     Raises:
@@ -108,14 +113,20 @@ def load(
     }
     from motionloom.models import pipelines
 
-    def caching(card: ModelCard) -> bool:
+    def planned(card: ModelCard) -> dict[str, Any]:
         few_steps = bool(distilling) or (card.sampling is not None and card.sampling.steps_are_fixed)
-        return fast and not few_steps
+        return {
+            "preset": memory,
+            "size": size or card.native_size or (480, 832),
+            "num_frames": num_frames or card.num_frames or 81,
+            "batch": num_videos,
+            "caching": fast and not few_steps,
+        }
 
     if whole:
         card = card or card_of_folder(layout)
         chosen = _check_method(card, method)
-        plan = _plan_ahead(card, layout.places, where, memory=memory, dtype=dtype, caching=caching(card))
+        plan = _plan_ahead(card, layout.places, where, dtype=dtype, **planned(card))
         pipeline = pipelines.pipeline_of_folder(layout, plan=plan, **options)
         digest = digest_of(layout.root)
     else:
@@ -136,7 +147,7 @@ def load(
             )
         card = card or card_like(parts.architecture, parts.places["transformer"].path)
         chosen = _check_method(card, method)
-        plan = _plan_ahead(card, parts.places, where, memory=memory, dtype=dtype, caching=caching(card))
+        plan = _plan_ahead(card, parts.places, where, dtype=dtype, **planned(card))
         shift = card.sampling.shift if card.sampling else None
         pipeline = pipelines.wan_pipeline(parts, shift=shift, plan=plan, **options)
         digest = _digest_of_places(parts.places)
@@ -159,11 +170,23 @@ def load(
         "settings": settings,
     }
     model: Any = _model(
-        pipeline, card, method=chosen, name=str(name), digest=digest, settings=settings, given=loaded_with
+        pipeline,
+        card,
+        method=chosen,
+        name=str(name),
+        digest=digest,
+        settings=settings,
+        given=loaded_with,
+        distilled=bool(distilling),
     )
-    if adapters and not getattr(model, "adapters", ()):
-        model.adapters = adapters
-    _place(model, where, memory=memory, fast=fast, plan=plan, placed=pipelines.SETTLED if plan else ())
+    model.adapters = [*adapters, *getattr(model, "adapters", ())]
+    if plan is None:
+        from motionloom.models.memory import plan_for
+
+        plan, settled = plan_for(pipeline, where, **planned(card)), ()
+    else:
+        settled = pipelines.SETTLED
+    _place(model, where, plan, fast=fast, placed=settled)
     return model
 
 
@@ -172,9 +195,9 @@ def _plan_ahead(
     places: Mapping[str, Place],
     device: str,
     *,
-    memory: str,
     dtype: torch.dtype | None,
-    caching: bool,
+    preset: str,
+    **run: Any,
 ) -> Plan | None:
     place = places.get("transformer")
     if place is None or not place.files:
@@ -187,10 +210,10 @@ def _plan_ahead(
         card,
         source,
         device,
-        preset=memory,
-        keep_float8=memory != "max-speed",
+        preset=preset,
+        keep_float8=preset != "max-speed",
         itemsize=2 if dtype is None else dtype.itemsize,
-        caching=caching,
+        **run,
     )
 
 
@@ -246,18 +269,24 @@ def _listed(base: PathLike | Sequence[PathLike] | None) -> list[PathLike]:
     return [base] if isinstance(base, (str, os.PathLike)) else list(base)
 
 
-def few_step_sampling(sampling: Sampling | None) -> Sampling:
-    """How a model runs with LoRAs that distil it: four Euler steps at its own shift, no text guidance.
+FEW_STEP_SHIFT = 5.0
+"""``sample_shift`` in the four-step configurations of LightX2V, for Wan 2.1 and 2.2, whatever the base model's is."""
 
-    The shift is that of the model's card, which the four-step LoRAs in use were made for (8 where two experts follow
-    each other, as in the published graph of Circle-Rotate).
+
+def few_step_sampling(sampling: Sampling | None) -> Sampling:
+    """How a model runs with LoRAs that distil it: four Euler steps at the shift they were distilled with, no text
+    guidance. A card that is of a distilled model already (Circle-Rotate: shift 8, guidance 1.6) knows better.
     """
     from motionloom.models.speed import FEW_STEPS
 
+    if sampling is not None and sampling.steps_are_fixed:
+        return sampling
     return replace(
         sampling or Sampling(),
         num_inference_steps=FEW_STEPS,
         solver="euler",
+        shift=FEW_STEP_SHIFT,
+        known_shifts=(),
         guidance_scale=1.0,
         guidance_scale_2=None,
         steps_are_fixed=True,
@@ -294,8 +323,9 @@ def _model(
     digest: str,
     settings: Settings,
     given: Mapping[str, Any],
+    distilled: bool,
 ) -> Model:
-    """The `Model` for a pipeline and a method."""
+    """The `Model` for a pipeline and a method; ``distilled`` if LoRAs on it have made four steps enough."""
     arguments: dict[str, Any] = {"name": name, "digest": digest, "settings": settings, "loaded_with": given}
     if type(pipeline).__name__ == "CogVideoXImageToVideoPipeline":
         from motionloom.models.cogvideox import CogVideoXModel
@@ -307,34 +337,28 @@ def _model(
 
         files = [file for file in card.files if file.part in ("lora", "lora_2")]
         quick = [file for file in card.files if file.part in ("lora_fast", "lora_fast_2")]
-        files += quick if all(present(file) for file in quick) else []
+        files += quick if not distilled and all(present(file) for file in quick) else []
         found = local_files(replace(card, files=tuple(files)))
         loras: dict[Part, Path] = {part: paths[0] for part, paths in found.items()}
-        return CircleRotateModel(pipeline, card, loras=loras, method=method, **arguments)
+        return CircleRotateModel(pipeline, card, loras=loras, method=method, distilled=distilled, **arguments)
     from motionloom.models.wan import WanModel
 
     return WanModel(pipeline, card, method=method, **arguments)
 
 
-def _place(model: Any, device: str, *, memory: str, fast: bool, plan: Plan | None, placed: Collection[str]) -> None:
+def _place(model: Any, device: str, plan: Plan, *, fast: bool, placed: Collection[str]) -> None:
     """Put the parts of a model where they run, but those that were placed on their way in. After the LoRAs, so that
     what moves the weights about moves the adapters too."""
     pipeline = model.pipeline
-    card: ModelCard = model.card
-    from motionloom.models.memory import apply, plan_for
+    from motionloom.models.memory import apply
 
-    height, width = card.native_size or (480, 832)
-    sampling = getattr(model, "sampling", None)
-    few_steps = sampling is not None and sampling.steps_are_fixed
-    frames = card.num_frames or 81
-    caching = fast and not few_steps
-    if plan is None:
-        plan = plan_for(pipeline, device, preset=memory, size=(height, width), num_frames=frames, caching=caching)
     apply(plan, pipeline, device, placed=placed)
     notes = [f"memory: {plan.reason}"]
     if fast:
         from motionloom.models.speed import FastOptions, apply_fast
 
+        sampling = getattr(model, "sampling", None)
+        few_steps = sampling is not None and sampling.steps_are_fixed
         notes += apply_fast(pipeline, FastOptions(few_steps=few_steps))
     model.plan, model.notes = plan, tuple(notes)
 
