@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 
 from motionloom.errors import CheckpointError, InputError
 from motionloom.methods.circle_rotate import CircleRotateInference
+from motionloom.models import store
 from motionloom.models.catalog import find_model
 from motionloom.models.circle_rotate import CircleRotateModel
 from motionloom.models.lora import LoraSpec, load_loras, read_lora
@@ -320,7 +321,8 @@ def test_by_its_name_in_the_catalogue(tiny_parts, photographs, tmp_path, monkeyp
     for name, part in (("circle_rotate_h", "lora"), ("circle_rotate_l", "lora_2")):
         shutil.copy(ORBIT[part], fetched / f"{name}.safetensors")
     monkeypatch.setenv("MOTIONLOOM_MODELS", str(tmp_path / "models"))
-    model = load("circle-rotate", base=tmp_path / "base", device="cpu", memory="max-speed")
+    with pytest.warns(UserWarning, match="four-step LoRAs are not on this disk: it runs 40 steps"):
+        model = load("circle-rotate", base=tmp_path / "base", device="cpu", memory="max-speed")
     assert isinstance(model, CircleRotateModel)
     run: dict[str, Any] = {**RUN, "last_image": photographs[1], "num_inference_steps": 2}
     clip = model.generate(photographs[0], **run)
@@ -333,3 +335,71 @@ def test_by_its_name_in_the_catalogue(tiny_parts, photographs, tmp_path, monkeyp
     assert np.array_equal(clip.frames, expected.frames)
     other = model.generate(photographs[0], prompt="a cat", **run)
     assert not np.array_equal(clip.frames, other.frames)
+
+
+@pytest.fixture
+def catalogue(tiny_parts, fast, tmp_path, monkeypatch) -> dict[str, Any]:
+    """Arguments of `load` for "circle-rotate" with all its LoRAs fetched and the base in a folder."""
+    pipe = two_experts()
+    pipe.register_modules(text_encoder=tiny_parts.text_encoder, tokenizer=tiny_parts.tokenizer)
+    pipe.save_pretrained(tmp_path / "base")
+    for file in find_model("circle-rotate").files:
+        if file.part.startswith("lora"):
+            place = tmp_path / "models" / file.repo.replace("/", "--") / file.path
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy({**ORBIT, **fast}[file.part], place)
+    monkeypatch.setenv("MOTIONLOOM_MODELS", str(tmp_path / "models"))
+    # Small files in the place of those whose size is known: as a fetch would have left them.
+    monkeypatch.setattr(store, "is_verified", lambda repo, path: store.local_path(repo, path).is_file())
+    return {"base": tmp_path / "base", "device": "cpu", "memory": "max-speed"}
+
+
+def test_loras_of_the_command_line_are_on_record(catalogue, photographs):
+    from motionloom.models.loading import load
+
+    model = load("circle-rotate", loras=[f"{ORBIT['lora']}:0.25:high"], **catalogue)
+    clip = model.generate(photographs[0], strength=0.5, **RUN)
+    details = clip.provenance["details"]
+    files = {file.part: Path(file.path).name for file in find_model("circle-rotate").files}
+    assert [(fact["file"], fact["strength"]) for fact in details["loras"]] == [
+        ("high_r4_a2_lora.safetensors", 0.25),
+        (files["lora_fast"], 1.0),
+        (files["lora_fast_2"], 1.0),
+        ("circle_rotate_h.safetensors", 0.5),
+        ("circle_rotate_l.safetensors", 0.5),
+    ]
+    assert (details["num_inference_steps"], details["guidance_scale"], details["shift"]) == (4, 1.6, 8.0)
+
+
+def test_other_four_step_loras_take_the_place_of_the_catalogues(catalogue, fast, photographs):
+    """``--few-step-lora`` on circle-rotate: the published four steps, and no model distilled twice."""
+    from motionloom.models.loading import load
+
+    quick = [f"{fast['lora_fast']}:1:high", f"{fast['lora_fast_2']}:0.5:low"]
+    model: Any = load("circle-rotate", few_step_loras=quick, **catalogue)
+    assert [(facts["file"], facts["strength"]) for facts in model.adapters[:-2]] == [
+        ("four_step_high_noise.safetensors", 1.0),
+        ("four_step_low_noise.safetensors", 0.5),
+    ]
+    assert model.sampling == find_model("circle-rotate").sampling  # 4 steps, shift 8, guidance 1.6
+    by_hand = merged(ORBIT, 1.0)
+    for part, strength in (("lora_fast", 1.0), ("lora_fast_2", 0.5)):
+        expert = by_hand.transformer_2 if part.endswith("_2") else by_hand.transformer
+        for name, layer in read_lora(fast[part]).layers.items():
+            expert.get_submodule(name).weight.data += strength * layer.delta()
+    assert (latents(model.pipeline, {}, photographs) - latents(by_hand, {}, photographs)).abs().max() < 1e-5
+
+
+def test_the_published_interface_says_how_it_fits_and_what_makes_it_fast(folder, fast):
+    orbit = CircleRotateInference(
+        base_model=folder,
+        lora_high=ORBIT["lora"],
+        lora_low=ORBIT["lora_2"],
+        lora_fast_high=fast["lora_fast"],
+        lora_fast_low=fast["lora_fast_2"],
+        device="cpu",
+        fast=True,
+    )
+    assert orbit.model.plan is not None
+    assert orbit.model.notes[0].startswith("memory: ")
+    assert any("4 steps have nothing to spare" in note for note in orbit.model.notes)

@@ -52,6 +52,7 @@ def test_few_step_loras_bring_their_own_defaults(folder: Path):
     details = clip.provenance["details"]
     assert (details["num_inference_steps"], details["guidance_scale"], details["solver"]) == (4, 1.0, "euler")
     shift = details["shift"]
+    assert shift == 5.0  # what they were distilled with
     levels = np.array([1, 0.75, 0.5, 0.25])
     assert calls == pytest.approx(1000 * shift * levels / (1 + (shift - 1) * levels), abs=0.01)  # no second branch
     assert [facts["experts"] for facts in details["loras"]] == [["high"], ["low"]]

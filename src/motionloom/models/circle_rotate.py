@@ -7,8 +7,10 @@ import secrets
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
+from weakref import proxy
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +40,7 @@ class CircleRotateModel(WanModel):
         loras: files by part: "lora" and "lora_2" are the orbit LoRAs for high and low noise, "lora_fast" and
             "lora_fast_2" the four-step LoRAs. Without the latter it runs as the base does: 40 steps, guidance 3.5.
         digest: of the base's weights; that of the model adds the LoRAs.
+        distilled: the pipeline has other four-step LoRAs already.
         settings, loaded_with: see `WanModel`.
 
     Raises:
@@ -54,6 +57,7 @@ class CircleRotateModel(WanModel):
         digest: str,
         loras: Mapping[Part, Path],
         method: str = "circle_rotate",
+        distilled: bool = False,
         settings: Settings = "published",
         loaded_with: Mapping[str, Any] | None = None,
     ) -> None:
@@ -75,10 +79,11 @@ class CircleRotateModel(WanModel):
             "".join([digest, *(facts["sha256"] for facts in self.adapters)]).encode()
         ).hexdigest()
         self.pipeline = CircleRotatePipeline.from_pipe(pipeline)
-        self.pipeline.set_strength = lambda strength: [set_lora_strength(pipeline, each, strength) for each in orbit]
+        # Of the pipeline that runs, since hooks that move its weights about would be put back on no other.
+        self.pipeline.set_strength = partial(_set_strengths, proxy(self.pipeline), orbit)
         self.pipeline.set_progress_bar_config(disable=True)
         self.sampling = card.sampling if settings == "published" else None
-        if self.sampling is not None and "lora_fast" not in loras:
+        if self.sampling is not None and "lora_fast" not in loras and not distilled:
             self.sampling = replace(
                 self.sampling,
                 num_inference_steps=PLAIN.steps,
@@ -131,6 +136,11 @@ class CircleRotateModel(WanModel):
         return set()
 
 
+def _set_strengths(pipeline: Any, names: Sequence[str], strength: float) -> None:
+    for name in names:
+        set_lora_strength(pipeline, name, strength)
+
+
 class CircleRotateInference:
     """The published program's interface: a base model, the LoRA of each expert, then first and last frame to a clip.
 
@@ -175,7 +185,8 @@ class CircleRotateInference:
             loras = {part: Path(path) for part, path in given.items() if path is not None}
             if lora_high is None:
                 loras = {**_catalogue_loras(), **loras}
-        name, digest, pipeline = "circle-rotate", "", base_model
+        name, digest, pipeline, base = "circle-rotate", "", base_model, None
+        fast = bool(loading.pop("fast", False))
         if isinstance(base_model, (str, Path)):
             from motionloom.models.loading import load
 
@@ -185,6 +196,14 @@ class CircleRotateInference:
             digest, pipeline = base.digest, base.pipeline
         self.model = CircleRotateModel(pipeline, find_model("circle-rotate"), name=name, digest=digest, loras=loras)
         self.distilled = "lora_fast" in loras
+        if base is not None:
+            self.model.plan, self.model.notes = base.plan, base.notes
+            self.model.adapters = [*base.adapters, *self.model.adapters]
+        if fast:  # compiled blocks would not know of LoRAs that came later
+            from motionloom.models.speed import FastOptions, apply_fast
+
+            made = apply_fast(self.model.pipeline, FastOptions(few_steps=self.distilled))
+            self.model.notes = (*self.model.notes, *made)
 
     def generate(
         self,

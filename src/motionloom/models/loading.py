@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import warnings
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -337,7 +338,14 @@ def _model(
 
         files = [file for file in card.files if file.part in ("lora", "lora_2")]
         quick = [file for file in card.files if file.part in ("lora_fast", "lora_fast_2")]
-        files += quick if not distilled and all(present(file) for file in quick) else []
+        if not distilled and all(present(file) for file in quick):
+            files += quick
+        elif not distilled:
+            warnings.warn(
+                f"{card.name}: its four-step LoRAs are not on this disk: it runs 40 steps as its base does; "
+                f"motionloom models fetch {card.name} brings them",
+                stacklevel=4,
+            )
         found = local_files(replace(card, files=tuple(files)))
         loras: dict[Part, Path] = {part: paths[0] for part, paths in found.items()}
         return CircleRotateModel(pipeline, card, loras=loras, method=method, distilled=distilled, **arguments)
