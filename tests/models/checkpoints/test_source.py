@@ -94,12 +94,12 @@ def test_missing_shards_are_listed(folder: Path, refused: Callable[..., str]) ->
     shard(folder, 3).rename(folder / (shard(folder, 3).name + ".part"))
     for given in (folder, shard(folder, 1)):
         message = refused(open_source, given)
-        assert "2 of 3 files of its index names are missing" in message
+        assert "2 of the 3 files its index names are missing" in message
         assert shard(folder, 2).name in message
         assert f"unfinished: {shard(folder, 3).name}" in message
         assert str(folder) in message
     find_index(folder).unlink()  # pyright: ignore[reportOptionalMemberAccess]
-    assert "2 of 3 files of the set of 3 it belongs to are missing" in refused(open_source, shard(folder, 1))
+    assert "2 of the 3 files of the set of 3 it belongs to are missing" in refused(open_source, shard(folder, 1))
 
 
 def test_an_index_of_another_model_is_refused(folder: Path, refused: Callable[..., str]) -> None:

@@ -209,7 +209,7 @@ def _shards_beside(path: Path, named: dict[str, Path]) -> list[Path]:
         return list(dict.fromkeys(entries.values()))
     total = int(match["total"])
     files = [path.with_name(f"{match['stem']}-{n:05d}-of-{total:05d}{match['suffix']}") for n in range(1, total + 1)]
-    _check_shards(files, path, f"the set of {total} it belongs to")
+    _check_shards(files, path, f"of the set of {total} it belongs to")
     return files
 
 
@@ -240,7 +240,7 @@ def _check_shards(files: Sequence[Path], whose: Path, what: str) -> None:
     half = [path.name for path in missing for end in UNFINISHED if path.with_name(path.name + end).exists()]
     unfinished = f" (unfinished: {', '.join(half)})" if half else ""
     raise CheckpointError(
-        f"{whose}: {len(missing)} of {len(files)} files of {what} are missing: "
+        f"{whose}: {len(missing)} of the {len(files)} files {what} are missing: "
         f"{_some([path.name for path in missing], 10)}{unfinished}; download them into {whose.parent}"
     )
 
