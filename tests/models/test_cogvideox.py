@@ -138,3 +138,13 @@ def test_the_base_pipeline_is_left_as_it_was():
     made = CogVideoXModel(pipe, CARD, name="tiny", method="time_to_move", digest="")
     generate(made, make_tracks())
     assert torch.equal(pipe(**_tiny["inputs"]("cogvideox")).frames, before)
+
+
+def test_a_run_that_its_plan_has_no_memory_for_is_refused(monkeypatch):
+    from motionloom.models.memory_plans import Budget, Plan
+
+    made = model()
+    made.plan = Plan("balanced")
+    monkeypatch.setattr(Budget, "measure", lambda *_, **__: Budget(None, None, 1000, 0))
+    with pytest.raises(InputError, match=r"memory: balanced needs .* for 32x32, 9 frames"):
+        generate(made, make_tracks())

@@ -186,6 +186,28 @@ def test_a_larger_run_than_planned_for_is_refused_before_it_starts():
         check(plan, need_of_shape(SHAPES["wan2.1-i2v-14b"], (1088, 1920), 81), here)
 
 
+def test_a_run_counts_what_a_cache_keeps(make_pipeline, monkeypatch):
+    """What fits without a step cache is refused with one, when it does not."""
+    from motionloom.models import caches
+    from motionloom.models.memory import fitting
+
+    pipe = make_pipeline()
+    size, frames = (2048, 2048), 81
+    need = need_of(pipe, size, frames)
+    # Little else than the transformer's pass: the cache's share of it decides.
+    monkeypatch.setattr("motionloom.models.memory.need_of", lambda *a, **k: replace(need_of(*a, **k), decode=0))
+    plan = Plan("max-speed", unload_text_encoder=False, vae_slicing=False)
+    room = peak_bytes(plan, replace(need, decode=0), on_gpu=False)
+    monkeypatch.setattr(Budget, "measure", lambda *_, **__: Budget(None, None, room, 0))
+    with fitting(plan, pipe, size, frames):
+        pass
+    caches.enable(pipe, caches.CacheOptions("first-block"))
+    with pytest.raises(InputError, match="memory: max-speed needs"), fitting(plan, pipe, size, frames):
+        pass
+    with fitting(None, pipe, size, frames):
+        pass
+
+
 def test_out_of_memory_names_the_plan():
     plan = choose("auto", MODELS["14B"], budget(40))
     with (

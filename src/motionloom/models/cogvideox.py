@@ -18,6 +18,7 @@ from PIL import Image
 
 from motionloom.errors import InputError
 from motionloom.models.card import ModelCard
+from motionloom.models.memory import fitting
 from motionloom.models.model import Model, Request
 from motionloom.models.parameters import Settings
 from motionloom.tracks.tracks import Tracks
@@ -176,21 +177,22 @@ class CogVideoXModel(Model):
         if request.on_progress is not None:
             request.on_progress(0, steps)
         height, width = request.size
-        video = self.pipeline(
-            image=Image.fromarray(request.image).resize((width, height), Image.Resampling.LANCZOS),
-            height=height,
-            width=width,
-            num_frames=frames,
-            num_inference_steps=steps,
-            guidance_scale=scale,
-            generator=torch.Generator("cpu").manual_seed(request.seed),
-            output_type="np",
-            callback_on_step_end=after_step,
-            strength=request.strength,
-            **{"use_dynamic_cfg": dynamic, **request.options},
-            **self._text(request),
-            **self._motion(request, frames),
-        ).frames[0]
+        with fitting(self.plan, self.pipeline, request.size, frames):
+            video = self.pipeline(
+                image=Image.fromarray(request.image).resize((width, height), Image.Resampling.LANCZOS),
+                height=height,
+                width=width,
+                num_frames=frames,
+                num_inference_steps=steps,
+                guidance_scale=scale,
+                generator=torch.Generator("cpu").manual_seed(request.seed),
+                output_type="np",
+                callback_on_step_end=after_step,
+                strength=request.strength,
+                **{"use_dynamic_cfg": dynamic, **request.options},
+                **self._text(request),
+                **self._motion(request, frames),
+            ).frames[0]
         return np.clip(np.round(video[: request.num_frames] * 255), 0, 255).astype(np.uint8)
 
     def _text(self, request: Request) -> dict[str, Any]:

@@ -131,6 +131,26 @@ def plan_for(
     return choose(preset, need, Budget.measure(device, pipeline=pipeline))
 
 
+@contextmanager
+def fitting(
+    plan: Plan | None, pipeline: Any, size: tuple[int, int], num_frames: int, *, batch: int = 1
+) -> Iterator[None]:
+    """One run of a pipeline that a plan is in force for: `check` before it, `out_of_memory` around it.
+
+    Args:
+        plan: None: nothing is planned, nothing is refused.
+        size, num_frames, batch: of the run; see `footprint.need_of`.
+    """
+    if plan is None:
+        yield
+        return
+    caching = bool(getattr(pipeline.transformer, "is_cache_enabled", False))
+    need = need_of(pipeline, size, num_frames, batch=batch, caching=caching)
+    check(plan, need, Budget.measure(pipeline._execution_device, pipeline=pipeline))
+    with out_of_memory(plan, need):
+        yield
+
+
 def check(plan: Plan, need: Need, budget: Budget) -> None:
     """Refuse a run that a plan, made for another size maybe, has no memory for.
 
@@ -283,6 +303,7 @@ __all__ = [
     "choose",
     "disk_bytes",
     "estimate",
+    "fitting",
     "out_of_memory",
     "peak_bytes",
     "plan_for",

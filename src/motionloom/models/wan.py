@@ -20,6 +20,7 @@ from PIL import Image
 from motionloom.errors import InputError
 from motionloom.methods.wan import published_scheduler, size_for_area
 from motionloom.models.card import ModelCard, Sampling
+from motionloom.models.memory import fitting
 from motionloom.models.model import Model, Request
 from motionloom.models.nano.guidance import ati_temperature
 from motionloom.models.parameters import Settings
@@ -139,8 +140,8 @@ class WanModel(Model):
         most = self._positions * self.pipeline.vae_scale_factor_spatial * self._transformer.config.patch_size[1]
         if max(size) > most:
             raise InputError(
-                f"size: found {width}x{height}, expected sides up to {most}: {self.name} has {self._positions} places along "
-                "each; a smaller --size or --resolution makes the clip, other programs enlarge it"
+                f"size: found {width}x{height}, expected sides up to {most}: {self.name} has {self._positions} places "
+                "along each; a smaller --size or --resolution makes the clip, other programs enlarge it"
             )
         return height, width
 
@@ -222,7 +223,8 @@ class WanModel(Model):
             "strength": request.strength,
             **self._method_options(request),
         }
-        with self._fitting(request, len(seeds)), self._shared(request, settings["guidance_scale"]):
+        fits = fitting(self.plan, self.pipeline, request.size, request.num_frames, batch=len(seeds))
+        with fits, self._shared(request, settings["guidance_scale"]):
             output = self.pipeline(**arguments)
         # Frames beyond what was asked for fill up the last latent frame.
         return [np.clip(np.round(video[: asked.num_frames] * 255), 0, 255).astype(np.uint8) for video in output.frames]
@@ -232,17 +234,6 @@ class WanModel(Model):
         on_cpu = request.options.get("noise", "cpu") == "cpu"
         device = torch.device("cpu") if on_cpu else self.pipeline._execution_device
         return [torch.Generator(device).manual_seed(seed) for seed in seeds]
-
-    def _fitting(self, request: Request, videos: int) -> AbstractContextManager[Any]:
-        """Refuse what the plan has no memory for; say what to do where it runs out all the same."""
-        if self.plan is None:
-            return nullcontext()
-        from motionloom.models.footprint import need_of
-        from motionloom.models.memory import Budget, check, out_of_memory
-
-        need = need_of(self.pipeline, request.size, request.num_frames, batch=videos)
-        check(self.plan, need, Budget.measure(self.pipeline._execution_device, pipeline=self.pipeline))
-        return out_of_memory(self.plan, need)
 
     def _shared(self, request: Request, guidance_scale: float) -> AbstractContextManager[Any]:
         if self.sharing is None:
@@ -260,7 +251,7 @@ class WanModel(Model):
         elif scale is None:
             scale = 1.0
         steps = request.num_inference_steps or published.num_inference_steps
-        if self._moves_nano:
+        if self._moves_nano and request.strength > 0 and request.tracks.visible.any():
             from motionloom.methods.time_to_move.dual_clock import NANO_STEPS
 
             steps = request.num_inference_steps or NANO_STEPS
