@@ -320,7 +320,7 @@ def test_shards_that_are_missing_or_cut_short(wan, model, tmp_path: Path, refuse
     assert "cut short" in refused(load, folder, device="cpu")
     second.rename(second.with_name(f"{second.name}.incomplete"))
     message = refused(load, folder, device="cpu")
-    assert "1 of 3 files" in message
+    assert "1 of the 3 files" in message
     assert second.name in message
 
 
