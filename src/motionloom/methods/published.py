@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 from diffusers.pipelines.wan.pipeline_wan_i2v import WanImageToVideoPipeline
-from diffusers.utils.torch_utils import randn_tensor
+from diffusers.utils.torch_utils import get_module_execution_device, randn_tensor
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
@@ -237,8 +237,9 @@ class PublishedInputsPipeline(WanImageToVideoPipeline):
                 return stock(picture if isinstance(picture, Tensor) else _image(picture), device)
             encoder: Any = self.image_encoder
             pixels = picture.float() if isinstance(picture, Tensor) else _array(picture)
-            where = next(encoder.parameters())
-            pixels = clip_pixels(pixels, encoder.config.image_size).to(where.device, where.dtype)
+            # Not where its weights are: while they are offloaded, that is not where it works.
+            where, dtype = get_module_execution_device(encoder), next(encoder.parameters()).dtype
+            pixels = clip_pixels(pixels, encoder.config.image_size).to(where, dtype)
             return encoder(pixel_values=pixels, output_hidden_states=True).hidden_states[-2].to(device)
 
         return self._remembered("image_encoder", (_digest(picture), preprocessing), encode)
