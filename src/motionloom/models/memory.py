@@ -258,7 +258,8 @@ def _remedies(plan: Plan, need: Need, budget: Budget | None) -> str:
         elif device_is_short and (frames := _fewer_frames(plan, need, budget)):
             found.append(f"--frames {frames}")
         if ram_bytes(plan, need) > budget.ram_free:
-            found.append("an fp8 or GGUF file of the transformer")
+            in_fp8 = plan.transformer_storage == "fp8"
+            found.append(f"{'a' if in_fp8 else 'an fp8 or'} GGUF file of the transformer")
         if disk_bytes(plan, need) > budget.disk_free:
             found.append("room in the folder for temporary files, or another one named in TMPDIR")
     if device_is_short:

@@ -145,6 +145,8 @@ def peak_bytes(plan: Plan, need: Need, *, on_gpu: bool = True) -> int:
         peak = need.vae + max(need.largest_encoder + decode * 3 // 4, one + need.activations, decode)
     else:
         peak = need.vae + max(need.largest_layer, streamed + need.activations, decode)
+        if not on_gpu:
+            peak = max(peak, need.experts * one)  # read before they go to disk
     return int(peak * _FRAGMENTATION) + (_RESERVE if on_gpu else _RESERVE_CPU)
 
 
@@ -157,7 +159,8 @@ def ram_bytes(plan: Plan, need: Need) -> int:
         # Page-locked pieces have gaps, and each expert's last one may be half empty.
         return need.experts * (one + min(PINNED_PIECE, one)) + need.encoders + need.vae
     if plan.offload == "group+disk":
-        return 4 * need.block + 2 * need.largest_layer
+        # While it runs a few blocks are there; but the experts are read, and given their LoRAs, before they go to disk.
+        return max(need.experts * one, need.largest_encoder) + 2 * need.block
     return need.encoders if plan.unload_text_encoder else 0
 
 
