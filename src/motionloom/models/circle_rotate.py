@@ -132,8 +132,8 @@ class CircleRotateModel(WanModel):
             return super()._text(replace(request, prompt=PROMPT), negative_prompt)
         return super()._text(request, negative_prompt)
 
-    def _known_options(self) -> set[str]:
-        return set()
+    def _known_options(self) -> Mapping[str, str]:
+        return {}
 
 
 def _set_strengths(pipeline: Any, names: Sequence[str], strength: float) -> None:

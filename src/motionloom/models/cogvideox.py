@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import inspect
 import math
 import warnings
 from collections.abc import Mapping
@@ -20,6 +19,7 @@ from motionloom.errors import InputError
 from motionloom.models.card import ModelCard
 from motionloom.models.memory import fitting
 from motionloom.models.model import Model, Request
+from motionloom.models.options import check_options, options_of
 from motionloom.models.parameters import Settings
 from motionloom.tracks.tracks import Tracks
 
@@ -155,12 +155,7 @@ class CogVideoXModel(Model):
             warnings.warn(f"{self.name} has no text encoder: the prompt is ignored", stacklevel=4)
         if self.method == "time_to_move" and tuple(request.window) != (0.0, 1.0):
             raise InputError("window: time_to_move has its own clocks; set the options t_weak and t_strong instead")
-        known = self._known_options()
-        for name in request.options:
-            if name not in known:
-                raise InputError(
-                    f"options: {self.method} knows no {name!r}, expected one of {', '.join(sorted(known))}"
-                )
+        check_options(request.options, self._known_options(), self.method)
 
     def render(self, request: Request) -> NDArray[np.uint8]:
         frames = self._frames_made(request.num_frames)
@@ -227,11 +222,10 @@ class CogVideoXModel(Model):
         stride = self.pipeline.vae_scale_factor_temporal
         return math.ceil((num_frames - 1) / stride) * stride + 1
 
-    def _known_options(self) -> set[str]:
-        parameters = inspect.signature(type(self.pipeline).__call__).parameters
-        stock = inspect.signature(CogVideoXImageToVideoPipeline.__call__).parameters
-        own = {"tracks", "strength", "window", "motion_frames", "motion_mask", "collision_seed", "args", "kwargs"}
-        return set(parameters) - set(stock) - own | {"use_dynamic_cfg"}
+    def _known_options(self) -> Mapping[str, str]:
+        # The collisions are drawn from the run's seed.
+        known = options_of(type(self.pipeline), CogVideoXImageToVideoPipeline)
+        return {name: kind for name, kind in known.items() if name != "collision_seed"} | {"use_dynamic_cfg": "bool"}
 
     def _nearest(self, side: float) -> int:
         return max(1, round(side / self._step)) * self._step

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import inspect
 import math
 import warnings
 from collections.abc import Mapping, Sequence
@@ -23,6 +22,7 @@ from motionloom.models.card import ModelCard, Sampling
 from motionloom.models.memory import fitting
 from motionloom.models.model import Model, Request
 from motionloom.models.nano.guidance import ati_temperature
+from motionloom.models.options import check_options, options_of
 from motionloom.models.parameters import Settings
 from motionloom.tracks.dense import dense_tracks
 from motionloom.tracks.layers import Layer
@@ -178,15 +178,13 @@ class WanModel(Model):
                 )
         if request.guidance_scale_2 is not None and self.pipeline.transformer_2 is None:
             raise InputError(f"guidance_scale_2: {self.name} has one expert; leave it out")
+        if self.method == "time_to_move" and tuple(request.window) != (0.0, 1.0):
+            raise InputError("window: time_to_move has its own clocks; set the options t_weak and t_strong instead")
         known = self._known_options()
+        check_options(request.options, known, self.method)
         noise = request.options.get("noise", "cpu")
         if "noise" in known and noise not in _NOISE:
             raise InputError(f"noise: found {noise!r}, expected one of {', '.join(_NOISE)}")
-        for name in request.options:
-            if name not in known:
-                raise InputError(
-                    f"options: {self.method} knows no {name!r}, expected one of {', '.join(sorted(known)) or 'none'}"
-                )
 
     def render(self, request: Request) -> NDArray[np.uint8]:
         return self.render_seeds(request, [request.seed])[0]
@@ -292,8 +290,6 @@ class WanModel(Model):
             frames, mask = motion_cue(request.image, request.tracks, request.layers, request.size, drawn_frames)
             held = [np.concatenate([each, np.repeat(each[-1:], more, 0)]) for each in (frames, mask)]
             request.details.update(mask_covers=round(float(mask.mean()), 4))
-            if request.window != (0.0, 1.0):
-                raise InputError("window: time_to_move has its own clocks; set options t_weak and t_strong instead")
             return {"motion_frames": held[0], "motion_mask": held[1]}
         tracks = self._tracks(request)
         request.details.update(tracks_seen=tracks.num_tracks)
@@ -315,12 +311,8 @@ class WanModel(Model):
         nothing = torch.zeros(1, rows, self._transformer.config.text_dim)
         return {"prompt_embeds": nothing, "negative_prompt_embeds": nothing}
 
-    def _known_options(self) -> set[str]:
-        """Names that the method's pipeline takes beyond the stock ones and those with an argument of their own."""
-        parameters = inspect.signature(type(self.pipeline).__call__).parameters
-        stock = inspect.signature(WanImageToVideoPipeline.__call__).parameters
-        own = {"tracks", "strength", "window", "motion_frames", "motion_mask", "preprocessing", "args", "kwargs"}
-        return set(parameters) - set(stock) - own | {"noise"}
+    def _known_options(self) -> Mapping[str, str]:
+        return {**options_of(type(self.pipeline), WanImageToVideoPipeline), "noise": "Noise"}
 
     def _method_options(self, request: Request) -> dict[str, Any]:
         options: dict[str, Any] = {}
