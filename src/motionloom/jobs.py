@@ -89,11 +89,15 @@ class Job:
     def with_extended_prompt(self, extender: str) -> Job:
         """The same job with its prompt written out by a prompt extender; see `motionloom.prompts`.
 
-        The clip's provenance holds the prompt that was used, so that making it again needs no extender.
+        To be done before the model is loaded, since a chat model needs memory too. Without a prompt the motion's own is
+        extended. The clip's provenance holds the prompt that was used, so that making it again needs no extender.
         """
         from motionloom.prompts import PromptContext, extend_prompt
 
-        context = PromptContext(prompt=self.parameters.prompt or "", image=read_image(self.image), motion=self.motion)
+        prompt = self.parameters.prompt
+        if prompt is None:
+            prompt = getattr(self.motion, "prompt", None) or ""
+        context = PromptContext(prompt=prompt, image=read_image(self.image), motion=self.motion)
         return replace(self, parameters=replace(self.parameters, prompt=extend_prompt(extender, context)))
 
     def record(self, digest: str, *, beside: Path | None = None) -> dict[str, Any]:
@@ -172,6 +176,8 @@ def read_motion(path: Path, image: Path, *, transfer: Mapping[str, Any] | None =
     height, width = read_image(image).shape[:2]
     if is_video(path):
         return motion_from_video(path, (height, width), **(transfer or {}))
+    if path.suffix.lower() in (".jpg", ".jpeg", ".png", ".webp", ".gif", ".tif", ".tiff", ".bmp", ".heic"):
+        raise FileFormatError(f"{path}: is a picture, expected a motion, tracks or a video")
     if transfer:
         raise InputError(f"--transfer-{next(iter(transfer))}: for a video as MOTION, {path} is none")
     return read_motion_for(path, (height, width))

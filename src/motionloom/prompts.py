@@ -183,6 +183,9 @@ def extend_by_chat(context: PromptContext, folder: Path, *, max_new_tokens: int 
             pad_token_id=tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id,
         )
     text = tokenizer.decode(answer[0, given["input_ids"].shape[1] :], skip_special_tokens=True)
+    del model
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()  # what the allocator keeps looks used to whoever plans the video model's memory
     # Models that think aloud do so in front of the answer, in these tags.
     text = re.sub(r"<think>.*?(</think>|$)", "", text, flags=re.DOTALL).strip().strip('"“”').strip()
     if not text:

@@ -500,4 +500,15 @@ def test_the_prompt_can_be_written_out(folder, call, fake):
     assert given.prompt.startswith("a cat")
     assert len(given.prompt) > len("a cat") + 10
     assert read_provenance(folder / "out.webp")["parameters"]["prompt"] == given.prompt
+    fake.loaded = None
     assert "magic" in call(*ARGUMENTS, "fake", "-o", "x.webp", "--extend-prompt", "magic").err
+    assert fake.loaded is None  # written out before the model takes the memory
+    done = call(*ARGUMENTS, "fake", "-o", "own.webp", "--extend-prompt", "motion")
+    assert done.code == 0, done.err
+    assert fake.calls[-1].prompt.startswith("a square slides. ")  # without a prompt, the motion's own
+
+
+def test_a_picture_is_no_motion(folder, call):
+    done = call("generate", "photo.png", "photo.png", "-m", "warp", "-o", "x.webp")
+    assert done.code == 2
+    assert "photo.png: is a picture, expected a motion, tracks or a video" in done.err

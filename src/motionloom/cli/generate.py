@@ -371,14 +371,14 @@ def _one(
     seed = agreed(job.drawn_seed())
     for target in run.targets([seed + index for index in range(num_videos)]):
         extras.check(target)
+    if extend_prompt:
+        job = job.with_extended_prompt(extend_prompt)
     with byte_progress(f"loading {model}") as on_bytes:
         loaded = job.load_model(on_bytes, num_videos=num_videos)
     if model != DEFAULT_MODEL or parameters.fast or parameters.memory != "auto":
         for note in loaded.notes:
             warn(note)
     job = job.settled(loaded, seed=seed)
-    if extend_prompt:
-        job = job.with_extended_prompt(extend_prompt)
     clip_names = run.targets([seed + index for index in range(num_videos)])
     with progress(f"{image.name} ({model})") as on_progress:
         clips = job.run_videos(
