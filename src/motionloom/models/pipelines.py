@@ -52,7 +52,7 @@ def pipeline_of_folder(
     shares = _shares(layout.places, on_progress)
     parts: dict[str, Any] = {}
     absent: dict[str, None] = {}
-    for part, entry in index.items():
+    for part, entry in _transformers_last(index):
         if not isinstance(entry, list) or len(entry) != 2:
             continue
         if None in entry:
@@ -119,7 +119,7 @@ def wan_pipeline(
             config=parts.config if name.startswith("transformer") else None,
             on_progress=shares.get(name),
         )
-        for name, place in parts.places.items()
+        for name, place in _transformers_last(parts.places)
     }
     encoder = loaded.get("image_encoder")
     if encoder is not None and "image_processor" not in loaded:
@@ -129,6 +129,11 @@ def wan_pipeline(
             prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=shift or _DEFAULT_SHIFT
         )
     return _wan(loaded, boundary_ratio=parts.boundary_ratio, expand_timesteps=parts.expand_timesteps)
+
+
+def _transformers_last(parts: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """What a plan puts elsewhere when it is loaded (`SETTLED`) has left RAM before the largest parts come."""
+    return sorted(parts.items(), key=lambda item: item[0] in ("transformer", "transformer_2"))
 
 
 def _shares(places: Mapping[str, Place], on_progress: Report | None) -> dict[str, Report]:

@@ -576,6 +576,25 @@ def test_progress_counts_the_bytes_of_all_parts(expected, write, wan, model, tmp
         assert seen[-1][1] > sum(parameter.nbytes for parameter in model.parameters())
 
 
+def test_transformers_are_read_last(expected, write, wan, model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """By then a plan has put the encoders elsewhere: RAM never holds both."""
+    from motionloom.models import pipelines
+
+    order: list[str] = []
+    stock = pipelines.load_part
+
+    def noted(place, **options):
+        order.append(place.part)
+        return stock(place, **options)
+
+    monkeypatch.setattr(pipelines, "load_part", noted)
+    for path in (write.companions(wan.save_original(model, tmp_path / "wan")), expected.folder):
+        order.clear()
+        load(path, device="cpu")
+        assert {"text_encoder", "image_encoder", "vae", "tokenizer"} <= set(order)
+        assert [part for part in order if part.startswith("transformer")] == [order[-1]]
+
+
 def test_no_part_is_wider_than_it_is_stored(wan, model, write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """As for a model of a billion parameters: bfloat16 stays bfloat16 in the whole pipeline, norms and codec aside."""
     monkeypatch.setattr("motionloom.models.checkpoints.fill.LARGE", 1000)
