@@ -403,3 +403,17 @@ def test_the_published_interface_says_how_it_fits_and_what_makes_it_fast(folder,
     assert orbit.model.plan is not None
     assert orbit.model.notes[0].startswith("memory: ")
     assert any("4 steps have nothing to spare" in note for note in orbit.model.notes)
+
+
+def test_loras_that_are_not_there_are_named_before_the_base_is_read(folder, tmp_path, monkeypatch):
+    from motionloom.models import pipelines
+    from motionloom.models.loading import load
+
+    monkeypatch.setenv("MOTIONLOOM_MODELS", str(tmp_path))
+    monkeypatch.setattr(pipelines, "load_part", lambda *args, **options: pytest.fail("read the base first"))
+    with pytest.raises(CheckpointError, match=r"2 of its 2 files are not on this disk"):
+        load("circle-rotate", base=folder, device="cpu")
+    for option in ("loras", "few_step_loras"):
+        arguments: dict[str, Any] = {option: [str(tmp_path / "nothere.safetensors:0.5")]}
+        with pytest.raises(CheckpointError, match=r"lora .*nothere.safetensors: no such file"):
+            load(folder, method="wan_move", device="cpu", **arguments)

@@ -25,6 +25,7 @@ from motionloom.models.lora.attach import load_loras, set_lora_strength
 from motionloom.models.lora.spec import LoraSpec
 from motionloom.models.model import ImageSource, Progress, Request
 from motionloom.models.parameters import Settings
+from motionloom.models.store import loras_of
 from motionloom.models.wan import WanModel
 
 _EXPERT_OF = {"lora": "high", "lora_2": "low", "lora_fast": "high", "lora_fast_2": "low"}
@@ -174,7 +175,7 @@ class CircleRotateInference:
         if (lora_high is None) != (lora_low is None):
             raise InputError("lora_high, lora_low: found one of the two, expected both, or none for the catalogue's")
         if lora_high is None and lora_fast_high is None and lora_fast_low is None:
-            loras: dict[Part, Path] = _catalogue_loras()
+            loras: dict[Part, Path] = loras_of(find_model("circle-rotate"))
         else:
             given: dict[Part, str | Path | None] = {
                 "lora": lora_high,
@@ -184,7 +185,7 @@ class CircleRotateInference:
             }
             loras = {part: Path(path) for part, path in given.items() if path is not None}
             if lora_high is None:
-                loras = {**_catalogue_loras(), **loras}
+                loras = {**loras_of(find_model("circle-rotate")), **loras}
         name, digest, pipeline, base = "circle-rotate", "", base_model, None
         fast = bool(loading.pop("fast", False))
         if isinstance(base_model, (str, Path)):
@@ -245,18 +246,3 @@ class CircleRotateInference:
             strength=lora_strength,
             on_progress=on_progress,
         )
-
-
-def _catalogue_loras() -> dict[Part, Path]:
-    """The files of the catalogue's entry on this disk; the four-step LoRAs only where both are there.
-
-    Raises:
-        CheckpointError: the orbit LoRAs are not there; the message says how to get them.
-    """
-    from motionloom.models.store import local_files, present
-
-    card = find_model("circle-rotate")
-    fast = [file for file in card.files if file.part in ("lora_fast", "lora_fast_2")]
-    wanted = [file for file in card.files if file.part in ("lora", "lora_2")]
-    wanted += fast if all(present(file) for file in fast) else []
-    return {part: paths[0] for part, paths in local_files(replace(card, files=tuple(wanted))).items()}

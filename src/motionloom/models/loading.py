@@ -95,6 +95,10 @@ def load(
 
     if memory not in PRESETS:  # before minutes of reading
         raise InputError(f"memory: found {memory!r}, expected one of {', '.join(PRESETS)}")
+    for spec in (*distilling, *specs):
+        from motionloom.models.lora.read import find_lora
+
+        find_lora(spec.path)
     import torch
 
     where = str(device or ("cuda" if torch.cuda.is_available() else "cpu"))
@@ -104,6 +108,7 @@ def load(
         if layout is None:
             layout = layout_of_card(card) if alone else layout_of_files(card)
     assert layout is not None
+    orbit = _orbit_loras(card, distilled=bool(distilling)) if card is not None else {}
     whole = layout.kind == "diffusers" and alone
     bases = _bases(base)
     options: dict[str, Any] = {
@@ -178,6 +183,7 @@ def load(
         digest=digest,
         settings=settings,
         given=loaded_with,
+        orbit=orbit,
         distilled=bool(distilling),
     )
     model.adapters = [*adapters, *getattr(model, "adapters", ())]
@@ -324,6 +330,7 @@ def _model(
     digest: str,
     settings: Settings,
     given: Mapping[str, Any],
+    orbit: Mapping[Part, Path],
     distilled: bool,
 ) -> Model:
     """The `Model` for a pipeline and a method; ``distilled`` if LoRAs on it have made four steps enough."""
@@ -334,24 +341,27 @@ def _model(
         return CogVideoXModel(pipeline, card, method=method, **arguments)
     if method == "circle_rotate":
         from motionloom.models.circle_rotate import CircleRotateModel
-        from motionloom.models.store import local_files, present
 
-        files = [file for file in card.files if file.part in ("lora", "lora_2")]
-        quick = [file for file in card.files if file.part in ("lora_fast", "lora_fast_2")]
-        if not distilled and all(present(file) for file in quick):
-            files += quick
-        elif not distilled:
-            warnings.warn(
-                f"{card.name}: its four-step LoRAs are not on this disk: it runs 40 steps as its base does; "
-                f"motionloom models fetch {card.name} brings them",
-                stacklevel=4,
-            )
-        found = local_files(replace(card, files=tuple(files)))
-        loras: dict[Part, Path] = {part: paths[0] for part, paths in found.items()}
-        return CircleRotateModel(pipeline, card, loras=loras, method=method, distilled=distilled, **arguments)
+        return CircleRotateModel(pipeline, card, loras=orbit, method=method, distilled=distilled, **arguments)
     from motionloom.models.wan import WanModel
 
     return WanModel(pipeline, card, method=method, **arguments)
+
+
+def _orbit_loras(card: ModelCard, *, distilled: bool) -> dict[Part, Path]:
+    """The LoRAs a card brings with it; a word where it has to do without its four-step ones."""
+    from motionloom.models.store import loras_of
+
+    found = loras_of(card)
+    if distilled:
+        return {part: path for part, path in found.items() if not part.startswith("lora_fast")}
+    if found and "lora_fast" not in found:
+        warnings.warn(
+            f"{card.name}: its four-step LoRAs are not on this disk: it runs 40 steps as its base does; "
+            f"motionloom models fetch {card.name} brings them",
+            stacklevel=3,
+        )
+    return found
 
 
 def _place(model: Any, device: str, plan: Plan, *, fast: bool, placed: Collection[str]) -> None:

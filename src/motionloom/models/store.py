@@ -11,6 +11,7 @@ import os
 import re
 import shlex
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
@@ -132,6 +133,18 @@ def local_files(card: ModelCard) -> dict[Part, list[Path]]:
             if file.part in _WHOLE_FOLDER or path.suffix != ".json":
                 files.setdefault(file.part, []).append(path)
     return files
+
+
+def loras_of(card: ModelCard) -> dict[Part, Path]:
+    """The LoRAs that a model brings with it, by part; the four-step ones only where both are on this disk.
+
+    Raises:
+        CheckpointError: the others are not; the message says how to get them.
+    """
+    own = [file for file in card.files if file.part in ("lora", "lora_2")]
+    quick = [file for file in card.files if file.part in ("lora_fast", "lora_fast_2")]
+    wanted = own + (quick if all(present(file) for file in quick) else [])
+    return {part: paths[0] for part, paths in local_files(replace(card, files=tuple(wanted))).items()}
 
 
 def diffusers_folder(card: ModelCard) -> Path | None:

@@ -37,7 +37,7 @@ def read_lora(path: str | Path) -> Lora:
         CheckpointError: no such file, damaged, not a LoRA of a Wan model, or of a kind that is no LoRA (LoKr, LoHa,
             DoRA, ...); the message names it.
     """
-    file = _find(Path(path).expanduser())
+    file = find_lora(path)
     tensors, metadata = _read(file)
     layout = _layout(tensors)
     lora = _assemble(file, tensors, metadata, layout)
@@ -69,7 +69,13 @@ _OTHER_MODELS = {
 }
 
 
-def _find(path: Path) -> Path:
+def find_lora(path: str | Path) -> Path:
+    """The file of a LoRA: the path itself, or the one in a folder.
+
+    Raises:
+        CheckpointError: there is none, or more than one; the message says what is there.
+    """
+    path = Path(path).expanduser()
     if path.is_file():
         return path
     if not path.is_dir():
