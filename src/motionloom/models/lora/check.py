@@ -214,7 +214,8 @@ def _base_of_model(transformer: nn.Module) -> str:
 
 
 def _described(width: int | None, blocks: int, has_image: bool) -> str:
-    sizes = f"{blocks} block{'' if blocks == 1 else 's'} of width {width or 'unknown'}{', with an image branch' if has_image else ''}"
+    branch = ", with an image branch" if has_image else ""
+    sizes = f"{blocks} block{'' if blocks == 1 else 's'} of width {width or 'unknown'}{branch}"
     known: Mapping[tuple[int, int, bool], str] = _KNOWN_BASES
     name = known.get((width or 0, blocks, has_image))
     return f"{name} ({sizes})" if name else sizes
