@@ -130,6 +130,17 @@ def test_unknown_name_and_method(tiny_folder: Path):
         load(tiny_folder, method="tora")
 
 
+def test_a_name_of_the_catalogue_is_not_a_folder_that_is_called_so(
+    tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(tiny_folder, "nano")
+    assert load("nano").digest == digest_of(Path(str(find_model("nano").folder)))
+    assert load("./nano").digest == load(Path("nano")).digest == digest_of(tiny_folder)
+    with pytest.raises(InputError, match="base: found 'nanno', expected one of warp, nano"):
+        load("nano", base="nanno")
+
+
 def test_hub_id_in_the_cache_of_the_hub_asks_no_network(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch):
     def snapshot_download(hub_id: str, *, local_files_only: bool) -> str:
         assert local_files_only

@@ -228,12 +228,14 @@ def _resolve(name: PathLike) -> tuple[ModelCard | None, Layout | None]:
     """The card of a catalogue name, the layout of a path, or both."""
     path = Path(name)
     text = os.fspath(name)
-    if path.exists():
-        return None, find_layout(path)
     if isinstance(name, str):
+        # Before what lies in the working folder: "nano" may be where somebody's clips are. Its path is "./nano".
         named = [card for card in list_models() if text.strip().lower() in (card.name, *card.aliases)]
         if named:
             return named[0], None if named[0].folder is None else _layout_of_folder(named[0])
+    if path.exists():
+        return None, find_layout(path)
+    if isinstance(name, str):
         if _HUB_ID.fullmatch(text) and path.suffix not in WEIGHTS:
             card = next((card for card in list_models() if _is_home_of(text, card)), None)
             return card, None if card is not None else find_layout(_fetch(text))
@@ -260,7 +262,10 @@ def _check_method(card: ModelCard, method: str | None) -> str:
 def _bases(base: PathLike | Sequence[PathLike] | None) -> list[Layout]:
     layouts: list[Layout] = []
     for entry in _listed(base):
-        card, layout = _resolve(entry)
+        try:
+            card, layout = _resolve(entry)
+        except InputError as error:
+            raise InputError(f"base: {str(error).removeprefix('model: ')}") from error
         if layout is None and card is not None:
             if not card.files:
                 raise InputError(f"base: {card.name} has no parts that another model could use")
