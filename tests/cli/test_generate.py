@@ -408,6 +408,7 @@ def test_several_videos_have_their_seed_in_the_name(folder, call, fake):
     done = call(*ARGUMENTS, "fake", "-o", "clips/out.webp", "--num-videos", 3, "--seed", 7)
     assert done.code == 0, done.err
     assert sorted(os.listdir("clips")) == ["out.seed7.webp", "out.seed8.webp", "out.seed9.webp"]
+    assert [line.split("seed ")[-1].split(",")[0] for line in done.lines[-3:]] == ["7", "8", "9"]
     assert read_provenance(folder / "clips/out.seed9.webp")["parameters"]["seed"] == 9
     single = call(*ARGUMENTS, "fake", "-o", "one.webp", "--seed", 8)
     assert single.code == 0

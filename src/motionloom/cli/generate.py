@@ -303,9 +303,10 @@ class Extras:
         height, width = clip.size
         clip.save(out, quality=self.quality)
         seconds = clip.provenance.get("seconds", 0.0)
+        seed = clip.provenance.get("parameters", {}).get("seed", job.parameters.seed)  # of several clips, its own
         say(
             f"{out}: {clip.num_frames} frames at {clip.fps:g} fps, {width}x{height}, {job.model}, "
-            f"seed {job.parameters.seed}, {seconds:.1f} s"
+            f"seed {seed}, {seconds:.1f} s"
         )
         if len(targets) == 1:
             return
