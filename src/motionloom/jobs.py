@@ -15,11 +15,13 @@ import yaml
 from motionloom import provenance
 from motionloom.errors import CheckpointError, FileFormatError, InputError
 from motionloom.media import Clip, read_image, read_provenance
+from motionloom.models.memory_plans import PRESETS
 from motionloom.models.parameters import RESOLUTIONS, Parameters
 from motionloom.scale import launch
 from motionloom.tracks.tracks import Tracks
 
 if TYPE_CHECKING:
+    from motionloom.models.memory_plans import Plan
     from motionloom.models.model import Model
     from motionloom.tracks.motion import Motion
 
@@ -60,6 +62,7 @@ class Job:
                 )
             from motionloom.scale.parallel import shared
 
+            _agree_on(model.plan)
             model.sharing = shared
         return model
 
@@ -154,6 +157,18 @@ class Job:
             motion_name=job.motion_file.name if job.motion_file else None,
             command=command,
             beside=beside,
+        )
+
+
+def _agree_on(plan: Plan | None) -> None:
+    """Processes that share a video have to hold the model alike: in 8 bits it predicts something else."""
+    mine = None if plan is None else [plan.preset, plan.transformer_storage, plan.vae_tiling]
+    first = launch.agreed(mine)
+    if mine is not None and first is not None and mine != first:
+        smaller = max(mine[0], first[0], key=PRESETS.index)
+        raise InputError(
+            f"memory: the GPUs have different amounts free: one process chose {first[0]} and another {mine[0]}; "
+            f"name one that all have room for, such as --memory {smaller}"
         )
 
 

@@ -571,6 +571,24 @@ def test_planning_for_this_machine(make_pipeline):
     assert here.disk_free > 0
 
 
+def test_processes_that_share_a_video_share_the_ram(monkeypatch):
+    monkeypatch.setattr("motionloom.models.memory_plans._free_ram", lambda: 64 * GIB)
+    alone = Budget.measure("cpu")
+    monkeypatch.setattr("motionloom.scale.launch.world", lambda: 4)
+    of_four = Budget.measure("cpu")
+    assert (alone.ram_free, of_four.ram_free) == (64 * GIB, 16 * GIB)
+    assert of_four.disk_free == pytest.approx(alone.disk_free / 4, rel=0.01)
+
+
+def test_processes_that_chose_differently_are_refused(monkeypatch):
+    from motionloom.jobs import _agree_on
+
+    monkeypatch.setattr("motionloom.scale.launch.agreed", lambda value: ["balanced", "bf16", False])
+    _agree_on(Plan("balanced"))
+    with pytest.raises(InputError, match=r"one process chose balanced and another low; .* --memory low"):
+        _agree_on(Plan("low", transformer_storage="fp8"))
+
+
 def test_neither_memory_nor_footprint_imports_torch():
     import subprocess
     import sys

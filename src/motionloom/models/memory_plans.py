@@ -52,6 +52,7 @@ class Budget:
         import torch
 
         from motionloom.models.footprint import module_bytes
+        from motionloom.scale import launch
 
         where = torch.device(device)
         modules = [part for part in getattr(pipeline, "components", {}).values() if isinstance(part, torch.nn.Module)]
@@ -66,7 +67,9 @@ class Budget:
             free += torch.cuda.memory_reserved(where) - torch.cuda.memory_allocated(where) + here["cuda"]
             name = torch.cuda.get_device_name(where)
         disk = shutil.disk_usage(folder or tempfile.gettempdir()).free
-        return cls(free, total, _free_ram() + here["cpu"], disk, name)
+        # Processes that share a video each hold the whole model: RAM and disk are for all of them.
+        processes = launch.world()
+        return cls(free, total, _free_ram() // processes + here["cpu"], disk // processes, name)
 
 
 @dataclass(frozen=True)
