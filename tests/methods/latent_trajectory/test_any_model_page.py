@@ -134,3 +134,25 @@ def test_another_model_moved_without_training(svd, example):
     assert torch.equal(held[..., :3], clean[..., :3])
     assert not torch.allclose(held[..., 3:], clean[..., 3:], atol=0.01)
     assert torch.equal(run(svd), base)
+
+
+def test_the_page_says_how_to_use_them(svd, example, monkeypatch, tmp_path):
+    from motionloom.examples_data import example as files
+    from motionloom.media import Clip
+
+    blocks = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    (code,) = [block for block in blocks if "MovedSVD(**" in block]
+    assert "(576, 1024), 14, 7.0" in code
+    code = code.replace("(576, 1024), 14, 7.0", "(32, 48), 3, 7.0")
+    image, motion = files("cat")
+    (tmp_path / "cat.jpg").write_bytes(image.read_bytes())
+    (tmp_path / "cat.motion.json").write_bytes(motion.read_bytes())
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {**example, "folder": "svd"}
+    monkeypatch.setattr(names["StableVideoDiffusionPipeline"], "from_pretrained", lambda folder: svd)
+    exec(compile(code, str(PAGE), "exec"), names)
+    clip = Clip.load(tmp_path / "cat.mp4")
+    assert (clip.num_frames, clip.size, clip.fps) == (3, (32, 48), 7.0)
+    assert names["moved"].num_timesteps == 17  # of 25, from 16/50 on
+    assert names["video"].shape == (3, 32, 48, 3)
+    assert names["shown"].num_timesteps == 25
