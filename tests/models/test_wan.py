@@ -15,6 +15,7 @@ from PIL import Image
 from motionloom.errors import InputError
 from motionloom.methods.ati import ati
 from motionloom.methods.wan import clip_pixels, published_scheduler, resize_bicubic, size_for_area
+from motionloom.methods.wan_move import wan_move
 from motionloom.models.card import ModelCard, Sampling
 from motionloom.models.parameters import Parameters
 from motionloom.models.wan import WanModel
@@ -78,10 +79,13 @@ def calls(monkeypatch) -> list[dict[str, Any]]:
     return seen
 
 
-def test_a_run_is_the_published_program_step_by_step(model: WanModel, one_expert):
-    """The whole of `WanATI.generate` written down again: condition, both branches, solver, in plain tensors."""
+@pytest.mark.parametrize(("method", "solver"), [("ati", "unipc"), ("wan_move", "unipc"), ("wan_move", "dpm++")])
+def test_a_run_is_the_published_program_step_by_step(one_expert, method, solver):
+    """The whole of `WanATI.generate` and `WanMove.generate` written down again: condition, both branches, solver, in
+    plain tensors."""
+    model = WanModel(one_expert, CARD, name="tiny", method=method, digest="0" * 64)
     picture, tracks, size, frames, seed = photograph(), slide(), size_for_area((90, 130), 48 * 64), 9, 4
-    clip = model.generate(picture, tracks, prompt="a cat looks up", seed=seed)
+    clip = model.generate(picture, tracks, prompt="a cat looks up", seed=seed, solver=solver)
     assert clip.frames.shape == (frames, *size, 3)
 
     pipe = one_expert
@@ -95,10 +99,11 @@ def test_a_run_is_the_published_program_step_by_step(model: WanModel, one_expert
         mask[:, :, 0] = 1
         fitted = tracks.resize(size).resample(frames)
         points, visible = (torch.from_numpy(np.array(each))[None] for each in (fitted.points, fitted.visible))
-        condition = ati.guide(torch.cat([mask, latent], 1), points, visible, size)
+        guide = ati.guide if method == "ati" else wan_move.guide
+        condition = guide(torch.cat([mask, latent], 1), points, visible, size)
         text, negative = pipe.encode_prompt("a cat looks up", NEGATIVE, max_sequence_length=512)
         vision = pipe.image_encoder(clip_pixels(picture, 28), output_hidden_states=True).hidden_states[-2]
-        scheduler = published_scheduler("unipc", 3.0)
+        scheduler = published_scheduler(solver, 3.0)
         scheduler.set_timesteps(3, device="cpu")
         sample = torch.randn(latent.shape, generator=torch.Generator().manual_seed(seed))
         for time in scheduler.timesteps:
