@@ -173,6 +173,7 @@ def test_show_says_everything(call, empty):
         "commercial use yes",
         "clip 832x480, 81 frames at 16 fps",
         "guidance scale 5",
+        "noise levels equal steps from 0.999 to 0, then shifted",
         "shift 3 at 0.40 Mpx, 5 at 0.92 Mpx",
         "倒着走",
         "is not established",
@@ -181,6 +182,18 @@ def test_show_says_everything(call, empty):
         "about 65.6 GB diffusion_pytorch_model*.safetensors",
     ):
         assert text in flat, text
+
+
+@pytest.mark.parametrize("solver", ["unipc", "dpm++", "euler"])
+def test_noise_levels_are_those_that_show_says(solver):
+    from motionloom.cli.models import _GRIDS
+    from motionloom.methods.wan import published_scheduler
+
+    scheduler = published_scheduler(solver, 1.0)
+    scheduler.set_timesteps(4)
+    levels = [float(level) for level in scheduler.sigmas]
+    first = float(_GRIDS[solver].split("from ")[1].split(" to")[0])
+    assert levels == pytest.approx([first, first * 0.75, first * 0.5, first * 0.25, 0.0], abs=1e-6)
 
 
 @pytest.mark.parametrize("command", [("list",), ("show", "wan-move"), ("show", "circle-rotate")])

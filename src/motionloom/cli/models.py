@@ -259,9 +259,18 @@ def _sampling(sampling: Sampling) -> dict[str, object]:
         "steps": f"{sampling.num_inference_steps}{' (made for exactly these)' if sampling.steps_are_fixed else ''}",
         "guidance scale": guidance,
         "solver": sampling.solver,
+        "noise levels": _GRIDS.get(sampling.solver),
         "shift": None if sampling.solver == "own" else shift,
         "negative prompt": sampling.negative_prompt,
     }
+
+
+_GRIDS = {
+    "unipc": "equal steps from 0.999 to 0, then shifted",
+    "dpm++": "equal steps from 1 to 0, then shifted",
+    "euler": "equal steps from 1 to 0, then shifted",
+}
+"""By solver, what `methods.wan.published_scheduler` puts in place."""
 
 
 def _megapixels(area: int) -> str:
