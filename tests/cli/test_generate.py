@@ -102,7 +102,8 @@ def test_options_reach_the_model_under_their_names(folder, call, fake):
         "0.1:0.6", "--last-image", "last.png", "--method", "ati", "--device", "cpu", "--no-densify",
     )  # fmt: skip
     assert done.code == 0, done.err
-    assert fake.loaded == {"name": "some/model", "method": "ati", "device": "cpu"}
+    run = {"size": (32, 64), "num_frames": 7, "num_videos": 1}  # what memory is planned for
+    assert fake.loaded == {"name": "some/model", "method": "ati", "device": "cpu", **run}
     (given,) = fake.calls
     expected = {
         "prompt": "hello", "negative_prompt": "no", "seed": 9, "size": (32, 64), "num_frames": 7,
@@ -389,6 +390,10 @@ def test_options_of_loading_and_of_the_method_reach_the_model_and_the_record(fol
     assert fake.loaded == {
         "name": "some/model", "device": None, "loras": ("a.safetensors:0.5:high", "b.safetensors"), "memory": "low",
         "fast": True, "base": ("parts",), "settings": "diffusers",
+        # The photograph is 48 x 32: so its shape, in about 480 * 832 pixels, is what memory is planned for.
+        "size": (512, 768),
+        "num_frames": None,
+        "num_videos": 1,
     }  # fmt: skip
     (given,) = fake.calls
     assert given.options == {"cfg_mode": "split", "temperature": 100.5}
