@@ -89,6 +89,10 @@ class Job:
             parameters = replace(parameters, prompt=getattr(self.motion, "prompt", None))
         return replace(self, parameters=parameters)
 
+    def with_prompt(self, prompt: str | None) -> Job:
+        """The same job with another prompt."""
+        return replace(self, parameters=replace(self.parameters, prompt=prompt))
+
     def with_extended_prompt(self, extender: str) -> Job:
         """The same job with its prompt written out by a prompt extender; see `motionloom.prompts`.
 
@@ -101,7 +105,7 @@ class Job:
         if prompt is None:
             prompt = getattr(self.motion, "prompt", None) or ""
         context = PromptContext(prompt=prompt, image=read_image(self.image), motion=self.motion)
-        return replace(self, parameters=replace(self.parameters, prompt=extend_prompt(extender, context)))
+        return self.with_prompt(extend_prompt(extender, context))
 
     def record(self, digest: str, *, beside: Path | None = None) -> dict[str, Any]:
         """The part of the provenance that is known before the run; ``digest`` is that of the model's weights."""

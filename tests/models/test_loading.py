@@ -4,12 +4,14 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
 from motionloom.errors import CheckpointError, InputError
+from motionloom.models import pipelines
 from motionloom.models.catalog import find_model, list_models
 from motionloom.models.checkpoints.layouts import Place
 from motionloom.models.checkpoints.source import TensorSource
@@ -221,3 +223,15 @@ def test_warp_takes_no_weights():
 def test_types_of_transformers(stored: torch.dtype, size: int, device: str, expected: torch.dtype):
     source = TensorSource.of({"blocks.0.weight": torch.zeros(1).to(stored).expand(size)})
     assert dtype_for(source, device) == expected
+
+
+@pytest.mark.parametrize(
+    ("part", "config"),
+    [("text_encoder", {"d_model": 12}), ("vae", {"z_dim": 8}), ("image_encoder", {"hidden_size": 24})],
+)
+def test_parts_of_different_models_are_named(part: str, config: dict):
+    """What would end in a product of matrices that do not fit, some minutes later."""
+    transformer = SimpleNamespace(config={"text_dim": 8, "out_channels": 16, "image_dim": 16})
+    parts = {"transformer": transformer, part: SimpleNamespace(config=SimpleNamespace(**config))}
+    with pytest.raises(CheckpointError, match=f"from the {part} .* they belong to different models"):
+        pipelines._wan(parts, boundary_ratio=None, expand_timesteps=False)

@@ -373,7 +373,9 @@ def _one(
     for target in run.targets([seed + index for index in range(num_videos)]):
         extras.check(target)
     if extend_prompt:
-        job = job.with_extended_prompt(extend_prompt)
+        # One process asks: a language model may answer each differently, and takes memory in each.
+        extended = job.with_extended_prompt(extend_prompt) if process.writes else job
+        job = job.with_prompt(agreed(extended.parameters.prompt))
     with byte_progress(f"loading {model}") as on_bytes:
         loaded = job.load_model(on_bytes, num_videos=num_videos)
     if model != DEFAULT_MODEL or parameters.fast or parameters.memory != "auto":

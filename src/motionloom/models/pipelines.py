@@ -158,11 +158,37 @@ def _shares(places: Mapping[str, Place], on_progress: Report | None) -> dict[str
 def _wan(parts: Mapping[str, Any], *, boundary_ratio: Any, expand_timesteps: Any) -> Any:
     from diffusers.pipelines.wan.pipeline_wan_i2v import WanImageToVideoPipeline
 
+    _check_widths(parts)
     return WanImageToVideoPipeline(
         **{"tokenizer": None, "text_encoder": None, **parts},
         boundary_ratio=boundary_ratio,
         expand_timesteps=bool(expand_timesteps),
     )
+
+
+def _check_widths(parts: Mapping[str, Any]) -> None:
+    """That the parts were made for each other, as far as their numbers say.
+
+    Raises:
+        CheckpointError: one makes what another does not take.
+    """
+    for name in ("transformer", "transformer_2"):
+        model = parts.get(name)
+        if model is None:
+            continue
+        made = (
+            ("text_encoder", "d_model", "text_dim"),
+            ("image_encoder", "hidden_size", "image_dim"),
+            ("vae", "z_dim", "out_channels"),
+        )
+        for part, makes, takes in made:
+            found = getattr(getattr(parts.get(part), "config", None), makes, None)
+            wanted = model.config.get(takes)
+            if found is not None and wanted is not None and found != wanted:
+                raise CheckpointError(
+                    f"{name}: takes {wanted} numbers from the {part} ({takes}), the {part} given makes {found} ({makes}); "
+                    "they belong to different models, take both from one"
+                )
 
 
 def _describes(name: str, config: Path) -> bool:
