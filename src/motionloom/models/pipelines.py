@@ -186,7 +186,7 @@ def _check_widths(parts: Mapping[str, Any]) -> None:
             wanted = model.config.get(takes)
             if found is not None and wanted is not None and found != wanted:
                 raise CheckpointError(
-                    f"{name}: takes {wanted} numbers from the {part} ({takes}), the {part} given makes {found} ({makes}); "
+                    f"{name}: takes {wanted} numbers from the {part} ({takes}), the one given makes {found} ({makes}); "
                     "they belong to different models, take both from one"
                 )
 
