@@ -34,7 +34,7 @@ def test_demo_writes_a_page_and_all_it_links_to(tmp_path):
 def test_demo_shows_nano_beside_the_warp_or_says_why_not(tmp_path, monkeypatch):
     from motionloom.errors import CheckpointError
     from motionloom.models import loading
-    from motionloom.models.model import WarpModel
+    from motionloom.models.warp import WarpModel
 
     real = loading.load
 

@@ -19,7 +19,8 @@ from motionloom.models.checkpoints.parts import WEIGHTS
 from motionloom.models.digest import digest_of, digest_of_parts
 from motionloom.models.installed import fetch_command, fetched_layouts, layout_of_card, layout_of_files
 from motionloom.models.local_card import card_like, card_of_folder
-from motionloom.models.model import Model, WarpModel
+from motionloom.models.model import Model
+from motionloom.models.warp import WarpModel
 
 if TYPE_CHECKING:
     import torch

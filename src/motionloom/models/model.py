@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -32,9 +30,6 @@ ImageSource = Any
 """A path, uint8 [H, W, 3], or a PIL image; see `motionloom.media.read_image`."""
 
 Progress = Callable[[int, int], Any]
-
-_WARP_DIGEST = hashlib.sha256(b"motionloom warp 2").hexdigest()
-"""The warp model has no weights; the number goes up when its pictures change."""
 
 
 @dataclass(frozen=True)
@@ -331,37 +326,6 @@ class Model(ABC):
     @abstractmethod
     def refuse(self, request: Request) -> None:
         """Raise `InputError` for what this model has no use for; warn about what it ignores."""
-
-
-class WarpModel(Model):
-    """The geometric model; see `motionloom.methods.warp`."""
-
-    def __init__(self, card: ModelCard) -> None:
-        from motionloom.methods.warp import WarpPipeline
-
-        self.card, self.name, self.method, self.digest = card, card.name, "warp", _WARP_DIGEST
-        self._pipeline = WarpPipeline()
-
-    def refuse(self, request: Request) -> None:
-        if request.last_image is not None:
-            raise InputError("last_image: warp starts from one photograph only; leave it out or choose another model")
-        without_use = ("prompt", "negative_prompt", "num_inference_steps", "guidance_scale", "guidance_scale_2")
-        ignored = [name for name in (*without_use, "shift", "solver") if getattr(request, name) is not None]
-        ignored += sorted(request.options)
-        if ignored:
-            warnings.warn(f"warp has no use for {', '.join(ignored)}: ignored", stacklevel=4)
-
-    def render(self, request: Request) -> NDArray[np.uint8]:
-        return self._pipeline(
-            request.image,
-            request.tracks,
-            request.layers or None,
-            num_frames=request.num_frames,
-            height=request.size[0],
-            width=request.size[1],
-            strength=request.strength,
-            on_progress=request.on_progress,
-        )
 
 
 def parsed_post(post: str | None) -> Sequence[Any]:
