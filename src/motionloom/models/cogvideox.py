@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import math
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -13,15 +12,14 @@ import torch
 from diffusers.pipelines.cogvideo.pipeline_cogvideox_image2video import CogVideoXImageToVideoPipeline
 from diffusers.schedulers.scheduling_dpm_cogvideox import CogVideoXDPMScheduler
 from numpy.typing import NDArray
-from PIL import Image
 
 from motionloom.errors import InputError
 from motionloom.models.card import ModelCard
+from motionloom.models.diffusers_model import DiffusersModel, fitted, held_tracks, in_bytes, telling
 from motionloom.models.memory import fitting
-from motionloom.models.model import Model, Request
+from motionloom.models.model import Request
 from motionloom.models.options import check_options, options_of
 from motionloom.models.parameters import Settings
-from motionloom.tracks.tracks import Tracks
 
 _PIPELINES = {
     "time_to_move": ("motionloom.methods.time_to_move.pipeline", "TimeToMoveCogVideoXPipeline"),
@@ -37,7 +35,7 @@ _NATIVE_1_5 = (768, 1360)
 """CogVideoX 1.5; its configuration names only the largest sides it can tell apart."""
 
 
-class CogVideoXModel(Model):
+class CogVideoXModel(DiffusersModel):
     """A CogVideoX image-to-video pipeline with one of `METHODS`.
 
     Args:
@@ -86,10 +84,6 @@ class CogVideoXModel(Model):
             )
 
     @property
-    def reads_text(self) -> bool:
-        return self.pipeline.text_encoder is not None
-
-    @property
     def native_size(self) -> tuple[int, int]:
         """(height, width) the transformer was made for: 480 x 720 in 1.0, about 768 x 1360 in 1.5."""
         return self._largest if self._one_size else self.card.native_size or _NATIVE_1_5
@@ -112,10 +106,6 @@ class CogVideoXModel(Model):
         height, width = self.native_size
         return self.native_size if self._one_size else self.size_at(image_size, height * width)
 
-    def size_at(self, image_size: tuple[int, int], area: int) -> tuple[int, int]:
-        aspect = min(max(math.sqrt(image_size[0] / image_size[1]), 0.5), 2.0)
-        return self._nearest(math.sqrt(area) * aspect), self._nearest(math.sqrt(area) / aspect)
-
     def legal_size(self, size: tuple[int, int]) -> tuple[int, int]:
         height, width = super().legal_size(size)
         if self._one_size and (height, width) != self.native_size:
@@ -124,11 +114,7 @@ class CogVideoXModel(Model):
                 f"size: found {width}x{height}, expected {only[1]}x{only[0]}: {self.name} was made for this one size; "
                 "leave it out (the photograph is stretched to it, and the motion with it)"
             )
-        if height % self._step or width % self._step:
-            raise InputError(
-                f"size: found {width}x{height}, expected multiples of {self._step}; "
-                f"the nearest is {self._nearest(width)}x{self._nearest(height)}"
-            )
+        self._refuse_odd_size((height, width))
         most = self._largest
         if height > most[0] or width > most[1]:
             raise InputError(f"size: found {width}x{height}, expected at most {most[1]}x{most[0]} for {self.name}")
@@ -153,8 +139,7 @@ class CogVideoXModel(Model):
             )
         if not self.reads_text and (request.prompt or request.negative_prompt):
             warnings.warn(f"{self.name} has no text encoder: the prompt is ignored", stacklevel=4)
-        if self.method == "time_to_move" and tuple(request.window) != (0.0, 1.0):
-            raise InputError("window: time_to_move has its own clocks; set the options t_weak and t_strong instead")
+        self._refuse_window_of_clocks(request)
         check_options(request.options, self._known_options(), self.method)
 
     def render(self, request: Request) -> NDArray[np.uint8]:
@@ -164,17 +149,12 @@ class CogVideoXModel(Model):
         dynamic = request.options.get("use_dynamic_cfg", self.settings == "published")
         request.details.update(num_inference_steps=steps, guidance_scale=scale, use_dynamic_cfg=dynamic)
 
-        def after_step(pipe: Any, step: int, timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
-            if request.on_progress is not None:
-                request.on_progress(step + 1, pipe.num_timesteps)
-            return {}
-
         if request.on_progress is not None:
             request.on_progress(0, steps)
         height, width = request.size
         with fitting(self.plan, self.pipeline, request.size, frames):
             video = self.pipeline(
-                image=Image.fromarray(request.image).resize((width, height), Image.Resampling.LANCZOS),
+                image=fitted(request.image, request.size),
                 height=height,
                 width=width,
                 num_frames=frames,
@@ -182,13 +162,13 @@ class CogVideoXModel(Model):
                 guidance_scale=scale,
                 generator=torch.Generator("cpu").manual_seed(request.seed),
                 output_type="np",
-                callback_on_step_end=after_step,
+                callback_on_step_end=telling(request),
                 strength=request.strength,
                 **{"use_dynamic_cfg": dynamic, **request.options},
                 **self._text(request),
                 **self._motion(request, frames),
             ).frames[0]
-        return np.clip(np.round(video[: request.num_frames] * 255), 0, 255).astype(np.uint8)
+        return in_bytes(video[: request.num_frames])
 
     def _text(self, request: Request) -> dict[str, Any]:
         if self.reads_text:
@@ -201,31 +181,19 @@ class CogVideoXModel(Model):
         """The motion as the method takes it, held still on the frames that are cut off in the end."""
         more = frames_made - request.num_frames
 
-        def held(value: NDArray[Any]) -> NDArray[Any]:
-            return np.concatenate([value, np.repeat(value[-1:], more, axis=0)])
-
         if self.method == "time_to_move":
-            from motionloom.methods.time_to_move.cue import motion_cue
-
-            frames, mask = motion_cue(request.image, request.tracks, request.layers, request.size, request.num_frames)
-            request.details.update(mask_covers=round(float(mask.mean()), 4))
-            return {"motion_frames": held(frames), "motion_mask": held(mask)}
+            return self._motion_cue(request, request.num_frames, more)
         tracks = request.tracks
         request.details.update(tracks_seen=tracks.num_tracks)
-        tracks = Tracks(held(tracks.points), held(tracks.visible), tracks.size, tracks.fps)
-        return {"tracks": tracks, "window": request.window, "collision_seed": request.seed}
+        return {"tracks": held_tracks(tracks, more), "window": request.window, "collision_seed": request.seed}
 
     def _frames_made(self, num_frames: int) -> int:
         """The frames that the model makes for so many."""
         if self._one_size:
             return self.pipeline.transformer.config.sample_frames
-        stride = self.pipeline.vae_scale_factor_temporal
-        return math.ceil((num_frames - 1) / stride) * stride + 1
+        return self._whole_latents(num_frames)
 
     def _known_options(self) -> Mapping[str, str]:
         # The collisions are drawn from the run's seed.
         known = options_of(type(self.pipeline), CogVideoXImageToVideoPipeline)
         return {name: kind for name, kind in known.items() if name != "collision_seed"} | {"use_dynamic_cfg": "bool"}
-
-    def _nearest(self, side: float) -> int:
-        return max(1, round(side / self._step)) * self._step

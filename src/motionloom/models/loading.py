@@ -170,8 +170,8 @@ def load(
         "base": tuple(os.fspath(entry) for entry in _listed(base)),
         "transformer": None if transformer is None else os.fspath(transformer),
         "transformer_2": None if transformer_2 is None else os.fspath(transformer_2),
-        "loras": tuple(_text(spec) for spec in specs),
-        "few_step_loras": tuple(_text(spec) for spec in distilling),
+        "loras": tuple(map(str, specs)),
+        "few_step_loras": tuple(map(str, distilling)),
         "memory": memory,
         "fast": fast,
         "settings": settings,
@@ -313,10 +313,6 @@ def _specs(loras: Iterable[str | LoraSpec]) -> list[LoraSpec]:
     from motionloom.models.lora import LoraSpec
 
     return [LoraSpec.parse(entry) if isinstance(entry, str) else entry for entry in given]
-
-
-def _text(spec: LoraSpec) -> str:
-    return str(spec)
 
 
 def _digest_of_places(places: Mapping[str, Place]) -> str:

@@ -14,13 +14,13 @@ import numpy as np
 import torch
 from diffusers.pipelines.wan.pipeline_wan_i2v import WanImageToVideoPipeline
 from numpy.typing import NDArray
-from PIL import Image
 
 from motionloom.errors import InputError
 from motionloom.methods.wan import published_scheduler, size_for_area
 from motionloom.models.card import ModelCard, Sampling
+from motionloom.models.diffusers_model import DiffusersModel, fitted, held_tracks, in_bytes, telling
 from motionloom.models.memory import fitting
-from motionloom.models.model import Model, Request
+from motionloom.models.model import Request
 from motionloom.models.nano.guidance import ati_temperature
 from motionloom.models.options import check_options, options_of
 from motionloom.models.parameters import Settings
@@ -58,7 +58,7 @@ def pipeline_class(method: str) -> Any:
     return getattr(importlib.import_module(module), name)
 
 
-class WanModel(Model):
+class WanModel(DiffusersModel):
     """A Wan image-to-video pipeline with one of `METHODS`.
 
     Args:
@@ -102,10 +102,6 @@ class WanModel(Model):
         self.pipeline.set_progress_bar_config(disable=True)
 
     @property
-    def reads_text(self) -> bool:
-        return self.pipeline.text_encoder is not None
-
-    @property
     def _step(self) -> int:
         """Pixels that height and width must be a multiple of; the stock pipeline insists on 16."""
         token = self.pipeline.vae_scale_factor_spatial * self._transformer.config.patch_size[1]
@@ -126,17 +122,11 @@ class WanModel(Model):
     def size_at(self, image_size: tuple[int, int], area: int) -> tuple[int, int]:
         if self.sampling is not None:
             return size_for_area(image_size, area, self._step)
-        # Extreme shapes would leave one side below a token; they are cut off at 4:1.
-        aspect = min(max(math.sqrt(image_size[0] / image_size[1]), 0.5), 2.0)
-        return self._nearest(math.sqrt(area) * aspect), self._nearest(math.sqrt(area) / aspect)
+        return super().size_at(image_size, area)
 
     def legal_size(self, size: tuple[int, int]) -> tuple[int, int]:
         height, width = super().legal_size(size)
-        if height % self._step or width % self._step:
-            raise InputError(
-                f"size: found {width}x{height}, expected multiples of {self._step}; "
-                f"the nearest is {self._nearest(width)}x{self._nearest(height)}"
-            )
+        self._refuse_odd_size((height, width))
         most = self._positions * self.pipeline.vae_scale_factor_spatial * self._transformer.config.patch_size[1]
         if max(size) > most:
             raise InputError(
@@ -178,8 +168,7 @@ class WanModel(Model):
                 )
         if request.guidance_scale_2 is not None and self.pipeline.transformer_2 is None:
             raise InputError(f"guidance_scale_2: {self.name} has one expert; leave it out")
-        if self.method == "time_to_move" and tuple(request.window) != (0.0, 1.0):
-            raise InputError("window: time_to_move has its own clocks; set the options t_weak and t_strong instead")
+        self._refuse_window_of_clocks(request)
         known = self._known_options()
         check_options(request.options, known, self.method)
         noise = request.options.get("noise", "cpu")
@@ -198,11 +187,6 @@ class WanModel(Model):
             kept = ("file", "sha256", "rank", "modules", "experts", "strength")
             request.details.setdefault("loras", [{key: facts[key] for key in kept} for facts in self.adapters])
 
-        def after_step(pipe: Any, step: int, timestep: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
-            if request.on_progress is not None:
-                request.on_progress(step + 1, pipe.num_timesteps)
-            return {}
-
         # Time-to-Move leaves out steps at the beginning; how many there are is known with the first.
         if request.on_progress is not None and self.method != "time_to_move":
             request.on_progress(0, settings["num_inference_steps"])
@@ -217,7 +201,7 @@ class WanModel(Model):
             "num_videos_per_prompt": len(seeds),
             "generator": self._generators(request, seeds),
             "output_type": "np",
-            "callback_on_step_end": after_step,
+            "callback_on_step_end": telling(request),
             "strength": request.strength,
             **self._method_options(request),
         }
@@ -225,7 +209,7 @@ class WanModel(Model):
         with fits, self._shared(request, settings["guidance_scale"]):
             output = self.pipeline(**arguments)
         # Frames beyond what was asked for fill up the last latent frame.
-        return [np.clip(np.round(video[: asked.num_frames] * 255), 0, 255).astype(np.uint8) for video in output.frames]
+        return [in_bytes(video[: asked.num_frames]) for video in output.frames]
 
     def _generators(self, request: Request, seeds: Sequence[int]) -> list[torch.Generator]:
         """One for each seed; see `_NOISE`."""
@@ -277,23 +261,18 @@ class WanModel(Model):
             return {"image": request.image, "last_image": request.last_image, "preprocessing": "published"}
         last = request.last_image
         return {
-            "image": _fitted(request.image, request.size),
-            "last_image": None if last is None else _fitted(last, request.size),
+            "image": fitted(request.image, request.size),
+            "last_image": None if last is None else fitted(last, request.size),
         }
 
     def _motion(self, request: Request, drawn_frames: int) -> dict[str, Any]:
         """The motion as the method takes it, held still on the frames that fill up the last latent frame."""
         more = request.num_frames - drawn_frames
         if self.method == "time_to_move":
-            from motionloom.methods.time_to_move.cue import motion_cue
-
-            frames, mask = motion_cue(request.image, request.tracks, request.layers, request.size, drawn_frames)
-            held = [np.concatenate([each, np.repeat(each[-1:], more, 0)]) for each in (frames, mask)]
-            request.details.update(mask_covers=round(float(mask.mean()), 4))
-            return {"motion_frames": held[0], "motion_mask": held[1]}
+            return self._motion_cue(request, drawn_frames, more)
         tracks = self._tracks(request)
         request.details.update(tracks_seen=tracks.num_tracks)
-        return {"tracks": _held(tracks, more), "window": request.window}
+        return {"tracks": held_tracks(tracks, more), "window": request.window}
 
     def _tracks(self, request: Request) -> Tracks:
         spread = not self.reads_text if request.densify is None else request.densify
@@ -326,25 +305,3 @@ class WanModel(Model):
         if self.method == "ati" and self.card.name == "nano":
             options["temperature"] = ati_temperature(min(request.size) // self.pipeline.vae_scale_factor_spatial)
         return {**options, **{name: value for name, value in request.options.items() if name != "noise"}}
-
-    def _whole_latents(self, num_frames: int) -> int:
-        """The next number of frames that the VAE's latent frames hold exactly."""
-        stride = self.pipeline.vae_scale_factor_temporal
-        return math.ceil((num_frames - 1) / stride) * stride + 1
-
-    def _nearest(self, side: float) -> int:
-        return max(1, round(side / self._step)) * self._step
-
-
-def _held(tracks: Tracks, more: int) -> Tracks:
-    """The tracks with ``more`` frames at the end in which nothing moves."""
-    if more == 0:
-        return tracks
-    points = np.concatenate([tracks.points, np.repeat(tracks.points[-1:], more, 0)])
-    visible = np.concatenate([tracks.visible, np.repeat(tracks.visible[-1:], more, 0)])
-    return Tracks(points, visible, tracks.size, tracks.fps)
-
-
-def _fitted(image: NDArray[np.uint8], size: tuple[int, int]) -> Image.Image:
-    """The photograph at (height, width), antialiased, so that the pipeline has nothing left to resize."""
-    return Image.fromarray(image).resize((size[1], size[0]), Image.Resampling.LANCZOS)

@@ -1,0 +1,95 @@
+"""What models around a diffusers image-to-video pipeline share: sizes, frames that fill a latent frame, progress."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from motionloom.errors import InputError
+from motionloom.models.model import Model, Request
+from motionloom.tracks.tracks import Tracks
+
+
+class DiffusersModel(Model):
+    """A model with a diffusers ``pipeline`` whose VAE has strides in time and space."""
+
+    pipeline: Any
+
+    @property
+    @abstractmethod
+    def _step(self) -> int:
+        """Pixels that height and width must be a multiple of."""
+
+    @property
+    def reads_text(self) -> bool:
+        return self.pipeline.text_encoder is not None
+
+    def size_at(self, image_size: tuple[int, int], area: int) -> tuple[int, int]:
+        # Extreme shapes would leave one side below a token; they are cut off at 4:1.
+        aspect = min(max(math.sqrt(image_size[0] / image_size[1]), 0.5), 2.0)
+        return self._nearest(math.sqrt(area) * aspect), self._nearest(math.sqrt(area) / aspect)
+
+    def _refuse_odd_size(self, size: tuple[int, int]) -> None:
+        height, width = size
+        if height % self._step or width % self._step:
+            raise InputError(
+                f"size: found {width}x{height}, expected multiples of {self._step}; "
+                f"the nearest is {self._nearest(width)}x{self._nearest(height)}"
+            )
+
+    def _refuse_window_of_clocks(self, request: Request) -> None:
+        if self.method == "time_to_move" and tuple(request.window) != (0.0, 1.0):
+            raise InputError("window: time_to_move has its own clocks; set the options t_weak and t_strong instead")
+
+    def _nearest(self, side: float) -> int:
+        return max(1, round(side / self._step)) * self._step
+
+    def _whole_latents(self, num_frames: int) -> int:
+        """The next number of frames that the VAE's latent frames hold exactly."""
+        stride = self.pipeline.vae_scale_factor_temporal
+        return math.ceil((num_frames - 1) / stride) * stride + 1
+
+    def _motion_cue(self, request: Request, drawn_frames: int, more: int) -> dict[str, Any]:
+        """The moved clip and mask of Time-to-Move, with ``more`` frames at the end in which nothing moves."""
+        from motionloom.methods.time_to_move.cue import motion_cue
+
+        frames, mask = motion_cue(request.image, request.tracks, request.layers, request.size, drawn_frames)
+        request.details.update(mask_covers=round(float(mask.mean()), 4))
+        return {"motion_frames": held(frames, more), "motion_mask": held(mask, more)}
+
+
+def telling(request: Request) -> Callable[[Any, int, Any, dict[str, Any]], dict[str, Any]]:
+    """``callback_on_step_end`` that tells the request's ``on_progress`` of each step."""
+
+    def after_step(pipe: Any, step: int, timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
+        if request.on_progress is not None:
+            request.on_progress(step + 1, pipe.num_timesteps)
+        return {}
+
+    return after_step
+
+
+def held(frames: NDArray[Any], more: int) -> NDArray[Any]:
+    """Frames [T, ...] with the last one ``more`` times again."""
+    return np.concatenate([frames, np.repeat(frames[-1:], more, axis=0)])
+
+
+def held_tracks(tracks: Tracks, more: int) -> Tracks:
+    """The tracks with ``more`` frames at the end in which nothing moves."""
+    return Tracks(held(tracks.points, more), held(tracks.visible, more), tracks.size, tracks.fps)
+
+
+def fitted(image: NDArray[np.uint8], size: tuple[int, int]) -> Image.Image:
+    """The photograph at (height, width), antialiased, so that the pipeline has nothing left to resize."""
+    return Image.fromarray(image).resize((size[1], size[0]), Image.Resampling.LANCZOS)
+
+
+def in_bytes(video: NDArray[Any]) -> NDArray[np.uint8]:
+    """Frames in [0, 1] as uint8."""
+    return np.clip(np.round(video * 255), 0, 255).astype(np.uint8)
