@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -9,55 +13,18 @@ import torch
 from motionloom.errors import FileFormatError, InputError
 from motionloom.models import caches
 from motionloom.models.caches import CacheOptions, calibrate, fit_ratios, load_ratios, save_ratios
-from motionloom.tracks.tracks import Tracks
+
+sys.path.append(str(Path(__file__).parent))
+import tiny_guided
 
 STEPS, LAYERS = 8, 4
 ALL = STEPS * 2 * LAYERS * 2  # steps, branches, blocks, attentions of a block
 
 
-def make_transformer(seed: int = 0, layers: int = LAYERS):
-    from diffusers import WanTransformer3DModel
-
-    torch.manual_seed(seed)
-    return WanTransformer3DModel(
-        num_attention_heads=2,
-        attention_head_dim=12,
-        in_channels=36,
-        out_channels=16,
-        text_dim=8,
-        freq_dim=16,
-        ffn_dim=32,
-        num_layers=layers,
-        cross_attn_norm=True,
-        image_dim=None,
-        rope_max_seq_len=32,
-    ).eval()
-
-
 @pytest.fixture
 def make_pipeline():
     """make_pipeline(experts=1, layers=4) -> a tiny Wan pipeline guided by ATI."""
-    from diffusers import AutoencoderKLWan, UniPCMultistepScheduler
-
-    from motionloom.methods.ati.pipeline import ATIWanImageToVideoPipeline
-
-    def make(experts: int = 1, layers: int = LAYERS):
-        torch.manual_seed(0)
-        pipe = ATIWanImageToVideoPipeline(
-            tokenizer=None,
-            text_encoder=None,
-            vae=AutoencoderKLWan(
-                base_dim=2, z_dim=16, dim_mult=[1, 1, 1, 1], num_res_blocks=1, temperal_downsample=[False, True, True]
-            ).eval(),
-            scheduler=UniPCMultistepScheduler(prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=3.0),
-            transformer=make_transformer(layers=layers),
-            transformer_2=make_transformer(1, layers) if experts == 2 else None,
-            boundary_ratio=0.8 if experts == 2 else None,
-        )
-        pipe.set_progress_bar_config(disable=True)
-        return pipe
-
-    return make
+    return functools.partial(tiny_guided.make_pipeline, layers=LAYERS)
 
 
 @pytest.fixture
@@ -73,27 +40,7 @@ def attention_calls(monkeypatch):
 
 
 def run(pipeline, **changes):
-    from PIL import Image
-
-    text = torch.Generator().manual_seed(7)
-    arguments = {
-        "image": Image.new("RGB", (48, 32), (200, 40, 90)),
-        "prompt_embeds": torch.randn(1, 16, 8, generator=text),
-        "negative_prompt_embeds": torch.randn(1, 16, 8, generator=text),
-        "height": 32,
-        "width": 48,
-        "num_frames": 9,
-        "num_inference_steps": STEPS,
-        "guidance_scale": 2.0,
-        "generator": torch.Generator().manual_seed(0),
-        "output_type": "latent",
-    }
-    return pipeline(**{**arguments, **changes}).frames
-
-
-def some_tracks():
-    points = np.linspace([[8, 8], [20, 24]], [[40, 8], [20, 8]], 9).astype(np.float32)
-    return Tracks(points, np.ones((9, 2), np.bool_), (32, 48), 16.0)
+    return tiny_guided.run(pipeline, STEPS, **changes)
 
 
 def counted(calls, pipeline, **changes):
@@ -241,7 +188,7 @@ def test_switching_off_restores_the_pipeline(make_pipeline, name, attention_call
 @pytest.mark.parametrize("cfg_mode", [pytest.param("text", marks=pytest.mark.slow), "joint", "split"])
 @pytest.mark.parametrize("name", ["first-block", "mag"])
 def test_caches_work_under_track_guidance(make_pipeline, name, cfg_mode, attention_calls):
-    guidance = {"tracks": some_tracks(), "cfg_mode": cfg_mode}
+    guidance = {"tracks": tiny_guided.two_tracks(), "cfg_mode": cfg_mode}
     pipe = make_pipeline()
     all_calls, expected = counted(attention_calls, pipe, **guidance)
     assert all_calls == (ALL if cfg_mode != "split" else ALL * 3 // 2)
@@ -279,7 +226,7 @@ def test_the_edge_of_a_window_is_computed_afresh(make_pipeline, name, monkeypatc
         step["now"] = index + 1
         return {}
 
-    run(pipe, tracks=some_tracks(), window=(0.0, 0.625), callback_on_step_end=after)
+    run(pipe, tracks=tiny_guided.two_tracks(), window=(0.0, 0.625), callback_on_step_end=after)
     assert computed.count(5) == 2  # both branches, in the first step without tracks
     if name != "taylor-seer":
         assert sorted(computed) == [0, 0, 5, 5]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
+import functools
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -12,52 +15,16 @@ from motionloom.models.caches import CacheOptions, enable
 from motionloom.models.memory import Plan, apply
 from motionloom.models.speed import FastOptions, apply_fast, compile_blocks, remove_fast, why_not_attention
 
+sys.path.append(str(Path(__file__).parent))
+import tiny_guided
+
 STEPS, LAYERS = 6, 12
-
-
-def make_transformer(seed: int = 0):
-    from diffusers import WanTransformer3DModel
-
-    torch.manual_seed(seed)
-    return WanTransformer3DModel(
-        num_attention_heads=2,
-        attention_head_dim=12,
-        in_channels=36,
-        out_channels=16,
-        text_dim=8,
-        freq_dim=16,
-        ffn_dim=32,
-        num_layers=LAYERS,
-        cross_attn_norm=True,
-        image_dim=None,
-        rope_max_seq_len=32,
-    ).eval()
 
 
 @pytest.fixture
 def make_pipeline():
     """make_pipeline(experts=1) -> a tiny Wan pipeline guided by ATI."""
-    from diffusers import AutoencoderKLWan, UniPCMultistepScheduler
-
-    from motionloom.methods.ati.pipeline import ATIWanImageToVideoPipeline
-
-    def make(experts: int = 1):
-        torch.manual_seed(0)
-        pipe = ATIWanImageToVideoPipeline(
-            tokenizer=None,
-            text_encoder=None,
-            vae=AutoencoderKLWan(
-                base_dim=2, z_dim=16, dim_mult=[1, 1, 1, 1], num_res_blocks=1, temperal_downsample=[False, True, True]
-            ).eval(),
-            scheduler=UniPCMultistepScheduler(prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=3.0),
-            transformer=make_transformer(),
-            transformer_2=make_transformer(1) if experts == 2 else None,
-            boundary_ratio=0.8 if experts == 2 else None,
-        )
-        pipe.set_progress_bar_config(disable=True)
-        return pipe
-
-    return make
+    return functools.partial(tiny_guided.make_pipeline, layers=LAYERS)
 
 
 @pytest.fixture
@@ -74,30 +41,11 @@ def graphs(monkeypatch):
 
 
 def run(pipeline, **changes):
-    from PIL import Image
-
-    text = torch.Generator().manual_seed(7)
-    arguments = {
-        "image": Image.new("RGB", (48, 32), (200, 40, 90)),
-        "prompt_embeds": torch.randn(1, 16, 8, generator=text),
-        "negative_prompt_embeds": torch.randn(1, 16, 8, generator=text),
-        "height": 32,
-        "width": 48,
-        "num_frames": 9,
-        "num_inference_steps": STEPS,
-        "guidance_scale": 2.0,
-        "generator": torch.Generator().manual_seed(0),
-        "output_type": "latent",
-    }
-    return pipeline(**{**arguments, **changes}).frames
+    return tiny_guided.run(pipeline, STEPS, **changes)
 
 
 def guidance():
-    from motionloom.tracks.tracks import Tracks
-
-    points = np.linspace([[8, 8], [20, 24]], [[40, 8], [20, 8]], 9).astype(np.float32)
-    tracks = Tracks(points, np.ones((9, 2), np.bool_), (32, 48), 16.0)
-    return {"tracks": tracks, "window": (0.0, 0.5), "drop_tracks_in_uncond": True}
+    return {"tracks": tiny_guided.two_tracks(), "window": (0.0, 0.5), "drop_tracks_in_uncond": True}
 
 
 def test_the_preset_says_what_it_did(make_pipeline):
