@@ -204,11 +204,16 @@ def read_motion(path: Path, image: Path, *, transfer: Mapping[str, Any] | None =
 
 def compiled(motion: Motion | Tracks | None, clip: Clip) -> Tracks:
     """The tracks of a motion on a clip's canvas and frames."""
+    return fitted(motion, clip.size, clip.num_frames, clip.fps)
+
+
+def fitted(motion: Motion | Tracks | None, size: tuple[int, int], num_frames: int, fps: float) -> Tracks:
+    """The tracks of a motion on a canvas of (height, width), at its true speed: cut, or held, to so many frames."""
     if motion is None:
-        return Tracks.empty(clip.num_frames, clip.size, clip.fps)
+        return Tracks.empty(num_frames, size, fps)
     if isinstance(motion, Tracks):
-        return motion.resize(clip.size).resample(clip.num_frames, fps=clip.fps)
-    return motion.compile(size=clip.size, num_frames=clip.num_frames, fps=clip.fps)
+        return motion.resize(size).resample(num_frames, fps=fps)
+    return motion.compile(size=size, num_frames=num_frames, fps=fps)
 
 
 def parse_size(text: str) -> tuple[int, int]:

@@ -31,6 +31,12 @@ def epe(
     return _mean(distance[begin:], seen[begin:])
 
 
+def epe_over_time(measured: ArrayLike, wanted: ArrayLike, visible: ArrayLike | None = None) -> list[float | None]:
+    """The end-point error of every frame [T]; None where nothing is visible."""
+    distance, seen = _distances(measured, wanted, visible)
+    return [_mean(distance[t], seen[t]) for t in range(len(distance))]
+
+
 def final_error(measured: ArrayLike, wanted: ArrayLike, visible: ArrayLike | None = None) -> float | None:
     """Mean Euclidean distance in pixels at each track's last visible frame."""
     distance, seen = _distances(measured, wanted, visible)
@@ -142,18 +148,22 @@ def score(measured: Tracks, wanted: Tracks) -> dict[str, float | int | None]:
     pessimistic = np.where(lost[..., None], a[:1], a)
     diagonal = float(np.hypot(*wanted.size))
     error = epe(a, b, seen)
+    movebench = 832 / max(wanted.size)  # its thresholds are pixels of 480x832
     return {
         "epe": error,
         "epe_256": None if error is None else error * 256 / max(wanted.size),
         "epe_with_first": epe(a, b, seen, first=True),
         "epe_pessimistic": epe(pessimistic, b, seen),
         "final_error": final_error(a, b, seen),
+        "objmc": objmc(a, b),
         "trajectory_error_mean_xy": trajectory_error(a, b, seen),
+        "trajectory_error_sum_xy": trajectory_error(a, b, seen, summed=True),
         "velocity_error": velocity_error(a, b, seen),
         "displacement_correlation": displacement_correlation(a, b, seen),
         "pck_02": pck(a, b, seen, threshold=0.02 * diagonal),
         "pck_05": pck(a, b, seen, threshold=0.05 * diagonal),
         "pck_10": pck(a, b, seen, threshold=0.1 * diagonal),
+        **{f"pck_{px}px": pck(a * movebench, b * movebench, seen, threshold=px) for px in (4, 8, 16)},
         "lost_fraction": _mean(lost[1:].astype(np.float64), seen[1:]),
         "points": int(seen[1:].sum()),
     }

@@ -1,0 +1,77 @@
+"""How well a video follows its tracks: bindings of `motionloom.evaluate.tracks`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from motionloom.evaluate import tracks as maths
+from motionloom.evaluate.evidence import Evidence
+from motionloom.evaluate.measurement import Better, Measurement
+from motionloom.evaluate.metric import Metric
+
+_NOTHING = "no track is visible and inside on the first frame and on a later one"
+_SAME = "256 px on the longer side"
+_KINDS: dict[str, tuple[str, Better, str]] = {
+    "epe": ("px", "lower", "visible points, first frame left out"),
+    "epe_256": ("px", "lower", f"as epe, at {_SAME}"),
+    "epe_with_first": ("px", "lower", "visible points, first frame counted"),
+    "epe_pessimistic": ("px", "lower", "as epe, lost points count as never having moved"),
+    "final_error": ("px", "lower", "last visible frame of each track"),
+    "objmc": ("px", "lower", "all points and frames, hidden ones too"),
+    "trajectory_error_mean_xy": ("px", "lower", "mean of |dx| and |dy|"),
+    "trajectory_error_sum_xy": ("px", "lower", "|dx| + |dy|"),
+    "velocity_error": ("px/frame", "lower", ""),
+    "displacement_correlation": ("", "higher", ""),
+    "pck_02": ("", "higher", "within 2 % of the diagonal"),
+    "pck_05": ("", "higher", "within 5 % of the diagonal"),
+    "pck_10": ("", "higher", "within 10 % of the diagonal"),
+    "pck_4px": ("", "higher", "within 4 px at 480x832"),
+    "pck_8px": ("", "higher", "within 8 px at 480x832"),
+    "pck_16px": ("", "higher", "within 16 px at 480x832"),
+    "lost_fraction": ("", "lower", "of visible points"),
+}
+
+
+def _following(evidence: Evidence) -> Iterator[Measurement]:
+    wanted, measured = evidence.wanted, evidence.measured
+    assert wanted is not None and measured is not None
+    found = maths.score(measured, wanted)
+    by_tracker = f"tracker {_tracker(evidence)}"
+    for name, (unit, better, variant) in _KINDS.items():
+        value = found[name]
+        curve = maths.epe_over_time(measured.points, wanted.points, wanted.visible) if name == "epe" else None
+        yield Measurement(
+            name,
+            value,
+            unit,
+            better,
+            variant="; ".join(filter(None, (variant, by_tracker))),
+            n=int(found["points"] or 0),
+            frames=wanted.num_frames,
+            resolution=wanted.size,
+            reason=None if value is not None else _why(wanted.num_tracks, wanted.num_frames),
+            curve=None if curve is None else tuple(curve),
+        )
+
+
+def _tracker(evidence: Evidence) -> str:
+    tracker = evidence.tools.tracker
+    return "offline" if tracker is None else tracker.name
+
+
+def _why(tracks: int, frames: int) -> str:
+    if frames < 2:
+        return "the video has one frame"
+    return _NOTHING if tracks == 0 else "nothing that can be compared: no visible point, or nothing moves"
+
+
+METRICS = (
+    Metric(
+        "epe",
+        "Distance in pixels between where points should be and where they are; PCK, ObjMC, TrajError with it",
+        _following,
+        needs=("motion",),
+        unit="px",
+        better="lower",
+    ),
+)
