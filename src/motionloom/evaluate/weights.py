@@ -337,6 +337,6 @@ def _missing_text(weights: Weights) -> str:
     what = f"the folder {weights.repo} ({', '.join((weights.file, *weights.extra))})" if weights.repo else weights.file
     fetching = " or let it be fetched with --allow-download," if weights.repo else ""
     return (
-        f"wants {what}, licence {weights.licence}, from {weights.page or 'the hub'}; put it at {weights.home},{fetching} "
-        f"or say where it is with --weights {weights.name}=PATH or {weights.variable}"
+        f"wants {what}, licence {weights.licence}, from {weights.page or 'the hub'}; put it at {weights.home},"
+        f"{fetching} or say where it is with --weights {weights.name}=PATH or {weights.variable}"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -33,6 +34,8 @@ _NEEDS = {
 def _all() -> dict[str, Metric | DistributionMetric]:
     found: dict[str, Metric | DistributionMetric] = {}
     for family in _FAMILIES:
+        if importlib.util.find_spec(f"motionloom.evaluate.suite.{family}") is None:
+            continue
         for metric in importlib.import_module(f"motionloom.evaluate.suite.{family}").METRICS:
             assert metric.name not in found, f"two metrics are called {metric.name}"
             found[metric.name] = metric

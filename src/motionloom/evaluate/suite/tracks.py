@@ -34,7 +34,8 @@ _KINDS: dict[str, tuple[str, Better, str]] = {
 
 def _following(evidence: Evidence) -> Iterator[Measurement]:
     wanted, measured = evidence.wanted, evidence.measured
-    assert wanted is not None and measured is not None
+    assert wanted is not None
+    assert measured is not None
     found = maths.score(measured, wanted)
     by_tracker = f"tracker {_tracker(evidence)}"
     for name, (unit, better, variant) in _KINDS.items():
