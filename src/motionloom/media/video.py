@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import av
 import numpy as np
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
+from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from motionloom.errors import FileFormatError, MotionloomError
@@ -81,7 +83,7 @@ def write_video(path: Path, frames: NDArray[np.uint8], envelope: Envelope, *, qu
 def read_envelope(path: Path) -> Envelope | None:
     """The envelope in the container's comment, without decoding a frame."""
     with open_video(path) as container:
-        return _envelope(container)
+        return envelope_of(container)
 
 
 def read_video(path: Path, *, max_frames: int, max_pixels: int) -> tuple[NDArray[np.uint8], float, Envelope | None]:
@@ -91,18 +93,16 @@ def read_video(path: Path, *, max_frames: int, max_pixels: int) -> tuple[NDArray
             raise FileFormatError(f"{path}: holds no video stream")
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
-        envelope = _envelope(container)
+        envelope = envelope_of(container)
         height, width = stream.codec_context.height, stream.codec_context.width
         _check(path, max(stream.frames, 1), height, width, max_frames, max_pixels)
-        rate = stream.average_rate or stream.guessed_rate or stream.base_rate
-        fps = envelope.fps if envelope else float(rate or 0)
+        fps = frame_rate(path, stream, envelope)
         frames: list[NDArray[np.uint8]] = []
         try:
-            for picture in container.decode(stream):
+            for picture in undamaged(path, container, stream):
                 # Checked frame by frame, since headers may lie and a stream may change its size.
                 _check(path, len(frames) + 1, picture.height, picture.width, max_frames, max_pixels)
-                frame = picture.to_ndarray(format="rgb24").astype(np.uint8, copy=False)
-                frame = np.rot90(frame, k=picture.rotation // 90) if picture.rotation else frame
+                frame = upright(picture)
                 if frames and frame.shape != frames[0].shape:
                     raise FileFormatError(f"{path}: the frame size changes at frame {len(frames)}")
                 frames.append(frame)
@@ -110,14 +110,51 @@ def read_video(path: Path, *, max_frames: int, max_pixels: int) -> tuple[NDArray
             raise FileFormatError(f"{path}: the video is damaged after frame {len(frames)} ({error})") from error
     if not frames:
         raise FileFormatError(f"{path}: no frame could be decoded")
-    if not fps > 0:
+    height, width = meant_size(frames[0].shape, envelope)
+    return np.ascontiguousarray(np.stack(frames)[:, :height, :width]), fps, envelope
+
+
+def undamaged(path: Path, container: InputContainer, stream: VideoStream) -> Iterator[av.VideoFrame]:
+    """The decoded pictures of a stream from its beginning.
+
+    Raises:
+        FileFormatError: the file was cut off; FFmpeg would just stop there.
+    """
+    count = 0
+    for packet in container.demux(stream):
+        if packet.is_corrupt:
+            raise FileFormatError(
+                f"{path}: the video is damaged after frame {count}, as if cut off; make or fetch it again"
+            )
+        for picture in packet.decode():
+            yield cast(av.VideoFrame, picture)
+            count += 1
+
+
+def upright(picture: av.VideoFrame) -> NDArray[np.uint8]:
+    """A decoded picture as uint8 [H, W, 3] RGB, turned as its file says."""
+    frame = picture.to_ndarray(format="rgb24").astype(np.uint8, copy=False)
+    return np.rot90(frame, k=picture.rotation // 90) if picture.rotation else frame
+
+
+def meant_size(shape: Sequence[int], envelope: Envelope | None) -> tuple[int, int]:
+    """(height, width) of a decoded frame without the row and column that encoding an odd side has added."""
+    height, width = shape[0], shape[1]
+    if envelope and 0 <= height - envelope.size[0] <= 1 and 0 <= width - envelope.size[1] <= 1:
+        return envelope.size
+    return height, width
+
+
+def frame_rate(path: Path, stream: VideoStream, envelope: Envelope | None) -> float:
+    """Frames per second.
+
+    Raises:
+        FileFormatError: the file does not say.
+    """
+    rate = envelope.fps if envelope else float(stream.average_rate or stream.guessed_rate or stream.base_rate or 0)
+    if not rate > 0:
         raise FileFormatError(f"{path}: the frame rate is not known; re-encode the video with a constant rate")
-    video = np.stack(frames)
-    if envelope:
-        height, width = envelope.size
-        if 0 <= video.shape[1] - height <= 1 and 0 <= video.shape[2] - width <= 1:
-            video = np.ascontiguousarray(video[:, :height, :width])
-    return video, fps, envelope
+    return rate
 
 
 def _check(path: Path, num_frames: int, height: int, width: int, max_frames: int, max_pixels: int) -> None:
@@ -139,7 +176,8 @@ def open_video(path: Path) -> InputContainer:
         raise FileFormatError(f"{path}: not a video motionloom can read ({error})") from None
 
 
-def _envelope(container: InputContainer) -> Envelope | None:
+def envelope_of(container: InputContainer) -> Envelope | None:
+    """The envelope in an open container's comment."""
     for key, value in container.metadata.items():
         if key.lower() == "comment":
             return Envelope.loads(value)
