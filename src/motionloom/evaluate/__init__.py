@@ -2,34 +2,58 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from motionloom.evaluate.sample import ImageSource
     from motionloom.media import Clip
     from motionloom.tracks.motion import Motion
     from motionloom.tracks.tracks import Tracks
 
 
-def evaluate(clip: Clip, motion: Motion | Tracks) -> dict[str, float | int | None]:
-    """How well a clip moves as drawn: its points are tracked from the first frame and compared with the motion.
+def evaluate(
+    clip: Clip | str | os.PathLike[str],
+    motion: Motion | Tracks | None = None,
+    *,
+    reference: Clip | str | os.PathLike[str] | None = None,
+    first_image: ImageSource | None = None,
+    last_image: ImageSource | None = None,
+    prompt: str | None = None,
+    metrics: Sequence[str] = ("core",),
+    weights: Mapping[str, Path] | None = None,
+    device: str = "cpu",
+) -> dict[str, float | None]:
+    """Numbers for one clip: how well it moves as drawn, how like the true video it is, how steady and how sharp.
 
     Args:
-        clip: generated or read.
+        clip: generated, or a video file; a long file is read window by window.
         motion: what was asked for; fitted to the clip's size, frames and rate.
+        reference: the true video, for what compares with it.
+        first_image, last_image: the photographs the clip should begin and end with.
+        prompt: what was asked for in words, for CLIPSIM.
+        metrics: names of metrics or of bundles: "core" needs no network, "features" does.
+        weights: places of networks by name; see `motionloom.evaluate.weights.WEIGHTS`.
+        device: where networks run.
 
     Returns:
-        Everything of `motionloom.evaluate.tracks.score`, in pixels of the clip. A number that cannot be computed, such
-        as the error of a motion without a track, is None. The offline tracker has an error of its own, on textured
-        clips about 0.1 pixel: smaller differences mean nothing.
+        Values by name, in pixels of the clip where they are lengths. A number that cannot be computed, such as the
+        error of a motion without a track, is None; `motionloom.evaluate.suite.measure` also says why, and what each
+        number is a mean of. The offline tracker has an error of its own, on textured clips about 0.1 pixel: smaller
+        differences of EPE mean nothing.
+
+    Raises:
+        FileFormatError: a video cannot be read.
+        InputError: an unknown metric.
     """
-    import numpy as np
+    from motionloom.evaluate.evidence import Tools
+    from motionloom.evaluate.sample import Sample
+    from motionloom.evaluate.suite import measure
 
-    from motionloom.evaluate.tracks import score
-    from motionloom.jobs import compiled
-    from motionloom.tracks.trackers import track
-
-    wanted = compiled(motion, clip)
-    wanted = wanted.select(wanted.visible[0] & wanted.inside()[0])
-    start = wanted.points[0].astype(np.float64)
-    queries = np.concatenate([np.zeros((len(start), 1)), start], axis=1)
-    return score(track(clip, queries), wanted)
+    sample = Sample(
+        "clip", clip, motion, prompt=prompt, first_image=first_image, last_image=last_image, reference=reference
+    )
+    found = measure(sample, Tools(device=device, weights=weights), metrics=metrics)
+    return {measurement.name: measurement.value for measurement in found}

@@ -1,0 +1,197 @@
+"""What there is to measure: a video, a folder of videos, or a manifest, as samples.
+
+A clip that motionloom made knows what was asked of it; only what it does not know has to be said.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from motionloom import provenance
+from motionloom.errors import FileFormatError, InputError, MotionloomError
+from motionloom.evaluate.sample import Sample
+from motionloom.media import read_provenance
+from motionloom.media.scaled import is_video
+from motionloom.media.stream import open_frames
+from motionloom.tracks.motion import Motion
+from motionloom.tracks.tracks import Tracks
+
+MANIFESTS = (".jsonl", ".yaml", ".yml", ".json")
+_MAX_BYTES = 64 * 2**20
+_FILES = ("video", "motion", "first_image", "last_image", "reference", "masks")
+_KEYS = (*_FILES, "name", "prompt", "box", "category", "seed")
+_ALIASES = {"tracks": "motion", "track": "motion", "image": "first_image", "text": "prompt"}
+
+
+def collect(
+    source: Path,
+    *,
+    motion: Path | None = None,
+    reference: Path | None = None,
+    masks: Path | None = None,
+    **known: Any,
+) -> list[Sample]:
+    """Samples of a video, of all videos in a folder, or of a manifest.
+
+    Args:
+        source: a video; a folder of videos (PNG sequences count); or a manifest, .jsonl or a YAML or JSON list, whose
+            entries have ``video`` and any of ``motion``, ``prompt``, ``first_image``, ``last_image``, ``reference``,
+            ``masks``, ``box``, ``category``, ``seed``, ``name``; files relative to the manifest.
+        motion, reference, masks: for a video the file, for a folder the folder whose files are called as the videos.
+        **known: other attributes of `Sample`, for a single video.
+
+    Raises:
+        FileFormatError: missing or unreadable, naming the entry.
+        InputError: nothing to measure, two of the same name, or an option that does not go with ``source``.
+    """
+    if not source.exists():
+        raise FileFormatError(f"{source}: no such file or folder; expected a video, a folder of videos or a manifest")
+    beside = {"motion": motion, "reference": reference, "masks": masks}
+    if is_video(source):
+        return [_sample(source.stem, source, {**known, **_present(beside)})]
+    for name, value in known.items():
+        if value is not None:
+            raise InputError(f"--{name.replace('_', '-')}: is for a single video, {source} is none; use a manifest")
+    if source.is_file():
+        for name, value in beside.items():
+            if value is not None:
+                raise InputError(f"{name}: is for a video or a folder; {source} names its own")
+        samples = _from_manifest(source)
+    else:
+        samples = _from_folder(source, _present(beside))
+    names = [(sample.name, sample.seed) for sample in samples]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice:
+        raise InputError(
+            f"{source}: two videos are called {twice[0]!r} with seed {twice[1]}; give them names of their own"
+        )
+    return samples
+
+
+def _from_folder(folder: Path, beside: Mapping[str, Path]) -> list[Sample]:
+    videos = sorted(path for path in folder.iterdir() if not path.name.startswith(".") and is_video(path))
+    if not videos:
+        raise InputError(f"{folder}: found no video in it")
+    samples = []
+    for video in videos:
+        found = {name: _called(video, place) for name, place in beside.items()}
+        samples.append(_sample(video.stem, video, _present(found)))
+    return samples
+
+
+def _called(video: Path, place: Path) -> Path | None:
+    """The file for a video in a folder of files that are called as the videos are."""
+    if not place.is_dir():
+        raise InputError(f"{place}: found {'a file' if place.exists() else 'nothing'}, expected a folder of files")
+    stem = video.stem
+    found = sorted(
+        path for path in place.iterdir() if path.name.split(".")[0] == stem or path.stem in (stem, f"{stem}_tracks")
+    )
+    return found[0] if found else None
+
+
+def _from_manifest(path: Path) -> list[Sample]:
+    samples = []
+    for number, entry in enumerate(_entries(path), 1):
+        where = f"{path}, entry {number}"
+        if not isinstance(entry, Mapping):
+            raise FileFormatError(f"{where}: found {type(entry).__name__}, expected names with values")
+        values = {_ALIASES.get(key, key): value for key, value in entry.items() if value is not None}
+        unknown = sorted(set(values) - set(_KEYS))
+        if unknown:
+            raise FileFormatError(f"{where}: unknown key {unknown[0]!r}, expected some of {', '.join(_KEYS)}")
+        if "video" not in values:
+            raise FileFormatError(f"{where}: has no video")
+        for name in _FILES:
+            if name in values:
+                if not isinstance(values[name], str):
+                    raise FileFormatError(f"{where}: {name}: found {values[name]!r}, expected a file's name")
+                values[name] = path.parent / values[name]
+        video = values.pop("video")
+        name = str(values.pop("name", video.stem))
+        try:
+            samples.append(_sample(name, video, values))
+        except MotionloomError as error:
+            raise FileFormatError(f"{where}: {error}") from None
+    if not samples:
+        raise InputError(f"{path}: found no entry in it")
+    return samples
+
+
+def _entries(path: Path) -> Sequence[Any]:
+    if path.suffix.lower() not in MANIFESTS:
+        raise FileFormatError(f"{path}: not a video motionloom knows, nor a manifest ({', '.join(MANIFESTS)})")
+    if path.stat().st_size > _MAX_BYTES:
+        raise FileFormatError(f"{path}: larger than {_MAX_BYTES >> 20} MB, too much for a manifest")
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        if path.suffix.lower() == ".jsonl":
+            return [json.loads(line) for line in text.splitlines() if line.strip()]
+        entries = yaml.safe_load(text)
+    except (ValueError, yaml.YAMLError) as error:
+        raise FileFormatError(f"{path}: not readable ({' '.join(str(error).split())})") from None
+    if not isinstance(entries, list):
+        raise FileFormatError(f"{path}: found no list in it, expected one entry for each video")
+    return entries
+
+
+def _sample(name: str, video: Path, values: Mapping[str, Any]) -> Sample:
+    """A sample from what is said of a video and from what it knows itself."""
+    if not video.exists():
+        raise FileFormatError(f"{video}: no such file, expected a video")
+    for key in _FILES:
+        if key in values and not Path(values[key]).exists():
+            raise FileFormatError(f"{values[key]}: no such file, expected the {key.replace('_', ' ')} of {video.name}")
+    made = _from_provenance(name, video)
+    said = {key: value for key, value in values.items() if value is not None}
+    if "motion" in said:
+        said["motion"] = _read_motion(Path(said["motion"]), video)
+    box = said.get("box")
+    if box is not None:
+        if not (isinstance(box, Sequence) and len(box) == 4 and all(isinstance(x, int | float) for x in box)):
+            raise InputError(f"box: found {box!r}, expected [x0, y0, x1, y1] in pixels of the video")
+        said["box"] = tuple(float(x) for x in box)
+    sample = replace(made, **said)
+    # Track files of other programs hold no rate: frame i of one belongs to frame i of the other.
+    return replace(sample, by_frame=made.motion is None and isinstance(sample.motion, Tracks))
+
+
+def _from_provenance(name: str, video: Path) -> Sample:
+    plain = Sample(name, video)
+    try:
+        record = read_provenance(video)
+        provenance.check_record(record, video)
+    except MotionloomError:
+        return plain
+    images: dict[str, Path] = {}
+    for key, attribute in (("image", "first_image"), ("last_image", "last_image")):
+        try:
+            if record.get(key):
+                images[attribute] = provenance.find_file(record[key], video, option=f"--{attribute}")
+        except MotionloomError:
+            continue  # the photograph has moved: what needs it is left out
+    parameters = record["parameters"]
+    return replace(
+        plain,
+        motion=provenance.read_motion_record(record["motion"]["record"]),
+        prompt=parameters.get("prompt"),
+        seed=parameters.get("seed"),
+        **images,
+    )
+
+
+def _read_motion(path: Path, video: Path) -> Motion | Tracks:
+    from motionloom.models.model import read_motion_for
+
+    return read_motion_for(path, open_frames(os.fspath(video)).size)
+
+
+def _present(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
