@@ -103,7 +103,7 @@ def _from_manifest(path: Path) -> list[Sample]:
         where = f"{path}, entry {number}"
         if not isinstance(entry, Mapping):
             raise FileFormatError(f"{where}: found {type(entry).__name__}, expected names with values")
-        values = {_ALIASES.get(key, key): value for key, value in entry.items() if value is not None}
+        values: dict[str, Any] = {_ALIASES.get(str(key), str(key)): v for key, v in entry.items() if v is not None}
         unknown = sorted(set(values) - set(_KEYS))
         if unknown:
             raise FileFormatError(f"{where}: unknown key {unknown[0]!r}, expected some of {', '.join(_KEYS)}")

@@ -23,7 +23,7 @@ from motionloom.evaluate.evidence import Evidence, Tools
 from motionloom.evaluate.measurement import Measurement
 from motionloom.evaluate.metric import DistributionMetric, Which
 from motionloom.evaluate.run import Row, save_tracks
-from motionloom.evaluate.sample import Sample
+from motionloom.evaluate.sample import Sample, VideoSource
 from motionloom.evaluate.suite import METRICS, choose, compare, features, measure
 from motionloom.media import Clip
 from motionloom.media.files import replacing
@@ -76,7 +76,7 @@ def distances(folder: Path, rows: Iterable[Row], *, metrics: Sequence[str] | Non
             continue
         made, reason = _together(folder, metric, "video", [row_key(row.case, row.seed) for row in done])
         first = {row.reference or row.case: row_key(row.case, row.seed) for row in reversed(done)}
-        real, other = _together(folder, metric, "reference", sorted(first.values()))
+        real, other = _together(folder, metric, "reference", list(first.values()))
         if made is None or real is None:
             reason = reason or other or "no video"
             found.append(Measurement(name, None, metric.unit, metric.better, reason=reason))
@@ -131,10 +131,10 @@ def _resolution(rows: Sequence[Row]) -> tuple[int, int] | None:
     return sizes.pop() if len(sizes) == 1 else None
 
 
-def _named(source: object, folder: Path) -> str | None:
+def _named(source: VideoSource | None, folder: Path) -> str | None:
     if source is None or isinstance(source, Clip):
         return None
-    path = Path(os.fspath(source))  # pyright: ignore[reportArgumentType]
+    path = Path(source)
     try:
         return path.resolve().relative_to(folder.resolve()).as_posix()
     except ValueError:
