@@ -54,7 +54,7 @@ def collect(
     if not source.exists():
         raise FileFormatError(f"{source}: no such file or folder; expected a video, a folder of videos or a manifest")
     beside = {"motion": motion, "reference": reference, "masks": masks}
-    if is_video(source):
+    if is_single(source):
         return [_sample(source.stem, source, {**known, **_present(beside)})]
     for name, value in known.items():
         if value is not None:
@@ -73,6 +73,11 @@ def collect(
             f"{source}: two videos are called {twice[0]!r} with seed {twice[1]}; give them names of their own"
         )
     return samples
+
+
+def is_single(source: Path) -> bool:
+    """Whether a source is one video."""
+    return source.suffix.lower() not in MANIFESTS and is_video(source)
 
 
 def _from_folder(folder: Path, beside: Mapping[str, Path]) -> list[Sample]:
@@ -147,7 +152,7 @@ def _sample(name: str, video: Path, values: Mapping[str, Any]) -> Sample:
     if not video.exists():
         raise FileFormatError(f"{video}: no such file, expected a video")
     for key in _FILES:
-        if key in values and not Path(values[key]).exists():
+        if values.get(key) is not None and not Path(values[key]).exists():
             raise FileFormatError(f"{values[key]}: no such file, expected the {key.replace('_', ' ')} of {video.name}")
     made = _from_provenance(name, video)
     said = {key: value for key, value in values.items() if value is not None}

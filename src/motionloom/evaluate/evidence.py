@@ -52,6 +52,33 @@ class Tools:
         self._weights, self._allow_download = dict(weights or {}), allow_download
         self._networks: dict[str, Any] = {}
 
+    @classmethod
+    def of(
+        cls,
+        *,
+        device: str = "cpu",
+        tracker: str | None = None,
+        checkpoint: str | None = None,
+        code: str | None = None,
+        weights: Mapping[str, str] | None = None,
+        allow_download: bool = False,
+    ) -> Tools:
+        """Tools from plain values, such as another process gets.
+
+        Args:
+            tracker, checkpoint, code: see `motionloom.tracks.trackers.load_tracker`.
+
+        Raises:
+            InputError, CheckpointError, MissingDependencyError: the tracker cannot be loaded.
+        """
+        from motionloom.tracks.trackers import load_tracker
+
+        loaded = None
+        if tracker not in (None, "offline"):
+            loaded = load_tracker(tracker, checkpoint=checkpoint, code=code, device=device)
+        places = {name: Path(path) for name, path in (weights or {}).items()}
+        return cls(device=device, tracker=loaded, weights=places, allow_download=allow_download)
+
     def path(self, name: str) -> Path:
         """Where a network's file or folder is.
 
