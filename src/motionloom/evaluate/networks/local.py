@@ -1,0 +1,77 @@
+"""Models of transformers from folders on this disk."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any
+
+from motionloom.errors import CheckpointError
+
+
+def load_folder(
+    model: Any, folder: str | Path, *, device: str = "cpu", unused: Collection[str] = (), **options: Any
+) -> Any:
+    """A model class of transformers filled from a local folder; nothing is fetched.
+
+    Args:
+        model: the class.
+        unused: beginnings of names that the folder may hold beside those of the model.
+        options: of ``from_pretrained``.
+
+    Raises:
+        CheckpointError: not such a folder, or its tensors are not those of the model; the message lists them.
+    """
+    with _as_checkpoint_errors(folder), _quiet():
+        network, report = model.from_pretrained(str(folder), local_files_only=True, output_loading_info=True, **options)
+    missing = sorted(report["missing_keys"])
+    misshaped = sorted(str(entry) for entry in report.get("mismatched_keys", ()))
+    unexpected = sorted(key for key in report["unexpected_keys"] if not key.startswith(tuple(unused)))
+    parts = [
+        f"{len(keys)} {word} ({'; '.join(keys[:3])}{'; ...' if len(keys) > 3 else ''})"
+        for word, keys in (("missing", missing), ("unexpected", unexpected), ("of another shape", misshaped))
+        if keys
+    ]
+    if parts:
+        raise CheckpointError(f"{folder}: its tensors are not those of {model.__name__}: {', '.join(parts)}")
+    return network.to(device).eval().requires_grad_(False)
+
+
+def load_tokenizer(tokenizer: Any, folder: str | Path) -> Any:
+    """A tokenizer class of transformers from a local folder.
+
+    Raises:
+        CheckpointError: it is not there or damaged.
+    """
+    with _as_checkpoint_errors(folder):
+        return tokenizer.from_pretrained(str(folder), local_files_only=True)
+
+
+@contextlib.contextmanager
+def _as_checkpoint_errors(folder: str | Path) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        # transformers lets the errors of json, safetensors, tokenizers and torch through.
+        if isinstance(error, CheckpointError):
+            raise
+        text = " ".join(str(error).split())[:200]
+        raise CheckpointError(f"{folder}: does not open as a folder of transformers ({text})") from error
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Its report of loading says in a table what is said here in an error."""
+    from transformers.utils import logging
+
+    before = logging.get_verbosity()
+    bars = logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
+        if bars:
+            logging.enable_progress_bar()
