@@ -87,7 +87,7 @@ class CameraError:
 def categorise(tracks: Tracks) -> Category:
     """The kind of motion of one thing, or of the camera; of several things, that of the largest motion among them.
 
-    Thresholds: `STILL`, `BEND`, `LEAST_BEND`, `SPREAD`, `TOGETHER`, `SEVERAL`. Tracks without a visible point are static.
+    The thresholds are the constants above. Tracks without a visible point are static.
     """
     diagonal = float(np.hypot(*tracks.size))
     points, seen = tracks.points.astype(np.float64), tracks.visible
@@ -202,7 +202,7 @@ def _fit(points: NDArray[np.float64], seen: NDArray[np.bool_], diagonal: float |
         usual = np.array([np.median(row[on]) if on.any() else 0.0 for row, on in zip(miss, both, strict=True)])
         usual = np.maximum(1.5 * usual, _LEAST_MISS * diagonal)
         weight = both / (1 + (miss / usual[:, None]) ** 2)
-    known = both.any(1)
+    known = np.asarray(both.any(1))
     # Where nothing is seen nothing is known; between known frames the fit is simply held.
     index = np.maximum.accumulate(np.where(known, np.arange(frames), anchor))
     a, b = a[index], b[index]
@@ -277,7 +277,7 @@ def _is_curve(path: NDArray[np.float64], diagonal: float) -> bool:
 
 
 # ------------------------------------------------------------------------------------------------------------- borders
-def _pairs(values: NDArray[np.complex128]) -> NDArray[np.float64]:
+def _pairs(values: NDArray[Any]) -> NDArray[np.float64]:
     return np.stack([values.real, values.imag], axis=-1)
 
 

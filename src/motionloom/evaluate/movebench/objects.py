@@ -1,0 +1,73 @@
+"""Things that move in a video, from the tracks of many points: groups of points that keep their distances."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from motionloom.evaluate.categories import similarities
+from motionloom.tracks.tracks import Tracks
+
+# Shares of the canvas' diagonal.
+MOVES = 0.02
+"""How far from where the camera's motion would carry it a point of a thing gets."""
+NEAR = 0.12
+"""How far apart neighbours of one thing are on the first frame at most."""
+STIFF = 0.03
+"""How much the distance of two neighbours of one thing changes at most."""
+LEAST_POINTS = 4
+LEAST_SEEN = 0.5
+"""Share of the frames a point is visible on at least to speak for a thing."""
+
+
+def moving_things(tracks: Tracks, most: int = 4) -> list[NDArray[np.int64]]:
+    """The things that move, those of most points and longest ways first: indices of their tracks.
+
+    Motion is against the camera's, which is what most points share. Where nothing moves by itself but the camera does,
+    the picture as a whole is the only thing; where nothing moves at all there is none.
+    """
+    diagonal = float(np.hypot(*tracks.size))
+    points, seen = tracks.points.astype(np.float64), tracks.visible
+    fit = similarities(points, seen)
+    if fit is None or not seen[0].any():
+        return []
+    steady = seen[0] & (seen.mean(0) >= LEAST_SEEN)
+    turn = fit.scale * np.exp(1j * np.radians(fit.angle))
+    offset = (points[0] - fit.centre) @ np.array([1.0, 1j])
+    carried = turn[:, None] * offset + (np.array(fit.centre) + fit.shift)[:, None] @ np.array([1.0, 1j])
+    apart = np.abs(points @ np.array([1.0, 1j]) - carried)
+    own = np.where(seen, apart, 0.0).max(0)
+    moves = steady & (own > MOVES * diagonal)
+    groups = [group for group in _groups(points, seen, np.flatnonzero(moves), diagonal) if len(group) >= LEAST_POINTS]
+    groups.sort(key=lambda group: -float(np.sqrt(len(group)) * np.median(own[group])))
+    if groups:
+        return groups[:most]
+    rest = np.flatnonzero(steady & ~moves)
+    way = np.linalg.norm(points - points[0], axis=-1)
+    gone = np.where(seen, way, 0.0).max(0)
+    if len(rest) >= LEAST_POINTS and np.quantile(gone[rest], 0.75) > MOVES * diagonal:
+        return [rest]
+    return []
+
+
+def _groups(
+    points: NDArray[np.float64], seen: NDArray[np.bool_], members: NDArray[np.int64], diagonal: float
+) -> list[NDArray[np.int64]]:
+    """Connected neighbours that keep their distances."""
+    if len(members) == 0:
+        return []
+    from scipy.sparse import csr_matrix  # pyright: ignore[reportMissingTypeStubs]
+    from scipy.sparse.csgraph import connected_components  # pyright: ignore[reportMissingTypeStubs]
+
+    place, there = points[:, members], seen[:, members]
+    start = np.linalg.norm(place[0][:, None] - place[0][None], axis=-1)
+    change = np.zeros_like(start)
+    for frame in range(1, len(place)):  # frame by frame: pairs times frames would be large
+        now = np.linalg.norm(place[frame][:, None] - place[frame][None], axis=-1)
+        both = there[frame][:, None] & there[frame][None]
+        change = np.maximum(change, np.where(both, np.abs(now - start), 0.0))
+    linked = (start < NEAR * diagonal) & (change < STIFF * diagonal)
+    found: Any = connected_components(csr_matrix(linked), directed=False)
+    return [members[found[1] == number] for number in range(found[0])]
