@@ -195,8 +195,8 @@ def test_the_catalogue_loads_nothing_heavy():
 
 def test_the_table_of_the_documentation_is_the_catalogues():
     docs = Path(__file__).parents[2] / "docs"
-    made = runpy.run_path(str(docs / "make_models_table.py"))
+    made = runpy.run_path(str(docs / "make_tables.py"))
     page = (docs / "models.md").read_text(encoding="utf-8")
-    assert made["page_with"](made["table"](), page) == page, "run python docs/make_models_table.py"
+    assert made["page_with_tables"](page, [made["models"]]) == page, "run python docs/make_tables.py"
     for name in NAMES[2:]:
         assert f"| `{name}` |" in page
