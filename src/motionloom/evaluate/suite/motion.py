@@ -1,0 +1,217 @@
+"""How much and how smoothly a video moves: bindings of `motionloom.evaluate.motion`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from motionloom.evaluate import motion as maths
+from motionloom.evaluate.evidence import Evidence
+from motionloom.evaluate.measurement import Better, Measurement, UsedWeights
+from motionloom.evaluate.metric import Metric
+from motionloom.media.flow import optical_flow
+from motionloom.media.stream import windows
+
+_ONE_FRAME = "the video has one frame"
+_SMALLEST = 16  # px: what DIS flow needs
+_RAFT = "raft-things"
+
+
+def _magnitude(evidence: Evidence) -> Iterator[Measurement]:
+    values = _over_pairs(evidence, maths.flow_magnitudes)
+    value = maths.mean(values)
+    scaled = None if value is None else maths.normalised(value, evidence.frames.size)
+    flow = "Farneback (Circle-Rotate)"
+    yield _measurement(evidence, "motion_magnitude", value, values, "px/frame", variant=flow)
+    yield _measurement(
+        evidence, "motion_magnitude_norm", scaled, values, "px/frame", variant=f"{flow}; 256 px on the shorter side"
+    )
+
+
+def _changed(evidence: Evidence) -> Iterator[Measurement]:
+    for name, threshold in (("dynamic_degree_cr", 10), ("dynamic_degree_cr_25", 25)):
+        values = _over_pairs(evidence, partial(maths.changed_shares, threshold=threshold))
+        variant = f"share of pixels whose grey value changes by more than {threshold} (Circle-Rotate)"
+        yield _measurement(evidence, name, maths.mean(values), values, variant=variant, curve=True)
+
+
+def _flickering(evidence: Evidence) -> Measurement:
+    values = _over_pairs(evidence, maths.differences)
+    value = maths.temporal_flickering(values.astype(np.float32))
+    curve = 1 - values / 255
+    return _measurement(evidence, "temporal_flickering", value, curve, better="higher", variant="VBench", curve=True)
+
+
+def _dynamic_by_raft(evidence: Evidence) -> Iterator[Measurement]:
+    from motionloom.evaluate.networks.raft import load_raft, raft_flow
+
+    tools = evidence.tools
+    raft = tools.network(_RAFT, lambda path: load_raft(path, tools.device))
+    flow = lambda first, second: raft_flow(raft, first[None], second[None])[0]  # noqa: E731
+    return _dynamic(evidence, flow, "", tools.used(_RAFT))
+
+
+def _dynamic_by_dis(evidence: Evidence) -> Iterator[Measurement]:
+    return _dynamic(evidence, optical_flow, "_dis", None)
+
+
+def _dynamic(
+    evidence: Evidence,
+    flow: Callable[[NDArray[np.uint8], NDArray[np.uint8]], NDArray[np.float32]],
+    suffix: str,
+    weights: UsedWeights | None,
+) -> Iterator[Measurement]:
+    """VBench's yes or no, and the speed it goes by."""
+    frames = evidence.frames
+    step = maths.sampling_step(frames.fps)
+    numbers = range(0, frames.num_frames, step)
+    reason = None
+    speeds: list[float] = []
+    if not suffix or min(frames.size) >= _SMALLEST:
+        for first, second in pairwise(_sampled(evidence, step)):
+            speed = maths.fastest_flow(flow(first, second))
+            if speed is None:
+                reason = f"5 % of {frames.size[1]}x{frames.size[0]} pixels is less than one"
+                break
+            speeds.append(speed)
+    else:
+        reason = f"{frames.size[1]}x{frames.size[0]} pixels are too few for DIS flow, which needs {_SMALLEST}"
+    moving = None if reason else maths.is_dynamic(speeds, frames.size)
+    if moving is None and reason is None:
+        reason = f"{len(numbers)} of {frames.num_frames} frames are sampled at {frames.fps:g} fps, and it takes 3"
+    variant = f"{'DIS medium' if suffix else 'RAFT, 20 updates'}; every {step}. frame (VBench 0.1.5)"
+    common = {
+        "n": len(speeds),
+        "frames": len(numbers),
+        "resolution": frames.size,
+        "weights": weights,
+        "fallback": bool(suffix),
+    }
+    yield Measurement(
+        f"dynamic_degree{suffix}",
+        None if moving is None else float(moving),
+        variant=f"1 moves, 0 does not; {variant}",
+        reason=reason,
+        **common,
+    )
+    speed = None if reason and not speeds else maths.mean(speeds)
+    curve: list[float | None] = [None] * frames.num_frames
+    for number, value in zip(numbers[1:], speeds, strict=False):
+        curve[number] = value
+    yield Measurement(
+        f"fastest_flow{suffix}",
+        speed,
+        "px",
+        variant=f"mean of the fastest 5 %, between samples; {variant}",
+        reason=None if speed is not None else reason or _ONE_FRAME,
+        curve=tuple(curve),
+        **common,
+    )
+
+
+def _smoothness_by_network(evidence: Evidence) -> Measurement:
+    return Measurement(
+        "motion_smoothness",
+        None,
+        better="higher",
+        reason="VBench's frames in between come from the network AMT-S (MCG-NKU/AMT, amt-s.pth, CC BY-NC 4.0), which "
+        "motionloom does not hold; motionloom.evaluate.motion.motion_smoothness takes any interpolator, and "
+        "motion_smoothness_flowinterp needs none",
+    )
+
+
+def _smoothness_by_flow(evidence: Evidence) -> Iterator[Measurement]:
+    frames = evidence.frames
+    fallbacks = (
+        ("motion_smoothness_flowinterp", maths.halfway, "in between by DIS flow"),
+        ("motion_smoothness_average", maths.average, "in between by averaging, for orientation"),
+    )
+    for name, interpolate, variant in fallbacks:
+        if interpolate is maths.halfway and min(frames.size) < _SMALLEST:
+            too_small = f"{frames.size[1]}x{frames.size[0]} pixels are too few for DIS flow, which needs {_SMALLEST}"
+            yield Measurement(name, None, better="higher", fallback=True, reason=too_small)
+            continue
+        errors: list[float] = []
+        # Blocks of an odd length that share a frame all begin with an even one.
+        for _, block in windows(frames, 33, overlap=1):
+            smooth = maths.motion_smoothness(block, interpolate)
+            errors += [] if smooth is None else list(smooth.error)
+        curve: list[float | None] = [None] * frames.num_frames
+        for index, error in enumerate(errors):
+            curve[2 * index + 1] = (255 - error) / 255
+        yield Measurement(
+            name,
+            (255 - float(np.mean(errors))) / 255 if errors else None,
+            better="higher",
+            variant=f"{variant} (arithmetic of VBench)",
+            n=len(errors),
+            frames=frames.num_frames,
+            resolution=frames.size,
+            fallback=True,
+            reason=None if errors else f"the video has {frames.num_frames} frames, and it takes 3",
+            curve=tuple(curve),
+        )
+
+
+def _over_pairs(evidence: Evidence, of: Callable[[NDArray[np.uint8]], NDArray[np.floating]]) -> NDArray[np.float64]:
+    """A number for every pair of neighbouring frames [T - 1], of functions that want a block of frames."""
+    parts = [of(block).astype(np.float64) for _, block in windows(evidence.frames, overlap=1)]
+    return np.concatenate(parts)
+
+
+def _sampled(evidence: Evidence, step: int) -> Iterator[NDArray[np.uint8]]:
+    for start, block in windows(evidence.frames):
+        yield from block[-start % step :: step]
+
+
+def _measurement(
+    evidence: Evidence,
+    name: str,
+    value: float | None,
+    values: NDArray[np.float64],
+    unit: str = "",
+    *,
+    variant: str,
+    better: Better | None = None,
+    curve: bool = False,
+) -> Measurement:
+    """Of a mean over pairs; a pair's own value stands at the later of its frames."""
+    frames = evidence.frames
+    return Measurement(
+        name,
+        value,
+        unit,
+        better,
+        variant=variant,
+        n=len(values),
+        frames=frames.num_frames,
+        resolution=frames.size,
+        reason=None if value is not None else _ONE_FRAME,
+        curve=(None, *values.tolist()) if curve else None,
+    )
+
+
+METRICS = (
+    Metric("motion_magnitude", "How far pixels move from frame to frame", _magnitude, unit="px/frame"),
+    Metric("dynamic_degree_cr", "Share of pixels that change from frame to frame", _changed),
+    Metric("temporal_flickering", "Steadiness of a scene that stands still", _flickering, better="higher"),
+    Metric("dynamic_degree", "Whether a video moves, by RAFT", _dynamic_by_raft, bundle="features", weights=(_RAFT,)),
+    Metric("dynamic_degree_dis", "Whether a video moves, by DIS flow", _dynamic_by_dis),
+    Metric(
+        "motion_smoothness",
+        "Whether every other frame follows from its neighbours, by AMT-S",
+        _smoothness_by_network,
+        bundle="features",
+        better="higher",
+    ),
+    Metric(
+        "motion_smoothness_flowinterp",
+        "Whether every other frame follows from its neighbours, by DIS flow and by averaging",
+        _smoothness_by_flow,
+        better="higher",
+    ),
+)
