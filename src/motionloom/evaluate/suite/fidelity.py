@@ -1,0 +1,233 @@
+"""How alike a video is to its true video, to its own beginning, and to the photographs it was made from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from motionloom.evaluate import fidelity as maths
+from motionloom.evaluate.evidence import Evidence
+from motionloom.evaluate.measurement import Better, Measurement, UsedWeights
+from motionloom.evaluate.metric import Metric
+
+Values = Sequence[float | None] | NDArray[np.float64]
+
+FIRST_FRAMES = 16
+"""Frames that the public sibling of MoveBench's evaluation looks at; ``*_first16`` are over those."""
+
+ONE_FRAME = "the video has one frame"
+_IDENTICAL = "identical: every frame equals that of the true video"
+
+
+def over_frames(
+    evidence: Evidence,
+    name: str,
+    values: Values,
+    *,
+    frames: int | None = None,
+    reason: str = "no frame has a value",
+    unit: str = "",
+    better: Better | None = None,
+    variant: str = "",
+    weights: UsedWeights | None = None,
+    fallback: bool = False,
+) -> Measurement:
+    """The mean of one value per frame; over all frames with the curve, or over the first ``frames`` without."""
+    known = [None if value is None else float(value) for value in values][:frames]
+    value, curve = maths.mean_of(known), None
+    if frames is None and value is not None:
+        curve = (*known, *[None] * (evidence.frames.num_frames - len(known)))
+    return Measurement(
+        name,
+        value,
+        unit,
+        better,
+        variant=variant,
+        n=len([each for each in known if each is not None]),
+        frames=len(known),
+        resolution=evidence.frames.size,
+        weights=weights,
+        fallback=fallback,
+        reason=reason if value is None else None,
+        curve=curve,
+    )
+
+
+def beside_reference(evidence: Evidence, variant: str = "") -> str:
+    """A variant with, where it is so, that the true video was resized."""
+    reference = evidence.reference
+    if reference is None or tuple(reference.size) == tuple(evidence.frames.size):
+        return variant
+    resized = f"true video resized from {reference.size[0]}x{reference.size[1]}"
+    return f"{variant}, {resized}" if variant else resized
+
+
+def first_and_last(evidence: Evidence) -> tuple[NDArray[np.uint8], NDArray[np.uint8]] | None:
+    """The first and the last frame, uint8 [1, H, W, 3] each; None where they are the same one."""
+    last = evidence.frames.num_frames - 1
+    return (evidence.frames.read(0, 1), evidence.frames.read(last, last + 1)) if last > 0 else None
+
+
+def _psnr(evidence: Evidence) -> Iterator[Measurement]:
+    totals, counts = [], []
+    for _, video, reference in evidence.pairs():
+        total, count = maths.squared_error(video, reference)
+        totals.append(total)
+        counts.append(count)
+    total, count = np.concatenate(totals), np.concatenate(counts)
+    values = [maths.decibels(each, number) for each, number in zip(total, count, strict=True)]
+    settings: dict[str, Any] = {"unit": "dB", "better": "higher", "reason": _IDENTICAL}
+    variant = "mean over frames, identical ones left out"
+    yield over_frames(evidence, "psnr", values, variant=beside_reference(evidence, variant), **settings)
+    first = beside_reference(evidence, f"{variant}, first {FIRST_FRAMES} frames")
+    yield over_frames(evidence, f"psnr_first{FIRST_FRAMES}", values, frames=FIRST_FRAMES, variant=first, **settings)
+    pooled = beside_reference(evidence, "one mean squared error for all frames")
+    yield _pooled(evidence, "psnr_video", total, count, pooled, _IDENTICAL)
+
+
+def _ssim(evidence: Evidence) -> Iterator[Measurement]:
+    values = np.concatenate([maths.ssim(video, reference) for _, video, reference in evidence.pairs()])
+    for name, frames in (("ssim", None), (f"ssim_first{FIRST_FRAMES}", FIRST_FRAMES)):
+        variant = beside_reference(evidence, "RGB channels" + (f", first {frames} frames" if frames else ""))
+        yield over_frames(evidence, name, values, frames=frames, better="higher", variant=variant)
+
+
+def _ssim_gray_cr(evidence: Evidence) -> Measurement:
+    values = np.concatenate([maths.ssim_gray_cr(video, reference) for _, video, reference in evidence.pairs()])
+    variant = beside_reference(evidence, "grey, as Circle-Rotate")
+    return over_frames(evidence, "ssim_gray_cr", values, better="higher", variant=variant)
+
+
+def _ms_ssim(evidence: Evidence) -> Measurement:
+    values = np.concatenate([maths.ms_ssim(video, reference) for _, video, reference in evidence.pairs()])
+    variant = beside_reference(evidence, "RGB channels, five scales")
+    return over_frames(evidence, "ms_ssim", values, better="higher", variant=variant)
+
+
+def _psnr_parts(evidence: Evidence) -> Iterator[Measurement]:
+    masks, parts = evidence.masks, ("psnr_subject", "psnr_background")
+    if masks is None:
+        for name in parts:
+            yield Measurement(name, None, "dB", "higher", reason="no masks of the subject are given")
+        return
+    sums: dict[str, list[tuple[NDArray[np.float64], NDArray[np.int64]]]] = {name: [] for name in parts}
+    for start, video, reference in evidence.pairs():
+        inside = masks[start : start + len(video)]
+        for name, mask in zip(parts, (inside, ~inside), strict=True):
+            sums[name].append(maths.squared_error(video, reference, mask=mask))
+    for name, where in zip(parts, ("inside", "outside"), strict=True):
+        total, count = (np.concatenate(each) for each in zip(*sums[name], strict=True))
+        variant = beside_reference(evidence, f"one mean squared error {where} the masks")
+        yield _pooled(evidence, name, total, count, variant, f"identical {where} the masks")
+
+
+def _pooled(
+    evidence: Evidence, name: str, total: NDArray[np.float64], count: NDArray[np.int64], variant: str, identical: str
+) -> Measurement:
+    value = maths.decibels(float(total.sum()), int(count.sum()))
+    return Measurement(
+        name,
+        value,
+        "dB",
+        "higher",
+        variant=variant,
+        n=int(count.sum()),
+        frames=int((count > 0).sum()),
+        resolution=evidence.frames.size,
+        reason=None if value is not None else identical if count.any() else "no pixel counts",
+    )
+
+
+def _first_last(evidence: Evidence) -> Iterator[Measurement]:
+    pair = first_and_last(evidence)
+    for name, unit, compute in (
+        ("first_last_psnr", "dB", maths.psnr),
+        ("first_last_ssim_gray_cr", "", maths.ssim_gray_cr),
+        ("first_last_ssim", "", maths.ssim),
+    ):
+        if pair is None:
+            yield Measurement(name, None, unit, reason=ONE_FRAME)
+        else:
+            value = compute(*pair)[0]
+            yield Measurement(
+                name,
+                None if value is None else float(value),
+                unit,
+                variant="first and last frame of the video",
+                n=1,
+                frames=2,
+                resolution=evidence.frames.size,
+                reason="identical: the two frames" if value is None else None,
+            )
+
+
+def _endpoint_first(evidence: Evidence) -> Iterator[Measurement]:
+    assert evidence.first_image is not None
+    yield from _endpoint(evidence, "first", evidence.frames.read(0, 1), evidence.first_image[None])
+
+
+def _endpoint_last(evidence: Evidence) -> Iterator[Measurement]:
+    assert evidence.last_image is not None
+    last = evidence.frames.num_frames - 1
+    yield from _endpoint(evidence, "last", evidence.frames.read(last, last + 1), evidence.last_image[None])
+
+
+def _endpoint(
+    evidence: Evidence, which: str, frame: NDArray[np.uint8], image: NDArray[np.uint8]
+) -> Iterator[Measurement]:
+    for name, unit, compute in (("psnr", "dB", maths.psnr), ("ssim", "", maths.ssim)):
+        value = compute(frame, image)[0]
+        yield Measurement(
+            f"endpoint_{which}_{name}",
+            None if value is None else float(value),
+            unit,
+            "higher",
+            variant=f"{which} frame and {which} image",
+            n=1,
+            frames=1,
+            resolution=evidence.frames.size,
+            reason="identical: the frame is the image" if value is None else None,
+        )
+
+
+METRICS: tuple[Metric, ...] = (
+    Metric("psnr", "PSNR beside the true video", _psnr, needs=("reference",), unit="dB", better="higher"),
+    Metric("ssim", "SSIM beside the true video", _ssim, needs=("reference",), better="higher"),
+    Metric(
+        "ssim_gray_cr",
+        "SSIM of the grey pictures beside the true video, as Circle-Rotate has it",
+        _ssim_gray_cr,
+        needs=("reference",),
+        better="higher",
+    ),
+    Metric("ms_ssim", "multi-scale SSIM beside the true video", _ms_ssim, needs=("reference",), better="higher"),
+    Metric(
+        "psnr_subject",
+        "PSNR inside and outside the masks of the subject, beside the true video",
+        _psnr_parts,
+        needs=("reference", "subject"),
+        unit="dB",
+        better="higher",
+    ),
+    # Circle-Rotate's: neither direction is better, since a video that stands still has the highest value.
+    Metric("first_last_psnr", "how alike the last frame is to the first", _first_last, unit="dB"),
+    Metric(
+        "endpoint_first_psnr",
+        "how alike the first frame is to the first image",
+        _endpoint_first,
+        needs=("first_image",),
+        unit="dB",
+        better="higher",
+    ),
+    Metric(
+        "endpoint_last_psnr",
+        "how alike the last frame is to the last image",
+        _endpoint_last,
+        needs=("last_image",),
+        unit="dB",
+        better="higher",
+    ),
+)
