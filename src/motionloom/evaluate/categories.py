@@ -278,7 +278,7 @@ def _is_curve(path: NDArray[np.float64], diagonal: float) -> bool:
 
 # ------------------------------------------------------------------------------------------------------------- borders
 def _pairs(values: NDArray[Any]) -> NDArray[np.float64]:
-    return np.stack([values.real, values.imag], axis=-1)
+    return np.stack([np.real(values), np.imag(values)], axis=-1)
 
 
 def _curve(values: NDArray[np.float64], known: NDArray[np.bool_]) -> tuple[float | None, ...]:

@@ -75,7 +75,7 @@ def export_cases(
                     raise FileFormatError(
                         f"{path}: no such file; motionloom bench check lists all that is missing"
                     ) from None
-            put_in_list(there.list_file(case.mode), case.id, case.caption)
+            lines.setdefault(there.list_file(case.mode), []).append(f"{case.id}.mp4,{case.caption}\n")
             if case.id in manifest.cases:
                 kept.cases[case.id] = manifest.cases[case.id]
         for path, named in lines.items():

@@ -1,12 +1,12 @@
-"""Benchmarks in MoveBench's layout: from the procedural generator, with exact tracks, or from any folder of videos."""
+"""A benchmark from the procedural generator: textured layers that move, with exact tracks and visibility."""
 
 from __future__ import annotations
 
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from motionloom.errors import InputError
 from motionloom.evaluate.categories import categorise
-from motionloom.evaluate.movebench.layout import LANGUAGES, Layout, Part, find_layout
+from motionloom.evaluate.make_bench.made import LEAST_TRACKS, Made, Progress, check_format, check_new, encoded
+from motionloom.evaluate.movebench.layout import LANGUAGES, Layout, Part
 from motionloom.evaluate.movebench.manifest import Manifest
 from motionloom.evaluate.movebench.write import NewCase, write_case
 from motionloom.media import Clip
@@ -24,26 +25,13 @@ from motionloom.prepare.procedural import Scene, render, sample_scene, trace, wi
 from motionloom.tracks.tracks import Tracks
 from motionloom.tracks.words import describe
 
-Progress = Callable[[int, int], None]
-
 PROCEDURAL_SEED = 2_000_003
 """Added to the seed of a procedural benchmark: nano's training draws from seeds below 1,000,003, and is validated on
 that one and the next."""
 KINDS = ("translation", "rotation", "zoom", "curve")
-LEAST_TRACKS = 4
 _CANDIDATES, _BATCH = 60, 12  # clips looked at per case wanted; clips sampled together
 _SPOTS = 1024  # points of the grid among which tracks are chosen
 _FAR = 1e4  # half short sides; tells layers apart
-
-
-@dataclass
-class Made:
-    """What became of a benchmark: the ids written, how many of each category, and what was skipped and why."""
-
-    ids: list[str] = field(default_factory=list[str])
-    multi: int = 0
-    categories: Counter[str] = field(default_factory=Counter[str])
-    skipped: dict[str, str] = field(default_factory=dict[str, str])
 
 
 def make_procedural(
@@ -78,8 +66,8 @@ def make_procedural(
         InputError: ``out`` exists, or arguments that make no sense.
     """
     target = Path(out)
-    _check_new(target, overwrite)
-    _check_numbers(cases, num_frames, size, fps, tracks, languages)
+    check_new(target, overwrite)
+    _check(cases, num_frames, size, fps, tracks, languages)
     picks = _balanced(seed, cases, num_frames, size, fps, tracks)
     made, manifest = Made(), Manifest()
     manifest.facts = {
@@ -143,12 +131,6 @@ def pick_tracks(scene: Scene, count: int, size: tuple[int, int], fps: float, *, 
     return picked
 
 
-def encoded(clip: Clip, folder: Path) -> tuple[Path, NDArray[np.uint8]]:
-    """A clip as MP4 in a folder, and its first frame uint8 [H, W, 3] as everybody will decode it."""
-    path = clip.save(folder / "video.mp4", quality=100)
-    return path, Clip.load(path).frames[0]
-
-
 # ------------------------------------------------------------------------------------------- what a clip is taken for
 @dataclass(frozen=True, eq=False)
 class _Pick:
@@ -208,7 +190,7 @@ def _options(
             places = np.flatnonzero(good.numpy())
             if len(places) < LEAST_TRACKS:
                 continue
-            places = np.sort(np.random.default_rng([seed, index, layer]).permutation(places)[:count])
+            places = np.random.default_rng([seed, index, layer]).permutation(places)[:count]
             chosen = Tracks(points[clip][:, places].numpy(), visible[clip][:, places].numpy(), size, fps)
             category = categorise(chosen)
             if category != "static":
@@ -247,25 +229,9 @@ def _described(tracks: Tracks, language: str) -> str:
     return words or ("有纹理的形状在移动。" if language == "zh" else "Textured shapes move.")
 
 
-def _check_new(target: Path, overwrite: bool) -> None:
-    if target.is_file():
-        raise InputError(f"{target}: is a file, expected a new folder")
-    if target.exists() and any(target.iterdir()):
-        if not overwrite:
-            raise InputError(f"{target}: exists already; choose another name, or replace it with --overwrite")
-        find_layout(target)  # what is replaced has to be a benchmark, not somebody's home
-
-
-def _check_numbers(
+def _check(
     cases: int, num_frames: int, size: tuple[int, int], fps: float, tracks: int, languages: Sequence[str]
 ) -> None:
-    for name, value, least in (("cases", cases, 1), ("num_frames", num_frames, 2), ("tracks", tracks, LEAST_TRACKS)):
-        if value < least:
-            raise InputError(f"{name}: found {value}, expected at least {least}")
-    if min(size) < 16 or size[0] % 2 or size[1] % 2:
-        raise InputError(f"size: found {size[1]}x{size[0]}, expected even sides of 16 or more")
-    if not (np.isfinite(fps) and fps > 0):
-        raise InputError(f"fps: found {fps:g}, expected a number above zero")
-    unknown = [name for name in languages if name not in LANGUAGES]
-    if unknown or not languages:
-        raise InputError(f"languages: found {', '.join(unknown) or 'none'}, expected en, zh, or both")
+    check_format(num_frames, size, fps, tracks, languages)
+    if cases < 1:
+        raise InputError(f"cases: found {cases}, expected at least 1")
