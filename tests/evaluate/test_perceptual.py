@@ -5,7 +5,7 @@ import torch
 from motionloom.errors import InputError
 from motionloom.evaluate import perceptual
 from motionloom.evaluate.networks.backbones import Backbone
-from motionloom.evaluate.networks.lpips import LPIPS
+from motionloom.evaluate.networks.lpips import LPIPS, Heads
 from motionloom.evaluate.perceptual import gms_dissim, lpips
 
 
@@ -22,7 +22,7 @@ def network() -> LPIPS:
     layers = torch.nn.Sequential(
         torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU(), torch.nn.Conv2d(4, 6, 3, stride=2), torch.nn.ReLU()
     )
-    whole = LPIPS(Backbone(layers, (1, 3), (4, 6), 8))
+    whole = LPIPS(Backbone(layers, (1, 3), (4, 6), 8), Heads((4, 6)))
     for head in whole.heads.parameters():
         head.data.uniform_()
     return whole.requires_grad_(False)

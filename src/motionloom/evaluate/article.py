@@ -70,7 +70,9 @@ def image_consistency(
     if not counts.any():
         return None, 0.0
     similarity = ssim_map(frame.astype(np.float64), fetch(following, there).astype(np.float64))
-    return float(similarity[counts].mean()), float(counts.mean())
+    number = int(np.count_nonzero(counts))
+    total = float(np.einsum("hwc,hw->", similarity, counts.astype(np.float64)))
+    return total / (number * similarity.shape[-1]), number / counts.size
 
 
 def quality_score(niqe: float) -> float:
@@ -85,7 +87,9 @@ def quality_score_reciprocal(niqe: float) -> float:
 
 def _agreeing(there: Flow, back: Flow) -> NDArray[np.bool_]:
     height, width = there.shape[:2]
-    row, column = np.mgrid[:height, :width].astype(np.float32)
-    x, y = column + there[..., 0], row + there[..., 1]
+    x = there[..., 0] + np.arange(width, dtype=np.float32)
+    y = there[..., 1] + np.arange(height, dtype=np.float32)[:, None]
     inside = (x > -0.5) & (x < width - 0.5) & (y > -0.5) & (y < height - 0.5)
-    return inside & (np.square(there + fetch(back, there)).sum(-1) < _AGREEMENT**2)
+    residual = there + fetch(back, there)
+    residual *= residual
+    return inside & (residual[..., 0] + residual[..., 1] < _AGREEMENT**2)

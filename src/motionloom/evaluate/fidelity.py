@@ -127,7 +127,8 @@ def ms_ssim(video: ArrayLike, reference: ArrayLike, *, data_range: float | None 
 def ssim_map(frame: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
     """SSIM at each pixel of two frames [H, W, C] on the scale 0 to 255, float64: [H, W, C]."""
     luminance, structure = _similarity(frame, other)
-    return luminance * structure
+    structure *= luminance
+    return structure
 
 
 def mean_of(values: Sequence[float | None] | NDArray[np.float64], frames: int | None = None) -> float | None:
@@ -137,11 +138,25 @@ def mean_of(values: Sequence[float | None] | NDArray[np.float64], frames: int | 
 
 
 def _similarity(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Luminance (2 mu_x mu_y + c1) / (mu_x² + mu_y² + c1) and structure (2 s_xy + c2) / (s_x² + s_y² + c2)."""
+    # In place: at video sizes the time goes into fresh memory, not into arithmetic.
     mean_x, mean_y = _blurred(x), _blurred(y)
-    square_x, square_y, product = mean_x * mean_x, mean_y * mean_y, mean_x * mean_y
-    variances = np.maximum(_blurred(x * x) - square_x, 0) + np.maximum(_blurred(y * y) - square_y, 0)
-    covariance = _blurred(x * y) - product
-    return (2 * product + _C1) / (square_x + square_y + _C1), (2 * covariance + _C2) / (variances + _C2)
+    squares = x * x
+    squares += y * y
+    variances, structure = _blurred(squares), _blurred(x * y)
+    luminance = np.multiply(mean_x, mean_y, out=squares)
+    structure -= luminance
+    mean_x *= mean_x
+    mean_y *= mean_y
+    mean_x += mean_y
+    variances -= mean_x
+    np.maximum(variances, 0, out=variances)
+    for above, below, constant in ((structure, variances, _C2), (luminance, mean_x, _C1)):
+        above *= 2
+        above += constant
+        below += constant
+        above /= below
+    return luminance, structure
 
 
 def _blurred(image: NDArray[np.float64]) -> NDArray[np.float64]:

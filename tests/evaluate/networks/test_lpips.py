@@ -7,7 +7,7 @@ import torch.nn.functional as F
 
 from motionloom.errors import CheckpointError
 from motionloom.evaluate.networks.backbones import BACKBONES, load_backbone
-from motionloom.evaluate.networks.lpips import LPIPS, load_lpips
+from motionloom.evaluate.networks.lpips import load_lpips
 from motionloom.evaluate.perceptual import lpips
 
 CHANNELS = {"alex": (64, 192, 384, 256, 256), "vgg": (64, 128, 256, 512, 512)}
@@ -95,7 +95,7 @@ def test_the_smallest_size_is_that_of_the_network(name):
         assert [layer.shape[1] for layer in backbone(torch.zeros(1, 3, backbone.smallest, backbone.smallest))] == list(
             CHANNELS[name]
         )
-        with pytest.raises(RuntimeError, match="too small|greater than"):
+        with pytest.raises(RuntimeError, match=r"too small|greater than"):
             list(backbone(torch.zeros(1, 3, backbone.smallest, backbone.smallest - 1)))
 
 
@@ -112,6 +112,6 @@ def test_files_that_do_not_fit_are_refused_with_their_keys(files, tmp_path):
         load_lpips("alex", alex[0], tmp_path / "other.pth")
     with pytest.raises(CheckpointError, match="no such file"):
         load_lpips("alex", tmp_path / "nothing.pth", alex[1])
-    torch.save(LPIPS(BACKBONES["alex"]()), tmp_path / "object.pth")
+    torch.save(BACKBONES["alex"](), tmp_path / "object.pth")
     with pytest.raises(CheckpointError, match="would run code"):
         load_lpips("alex", tmp_path / "object.pth", alex[1])

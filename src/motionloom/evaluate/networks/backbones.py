@@ -10,15 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-import torch
 from torch import Tensor, nn
 
-from motionloom.models.checkpoints.assemble import check_fit
-from motionloom.models.checkpoints.readers import open_file
+from motionloom.evaluate.networks.files import load_network
 
 BackboneName = Literal["alex", "vgg"]
 
-_NOT_READ = "classifier."
+# Of AlexNet layers 1, 4 and 6, of VGG-16 layers 0, 3 and 6.
+_CLASSIFIERS = tuple(f"classifier.{number}.{kind}" for number in (0, 1, 3, 4, 6) for kind in ("weight", "bias"))
 
 
 class Backbone(nn.Module):
@@ -86,27 +85,4 @@ def load_backbone(name: BackboneName, path: Path) -> Backbone:
     Raises:
         CheckpointError: not a file of tensors, or not those of this network; the message lists them.
     """
-    with torch.device("meta"):
-        backbone = BACKBONES[name]()
-    fill_exactly(backbone, path, passed_over=_NOT_READ)
-    return backbone.eval().requires_grad_(False)
-
-
-def fill_exactly(network: nn.Module, path: Path, *, passed_over: str | None = None) -> None:
-    """Put the tensors of a file into a network made on the meta device, whose names and shapes they must have.
-
-    Args:
-        passed_over: beginning of keys that the network has no use for.
-
-    Raises:
-        CheckpointError: not a file of tensors, or not those of the network; the message lists them.
-    """
-    reader = open_file(path)
-    used = [key for key in reader.tensors if passed_over is None or not key.startswith(passed_over)]
-    check_fit(
-        {key: tuple(value.shape) for key, value in network.state_dict().items()},
-        {key: reader.tensors[key].shape for key in used},
-        origin=str(path),
-    )
-    # Views of the file's mapping would keep it open as long as the network lives.
-    network.load_state_dict({key: value.to(torch.float32, copy=True) for key, value in reader.read(used)}, assign=True)
+    return load_network(BACKBONES[name], path, ignore=_CLASSIFIERS)

@@ -10,29 +10,23 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from motionloom.evaluate.networks.backbones import Backbone, BackboneName, fill_exactly, load_backbone
+from motionloom.evaluate.networks.backbones import Backbone, BackboneName, load_backbone
+from motionloom.evaluate.networks.files import load_network
 
 _SHIFT, _SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)  # ScalingLayer of lpips.py: ImageNet's, for [-1, 1]
 _TINY = 1e-10  # normalize_tensor of lpips.py: on the length of an activation, not on its square
 
 
 class LPIPS(nn.Module):
-    """A backbone and one weight per channel of the layers looked at, by which their differences are added up.
+    """A backbone, and heads that add up the differences in each of its layers that are looked at."""
 
-    The weights have the names of the published heads, ``lin0.model.1.weight`` [1, C, 1, 1] to ``lin4.model.1.weight``.
-    """
-
-    def __init__(self, backbone: Backbone) -> None:
+    def __init__(self, backbone: Backbone, heads: Heads) -> None:
         super().__init__()
-        self.backbone = backbone
-        heads = {f"lin{number}": _Head(channels) for number, channels in enumerate(backbone.channels)}
-        self.heads = nn.ModuleDict(heads)
-        # Not in the heads' file, and real numbers even where the rest is made without any.
-        with torch.device("cpu"):
-            self.register_buffer("shift", torch.tensor(_SHIFT)[:, None, None], persistent=False)
-            self.register_buffer("scale", torch.tensor(_SCALE)[:, None, None], persistent=False)
+        self.backbone, self.heads = backbone, heads
         self.shift: Tensor
         self.scale: Tensor
+        self.register_buffer("shift", torch.tensor(_SHIFT)[:, None, None], persistent=False)
+        self.register_buffer("scale", torch.tensor(_SCALE)[:, None, None], persistent=False)
 
     def forward(self, images: Tensor, others: Tensor) -> Tensor:
         """Distance [B] of images [B, 3, H, W], RGB from -1 to 1: 0 for equal ones, about 1 for unrelated ones.
@@ -48,9 +42,15 @@ class LPIPS(nn.Module):
         return distance
 
 
-class _Head(nn.Module):
-    """A sum over channels. Number 0 of the published pair is a dropout, which does nothing when measuring."""
+class Heads(nn.ModuleDict):
+    """One weight per channel and layer, as the published file names them: ``lin0.model.1.weight`` [1, C, 1, 1] to
+    ``lin4.model.1.weight``. (Number 0 of each pair was a dropout, which does nothing when measuring.)"""
 
+    def __init__(self, channels: tuple[int, ...]) -> None:
+        super().__init__({f"lin{layer}": _Head(number) for layer, number in enumerate(channels)})
+
+
+class _Head(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.model = nn.Sequential(nn.Identity(), nn.Conv2d(channels, 1, 1, bias=False))
@@ -71,7 +71,4 @@ def load_lpips(name: BackboneName, backbone: Path, heads: Path) -> LPIPS:
         CheckpointError: a file is not one of tensors, or they are not those of this network; the message lists them.
     """
     network = load_backbone(name, backbone)
-    with torch.device("meta"):
-        whole = LPIPS(network)
-    fill_exactly(whole.heads, heads)
-    return whole.eval().requires_grad_(False)
+    return LPIPS(network, load_network(lambda: Heads(network.channels), heads)).eval()
