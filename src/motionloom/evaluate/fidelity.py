@@ -52,9 +52,10 @@ def squared_error(
     for index, (frame, other) in enumerate(zip(a, b, strict=True)):
         chosen = None if allowed is None else allowed[index]
         if chosen is not None:
-            counts[index] = int(chosen.sum()) * frame.shape[-1]
-        if frame.dtype == np.uint8 and chosen is None:
-            totals[index] = cv2.norm(frame, other, cv2.NORM_L2SQR)
+            counts[index] = np.count_nonzero(chosen) * frame.shape[-1]
+        if frame.dtype == np.uint8:
+            where = None if chosen is None else np.ascontiguousarray(chosen).view(np.uint8)
+            totals[index] = cv2.norm(frame, other, cv2.NORM_L2SQR, mask=where)
             continue
         squares = np.square(frame.astype(np.float64) - other)
         totals[index] = (squares if chosen is None else squares[chosen]).sum() * scale**2

@@ -46,17 +46,17 @@ def alexnet() -> Backbone:
     """AlexNet's five convolutions, looked at after each rectification."""
     features = nn.Sequential(
         nn.Conv2d(3, 64, 11, stride=4, padding=2),
-        nn.ReLU(),
+        nn.ReLU(inplace=True),
         nn.MaxPool2d(3, 2),
         nn.Conv2d(64, 192, 5, padding=2),
-        nn.ReLU(),
+        nn.ReLU(inplace=True),
         nn.MaxPool2d(3, 2),
         nn.Conv2d(192, 384, 3, padding=1),
-        nn.ReLU(),
+        nn.ReLU(inplace=True),
         nn.Conv2d(384, 256, 3, padding=1),
-        nn.ReLU(),
+        nn.ReLU(inplace=True),
         nn.Conv2d(256, 256, 3, padding=1),
-        nn.ReLU(),
+        nn.ReLU(inplace=True),
     )
     return Backbone(features, (1, 4, 7, 9, 11), (64, 192, 384, 256, 256), 31)
 
@@ -70,7 +70,7 @@ def vgg16() -> Backbone:
         if layers:
             layers.append(nn.MaxPool2d(2, 2))
         for _ in range(depth):
-            layers += [nn.Conv2d(inputs, outputs, 3, padding=1), nn.ReLU()]
+            layers += [nn.Conv2d(inputs, outputs, 3, padding=1), nn.ReLU(inplace=True)]
             inputs = outputs
         taps.append(len(layers) - 1)
     return Backbone(nn.Sequential(*layers), tuple(taps), channels, 16)
