@@ -3,41 +3,15 @@
 from __future__ import annotations
 
 import json
-import zlib
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from safetensors.numpy import load_file
+from tiny_networks import GOLDEN, published_raft
 
 from motionloom.errors import CheckpointError, InputError
 from motionloom.evaluate.networks.raft import Raft, load_raft, our_key, raft_flow
-
-GOLDEN = Path(__file__).parents[2] / "golden" / "metrics" / "networks"
-
-
-def published(layout: str) -> dict[str, torch.Tensor]:
-    shapes = json.loads((GOLDEN / "raft_keys.json").read_text())[layout]
-    # What is there twice has the values of its other name.
-    return {key: made(our_key(key) or our_key(key.replace("norm3", "downsample.1")), shapes[key]) for key in shapes}
-
-
-def made(name: str | None, shape: list[int]) -> torch.Tensor:
-    """A tensor that is a function of its name and shape; `RandomState` gives the same numbers for ever."""
-    assert name is not None
-    rng = np.random.RandomState(zlib.crc32(name.encode()))
-    if name.endswith("num_batches_tracked"):
-        return torch.tensor(1)
-    if name.endswith("running_var"):
-        values = rng.uniform(0.5, 1.5, shape)
-    elif len(shape) == 1:
-        scale = "norm" in name or "downsample.1" in name
-        values = rng.standard_normal(shape) * 0.1 + (scale and name.endswith(".weight"))
-    else:
-        gain = 0.2 if "flow_head.conv2" in name else 1.0
-        values = rng.standard_normal(shape) * np.sqrt(2 / np.prod(shape[1:])) * gain
-    return torch.from_numpy(np.asarray(values, np.float32))
 
 
 def pictures() -> tuple[np.ndarray, np.ndarray]:
@@ -52,7 +26,7 @@ def rafts(tmp_path_factory):
     folder = tmp_path_factory.mktemp("raft")
     found = {}
     for layout in ("torchvision", "princeton"):
-        torch.save(published(layout), folder / f"{layout}.pth")
+        torch.save(published_raft(layout), folder / f"{layout}.pth")
         found[layout] = load_raft(folder / f"{layout}.pth")
     return found
 
@@ -68,7 +42,7 @@ def test_every_published_tensor_has_a_place_and_every_place_a_tensor(layout, ten
     assert len(left_over) == tensors - len(ours)
 
 
-def test_parameters_are_as_many_as_published():
+def test_parameters_are_as_many_as_published_raft():
     assert sum(parameter.numel() for parameter in Raft().parameters()) == 5_257_536
 
 
@@ -104,7 +78,7 @@ def test_frames_of_other_shapes_are_refused(rafts):
 
 
 def test_other_files_are_refused_with_what_is_wrong(tmp_path):
-    tensors = published("torchvision")
+    tensors = published_raft("torchvision")
     del tensors["mask_predictor.conv.bias"]
     tensors["extra.weight"] = torch.zeros(2)
     torch.save(tensors, tmp_path / "cut.pth")

@@ -26,7 +26,7 @@ def _by_raft(evidence: Evidence) -> Measurement:
     errors: list[float] = []
     last: tuple[NDArray[np.uint8], NDArray[np.uint8]] | None = None
     for _, video, true in evidence.pairs(_TOGETHER):
-        made, real = maths.resized(video), maths.resized(true)
+        made, real = (maths.resized(block, maths.SIZE) for block in (video, true))
         if last is not None:
             made, real = np.concatenate([last[0], made]), np.concatenate([last[1], real])
         last = made[-1:], real[-1:]
