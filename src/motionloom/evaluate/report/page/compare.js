@@ -1,0 +1,70 @@
+// Two runs against each other: paired differences of every metric on one scale.
+function between(first, second) {
+  const found = data.differences.find(pair => pair.a === Math.min(first, second) && pair.b === Math.max(first, second));
+  const turned = first > second;
+  return found.columns.map(each => !each || !turned ? each : {
+    ...each, mean: -each.mean, low: known(each.high) ? -each.high : null, high: known(each.low) ? -each.low : null,
+    first: each.second, second: each.first, wins: each.losses, losses: each.wins,
+    win_rate: known(each.win_rate) ? 1 - each.win_rate : null,
+  });
+}
+
+function compare() {
+  if (runs.length < 2) return;
+  let first = data.baseline, second = first === 0 ? 1 : 0, sort = 'order';
+  const box = el('div', { class: 'scroll' });
+  const controls = el('div', { class: 'controls' });
+  section('compare', 'Paired differences', 'Over the cases and seeds both runs have. The picture shows each mean difference and its 95 % interval in standard deviations '
+    + 'of the difference, turned so that right is better for the second run; metrics without a direction are grey. p is that of a permutation of signs, corrected for the number of metrics (Holm).',
+  controls, box).dataset.short = 'Compare';
+  const names = runs.map(run => [run.index, run.label]);
+
+  function draw() {
+    controls.replaceChildren(
+      choice('First', names, first, value => { if (value === second) second = first; first = value; draw(); }),
+      choice('Second', names, second, value => { if (value === first) first = second; second = value; draw(); }),
+      choice('Order', [[0, 'as measured'], [1, 'largest advantage first']], sort === 'order' ? 0 : 1, value => { sort = value ? 'effect' : 'order'; draw(); }));
+    const found = between(first, second);
+    const lines = columns.filter(column => found[column.index]).map(column => {
+      const each = found[column.index], sign = column.better === 'lower' ? -1 : 1;
+      const scale = each.sd > 1e-12 ? sign / each.sd : 0;
+      const ends = [each.low, each.high].map(value => known(value) ? value * scale : null);
+      return { column, each, effect: each.mean * scale, low: known(ends[0]) ? Math.min(...ends) : null, high: known(ends[1]) ? Math.max(...ends) : null };
+    });
+    if (!lines.length) { box.replaceChildren(el('p', { class: 'none' }, 'These runs have no case and seed in common.')); return; }
+    if (sort === 'effect') lines.sort((a, b) => Boolean(b.column.better) - Boolean(a.column.better) || b.effect - a.effect);
+    // A difference without any spread would stretch the scale beyond use: it is drawn at the edge.
+    const reach = Math.max(.5, Math.min(3, 1.08 * Math.max(...lines.map(line => Math.max(Math.abs(line.low ?? line.effect), Math.abs(line.high ?? line.effect))))));
+    const width = 300, x = value => width / 2 + Math.max(-1, Math.min(1, value / reach)) * (width / 2 - 6);
+    box.replaceChildren(el('table', { id: 'compare-table' }, el('thead', {}, el('tr', {}, el('th', { scope: 'col' }, 'Metric'),
+      el('th', { scope: 'col' }, forestAxis(width, x, reach)),
+      el('th', { scope: 'col', class: 'num' }, 'First'), el('th', { scope: 'col', class: 'num' }, 'Second'), el('th', { scope: 'col', class: 'num' }, 'Difference'),
+      el('th', { scope: 'col', class: 'num', title: 'Share of cases in which the second run is better; a tie counts half' }, 'Second wins'),
+      el('th', { scope: 'col', class: 'num' }, 'n'), el('th', { scope: 'col', class: 'num', title: 'Corrected for the number of metrics (Holm)' }, 'p'))),
+    el('tbody', {}, lines.map(({ column, each, effect, low, high }) => {
+      const places = digits([each.first, each.second]);
+      const paint = column.better ? colour(effect >= 0 ? second : first) : 'var(--faint)';
+      const small = column.floor && Math.abs(each.mean) < column.floor[1];
+      return el('tr', {}, metricHeading({ ...column, floor: null }),
+        el('td', {}, el('svg', { width, height: 26, viewBox: `0 0 ${width} 26`, role: 'img', 'aria-label': `${plain(effect)} standard deviations` },
+          el('line', { class: 'zero', x1: width / 2, x2: width / 2, y1: -6, y2: 32 }),
+          known(low) && el('line', { x1: x(low), x2: x(high), y1: 13, y2: 13, 'stroke-width': 2.5, 'stroke-linecap': 'round', css: { stroke: paint } }),
+          each.sd > 1e-12 && el('circle', { cx: x(effect), cy: 13, r: 4.5, css: { fill: paint } }),
+          !(each.sd > 1e-12) && el('text', { x: width / 2 + 8, y: 17 }, each.mean === 0 ? 'equal everywhere' : 'the same in all cases'))),
+        el('td', { class: 'num' }, fixed(each.first, places)), el('td', { class: 'num' }, fixed(each.second, places)),
+        el('td', { class: 'num' }, signed(each.mean, places),
+          small && el('span', { class: 'chip quiet', title: `Smaller than the tracker's own error, ${column.floor.join(' to ')} px: no finding` }, 'below floor'),
+          el('span', { class: 'sub' }, known(each.low) ? `${signed(each.low, places)} to ${signed(each.high, places)}` : '')),
+        el('td', { class: 'num', title: known(each.wins) ? `${each.wins} better, ${each.ties} equal, ${each.losses} worse; sign test p ${pValue(each.p_sign)}` : '' }, percent(each.win_rate)),
+        el('td', { class: 'num' }, String(each.n)), el('td', { class: 'num', title: `uncorrected ${pValue(each.p)}` }, pValue(each.p_holm)));
+    }))));
+  }
+  function forestAxis(width, x, reach) {
+    return el('svg', { width, height: 34, viewBox: `0 0 ${width} 34`, 'aria-hidden': 'true' },
+      el('text', { x: 0, y: 11, 'text-anchor': 'start' }, `\u2190 ${clip(runs[first].label)}`), el('text', { x: width, y: 11, 'text-anchor': 'end' }, `${clip(runs[second].label)} \u2192`),
+      ticks(-reach, reach, 5).map(value => el('text', { x: x(value), y: 31, 'text-anchor': 'middle' }, tickText(value))));
+  }
+  draw();
+}
+
+const clip = (text, length = 20) => text.length > length ? `${text.slice(0, length - 1)}\u2026` : text;

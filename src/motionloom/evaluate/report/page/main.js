@@ -1,0 +1,12 @@
+header();
+summary();
+totals();
+compare();
+categories();
+scatter();
+curves();
+worst();
+caseList();
+failures();
+facts();
+navigation();
