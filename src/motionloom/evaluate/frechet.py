@@ -11,7 +11,7 @@ it is dominated by their number, and only compares sets of the same size (`short
 
 from __future__ import annotations
 
-import zlib
+import hashlib
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -23,6 +23,7 @@ from motionloom.errors import InputError
 Covariance = Literal["biased", "unbiased"]
 Array = NDArray[np.float64]
 
+_BLOCK = 4096  # rows that are looked at together
 _UNROOTED = 1e-10  # singular values below it stay as they are in TATS' root (tensorflow_gan's classifier_metrics.py)
 
 
@@ -39,12 +40,14 @@ def frechet_distance(real: ArrayLike, generated: ArrayLike, *, covariance: Covar
     Raises:
         InputError: not such arrays, other numbers of dimensions, or values that are not finite.
     """
-    a, b = _features(real, "real"), _features(generated, "generated")
+    a, b = _checked(real, "real"), _checked(generated, "generated")
     _check_same(a.shape[1], b.shape[1])
+    if max(len(a), len(b)) > a.shape[1]:
+        statistics = FeatureStatistics.of(a, "real"), FeatureStatistics.of(b, "generated")
+        return statistics[0].distance(statistics[1], covariance=covariance)
+    a, b = _features(a, "real"), _features(b, "generated")
     if min(len(a), len(b)) < 2:
         return None
-    if max(len(a), len(b)) > a.shape[1]:
-        return FeatureStatistics.of(a).distance(FeatureStatistics.of(b), covariance=covariance)
     # With fewer rows than dimensions tr (S₁ S₂)^½ is the sum of the singular values of X₁ X₂ᵀ of the centred rows,
     # a small matrix, and free of the noise that rooting its zero eigenvalues would add.
     less = covariance == "unbiased"
@@ -113,15 +116,20 @@ class FeatureStatistics:
 
     @classmethod
     def of(cls, features: ArrayLike, origin: str = "features") -> FeatureStatistics:
-        """Statistics of [N, D].
+        """Statistics of [N, D], taken block by block: nothing of the size of the features is made.
 
         Raises:
             InputError: not such an array, or values that are not finite; the message begins with ``origin``.
         """
-        rows = _features(features, origin)
-        mean = rows.mean(0) if len(rows) else np.zeros(rows.shape[1])
-        centred = rows - mean
-        return cls(len(rows), mean, centred.T @ centred)
+        rows = _checked(features, origin)
+        width = rows.shape[1]
+        whole = cls(0, np.zeros(width), np.zeros((width, width)))
+        for start in range(0, len(rows), _BLOCK):
+            block = _features(rows[start : start + _BLOCK], origin, start)
+            mean = block.mean(0)
+            centred = block - mean
+            whole += cls(len(block), mean, centred.T @ centred)
+        return whole
 
     def __add__(self, other: FeatureStatistics) -> FeatureStatistics:
         _check_same(len(self.mean), len(other.mean))
@@ -187,7 +195,7 @@ def clip_frames(
 
 def _share(text: str) -> float:
     """A number in [0, 1) that depends on the text alone, on every machine."""
-    return zlib.crc32(text.encode()) / 2**32
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4]) / 2**32
 
 
 def _root_by_svd(matrix: Array) -> Array:
@@ -195,15 +203,21 @@ def _root_by_svd(matrix: Array) -> Array:
     return (u * np.where(s < _UNROOTED, s, np.sqrt(s))) @ vt
 
 
-def _features(values: ArrayLike, name: str) -> Array:
-    rows = np.asarray(values, np.float64)
-    if rows.ndim != 2 or rows.shape[1] == 0:
-        raise InputError(f"{name}: found shape {rows.shape}, expected features [N, D]")
+def _checked(values: ArrayLike, name: str) -> NDArray[Any]:
+    rows = np.asarray(values)
+    if rows.ndim != 2 or rows.shape[1] == 0 or rows.dtype.kind not in "fiu":
+        raise InputError(f"{name}: found {rows.dtype} {rows.shape}, expected numbers of features [N, D]")
+    return rows
+
+
+def _features(values: ArrayLike, name: str, first: int = 0) -> Array:
+    """Finite float64 [N, D]; ``first`` is the number of its first row, for the message."""
+    rows = _checked(values, name).astype(np.float64)
     wrong = ~np.isfinite(rows).all(1)
     if wrong.any():
         raise InputError(
-            f"{name}: row {int(np.argmax(wrong))} holds a value that is not finite ({int(wrong.sum())} of {len(rows)} "
-            "rows do), expected numbers; look at the video it comes from"
+            f"{name}: row {first + int(np.argmax(wrong))} holds a value that is not finite, expected numbers; look at "
+            "the video it comes from"
         )
     return rows
 

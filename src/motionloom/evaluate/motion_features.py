@@ -29,6 +29,7 @@ MOST_DIMENSIONS = 32
 
 CELLS, DIRECTIONS = 4, 8
 _GRID = 8  # points along each side of the tracked grid: two per cell and axis
+_LONGEST = 256  # px of the longer side of the canvas motion is counted on
 _SIDE = 64  # px a frame is reduced to before its spectrum is taken
 _BLOCK = 8  # px of a block of the cosine transform
 _CLIP_SIDE = 32
@@ -48,14 +49,20 @@ def windows_of(num_frames: int, length: int = WINDOW, shortest: int = 3) -> Iter
 def motion_of_frames(frames: NDArray[np.uint8]) -> Array:
     """`motion_histograms` [256] of a window of frames uint8 [T, H, W, 3]: our tracker follows a grid of 8x8 points.
 
-    The tracker does not refine here: a systematic error of tenths of a pixel is the same for both sets.
-    """
-    from motionloom.tracks.trackers import track
+    Larger frames are reduced to 256 pixels on the longer side first, the size in whose pixels motion is counted.
 
+    It follows by flow alone here, without registering points or looking for what is hidden: over 16 frames that costs
+    tenths of a pixel, the same in both sets, and a fifth of the time.
+    """
+    from motionloom.media.scaled import scaled
+    from motionloom.media.stream import HeldFrames
+    from motionloom.tracks.trackers.offline import OfflineTracker
+
+    frames = np.stack([scaled(frame, _LONGEST) for frame in frames])
     height, width = frames.shape[1:3]
     y, x = np.meshgrid(*((np.arange(_GRID) + 0.5) * side / _GRID for side in (height, width)), indexing="ij")
     queries = np.stack([np.zeros(x.size), x.ravel(), y.ravel()], 1)
-    found = track(frames, queries, refine=False)
+    found = OfflineTracker(refine=False, occlusion=False).track(HeldFrames(frames, 1.0), queries)
     return motion_histograms(found.points, found.visible, found.size)
 
 
@@ -84,7 +91,7 @@ def motion_histograms(points: ArrayLike, visible: ArrayLike, size: tuple[int, in
         )
     if not np.isfinite(place).all():
         raise InputError("points: found a position that is not finite, expected pixels")
-    scale = 256 / max(size)
+    scale = _LONGEST / max(size)
     velocity = np.diff(place, axis=0) * scale
     moving = seen[1:] & seen[:-1]
     acceleration = np.diff(velocity, axis=0)

@@ -66,7 +66,9 @@ class ClipEncoder:
         if self._tokenizer is None:
             from transformers import CLIPTokenizer
 
-            self._tokenizer = load_tokenizer(CLIPTokenizer, self._folder)
+            self._tokenizer = load_tokenizer(
+                CLIPTokenizer, self._folder, words=self._model.config.text_config.vocab_size
+            )
         tokens = self._tokenizer(
             list(prompts), padding=True, truncation=True, max_length=LONGEST_PROMPT, return_tensors="pt"
         )

@@ -23,6 +23,10 @@ def load_folder(
     Raises:
         CheckpointError: not such a folder, or its tensors are not those of the model; the message lists them.
     """
+    if not (Path(folder) / "config.json").is_file():
+        raise CheckpointError(
+            f"{folder}: found no config.json, expected a folder of transformers with {model.__name__}"
+        )
     with _as_checkpoint_errors(folder), _quiet():
         network, report = model.from_pretrained(str(folder), local_files_only=True, output_loading_info=True, **options)
     missing = sorted(report["missing_keys"])
@@ -38,14 +42,24 @@ def load_folder(
     return network.to(device).eval().requires_grad_(False)
 
 
-def load_tokenizer(tokenizer: Any, folder: str | Path) -> Any:
+def load_tokenizer(tokenizer: Any, folder: str | Path, *, words: int) -> Any:
     """A tokenizer class of transformers from a local folder.
 
+    Args:
+        words: of the vocabulary the model has.
+
     Raises:
-        CheckpointError: it is not there or damaged.
+        CheckpointError: it is not there, damaged, or that of another model. transformers itself would go on with an
+            empty one.
     """
     with _as_checkpoint_errors(folder):
-        return tokenizer.from_pretrained(str(folder), local_files_only=True)
+        loaded = tokenizer.from_pretrained(str(folder), local_files_only=True)
+    if len(loaded) != words:
+        raise CheckpointError(
+            f"{folder}: found a tokenizer of {len(loaded)} words, expected {words} as the model has; the folder lacks "
+            "tokenizer.json, or vocab.json and merges.txt, or they are those of another model"
+        )
+    return loaded
 
 
 @contextlib.contextmanager

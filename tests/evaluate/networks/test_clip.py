@@ -1,0 +1,49 @@
+import numpy as np
+import pytest
+import torch
+from published import noise
+from tiny_encoders import make_clip, make_dino
+
+from motionloom.errors import CheckpointError
+from motionloom.evaluate.networks.clip import ClipEncoder
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return make_clip(tmp_path_factory.mktemp("clip"))
+
+
+def test_features_of_frames_are_projected_and_independent_of_batches(folder):
+    from transformers import CLIPModel
+    from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+
+    frames = noise(5, 40, 70, 3)
+    found = ClipEncoder(folder, batch=2).images(frames)
+    assert found.shape == (5, 12)
+    model = CLIPModel.from_pretrained(folder).eval()
+    processor = CLIPImageProcessorPil(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32})
+    with torch.no_grad():
+        hidden = model.vision_model(**processor(list(frames), return_tensors="pt")).pooler_output
+        expected = model.visual_projection(hidden)
+    np.testing.assert_allclose(found, expected.numpy(), atol=1e-5)
+    assert np.abs(ClipEncoder(folder).images(frames, "vbench") - found).max() > 1e-3
+
+
+def test_a_prompt_is_cut_to_77_tokens(folder):
+    encoder = ClipEncoder(folder)
+    short, cut, longer = encoder.texts(["a cat", "cat " * 75, "cat " * 75 + "dog"])
+    np.testing.assert_allclose(cut, longer, atol=1e-6)
+    assert np.abs(short - cut).max() > 0.1
+    np.testing.assert_allclose(encoder.texts(["a cat"])[0], short, atol=1e-5)  # padding does not tell
+
+
+def test_other_folders_are_refused(tmp_path, folder):
+    with pytest.raises(CheckpointError, match=r"found no config\.json"):
+        ClipEncoder(tmp_path / "nowhere")
+    with pytest.raises(CheckpointError, match=r"not those of CLIPModel: \d+ missing .* unexpected"):
+        ClipEncoder(make_dino(tmp_path / "dino"))
+    encoder = ClipEncoder(make_clip(tmp_path / "no tokenizer"))
+    for name in ("vocab.json", "merges.txt"):
+        (tmp_path / "no tokenizer" / name).unlink()
+    with pytest.raises(CheckpointError, match=r"found a tokenizer of \d+ words, expected 60 as the model has"):
+        encoder.texts(["a cat"])
