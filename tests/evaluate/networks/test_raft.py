@@ -11,6 +11,7 @@ from safetensors.numpy import load_file
 from tiny_networks import GOLDEN, published_raft
 
 from motionloom.errors import CheckpointError, InputError
+from motionloom.evaluate.networks import raft as raft_module
 from motionloom.evaluate.networks.raft import Raft, load_raft, our_key, raft_flow
 
 
@@ -75,6 +76,13 @@ def test_frames_of_other_shapes_are_refused(rafts):
     frames = np.zeros((2, 16, 16, 3), np.uint8)
     with pytest.raises(InputError, match=r"found shapes \(2, 16, 16, 3\) and \(1, 16, 16, 3\)"):
         raft_flow(rafts["princeton"], frames, frames[:1])
+
+
+def test_more_pixels_than_memory_are_refused_before_they_fill_it(rafts, monkeypatch):
+    monkeypatch.setattr(raft_module, "_free_bytes", lambda device: 8_000_000_000)
+    frames = np.zeros((1, 2160, 3840, 3), np.uint8)
+    with pytest.raises(InputError, match=r"3840x2160 pixels .* takes 89\.6 GB, and 8\.0 GB are free on cpu"):
+        raft_flow(rafts["princeton"], frames, frames)
 
 
 def test_other_files_are_refused_with_what_is_wrong(tmp_path):

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import psutil
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
@@ -31,6 +32,7 @@ _Norm = Callable[[int], nn.Module]
 LEVELS, RADIUS = 4, 4  # of the correlation pyramid, and of the square looked up on each level
 HIDDEN = 128  # channels of the recurrent state, and as many of context
 STRIDE = 8
+_BYTES_PER_PAIR_OF_CELLS = 4 * 4 / 3  # float32, and a third as much again on coarser levels
 SMALLEST = STRIDE * 2**LEVELS  # px: a level with a single row has no place to interpolate between
 
 
@@ -103,7 +105,7 @@ def raft_flow(
     (``InputPadder`` of the published program in its mode "sintel", which VBench uses).
 
     Raises:
-        InputError: other shapes.
+        InputError: other shapes, or more pixels than the correlation of all with all has memory for.
     """
     if first.shape != second.shape or first.ndim != 4 or first.shape[-1] != 3:
         raise InputError(f"frames: found shapes {first.shape} and {second.shape}, expected twice uint8 [B, H, W, 3]")
@@ -111,6 +113,13 @@ def raft_flow(
     rows, columns = (max(SMALLEST, -(-side // STRIDE) * STRIDE) - side for side in (height, width))
     top, left = rows // 2, columns // 2
     device = next(raft.parameters()).device
+    cells = (height + rows) * (width + columns) // STRIDE**2
+    needed, free = int(len(first) * cells**2 * _BYTES_PER_PAIR_OF_CELLS), _free_bytes(device)
+    if free is not None and needed > free:
+        raise InputError(
+            f"frames: RAFT compares every part of {width}x{height} pixels with every other, which takes "
+            f"{needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free on {device}; measure a smaller copy of the video"
+        )
 
     def prepared(frames: NDArray[np.uint8]) -> Tensor:
         pictures = torch.from_numpy(np.ascontiguousarray(frames)).to(device).permute(0, 3, 1, 2).float()
@@ -121,6 +130,12 @@ def raft_flow(
         flow = raft(prepared(first), prepared(second), updates)
     flow = flow[:, :, top : top + height, left : left + width]
     return flow.permute(0, 2, 3, 1).cpu().numpy().astype(np.float32)
+
+
+def _free_bytes(device: torch.device) -> int | None:
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    return int(psutil.virtual_memory().available) if device.type == "cpu" else None
 
 
 _TORCHVISION = (
@@ -244,7 +259,8 @@ class _FlowHead(nn.Module):
 def _correlations(first: Tensor, second: Tensor) -> list[Tensor]:
     """Features [B, C, h, w] of both pictures to [B h w, 1, h', w'] per level, halved from level to level."""
     batch, channels, height, width = first.shape
-    product = first.flatten(2).transpose(1, 2) @ second.flatten(2) / channels**0.5
+    # Scaled before it is large.
+    product = (first / channels**0.5).flatten(2).transpose(1, 2) @ second.flatten(2)
     pyramid = [product.view(batch * height * width, 1, height, width)]
     for _ in range(LEVELS - 1):
         pyramid.append(F.avg_pool2d(pyramid[-1], 2))

@@ -15,7 +15,7 @@ from motionloom.media.flow import optical_flow
 
 _RAFT = "raft-large"
 _SMALLEST = 16  # px: what DIS flow needs
-_TOGETHER = 4  # frames that are held at RAFT's size
+_TOGETHER = 4  # frames that are held at RAFT's size, and pairs that an accelerator looks at together
 
 
 def _by_raft(evidence: Evidence) -> Measurement:
@@ -30,8 +30,10 @@ def _by_raft(evidence: Evidence) -> Measurement:
         if last is not None:
             made, real = np.concatenate([last[0], made]), np.concatenate([last[1], real])
         last = made[-1:], real[-1:]
-        for index in range(len(made) - 1):
-            now, after = slice(index, index + 1), slice(index + 1, index + 2)
+        together = 1 if tools.device == "cpu" else _TOGETHER
+        for index in range(0, len(made) - 1, together):
+            now = slice(index, min(index + together, len(made) - 1))
+            after = slice(now.start + 1, now.stop + 1)
             flows = [raft_flow(raft, each[now], each[after], updates=maths.UPDATES) for each in (made, real)]
             errors += maths.flow_errors(*flows).tolist()
     variant = f"RAFT, {maths.UPDATES} updates, both videos at {maths.SIZE[0]}x{maths.SIZE[1]} (MoveBench)"

@@ -51,66 +51,65 @@ def _dynamic_by_raft(evidence: Evidence) -> Iterator[Measurement]:
 
     tools = evidence.tools
     raft = tools.network(_RAFT, lambda path: load_raft(path, tools.device))
-    flow = lambda first, second: raft_flow(raft, first[None], second[None])[0]  # noqa: E731
-    return _dynamic(evidence, flow, "", tools.used(_RAFT))
+    pairs = pairwise(_sampled(evidence, maths.sampling_step(evidence.frames.fps)))
+    flows = (raft_flow(raft, first[None], second[None])[0] for first, second in pairs)
+    return _dynamic(evidence, flows, "", "RAFT, 20 updates", tools.used(_RAFT))
 
 
 def _dynamic_by_dis(evidence: Evidence) -> Iterator[Measurement]:
-    return _dynamic(evidence, optical_flow, "_dis", None)
+    step = maths.sampling_step(evidence.frames.fps)
+    too_small = min(evidence.frames.size) < _SMALLEST
+    if step == 1:  # other metrics look at the same pairs
+        flows = (there for _, there, _ in evidence.flows())
+    else:
+        flows = (optical_flow(first, second) for first, second in pairwise(_sampled(evidence, step)))
+    return _dynamic(evidence, flows, "_dis", "DIS medium", None, _too_small(evidence) if too_small else None)
 
 
 def _dynamic(
     evidence: Evidence,
-    flow: Callable[[NDArray[np.uint8], NDArray[np.uint8]], NDArray[np.float32]],
+    flows: Iterator[NDArray[np.float32]],
     suffix: str,
+    network: str,
     weights: UsedWeights | None,
+    reason: str | None = None,
 ) -> Iterator[Measurement]:
     """VBench's yes or no, and the speed it goes by."""
     frames = evidence.frames
     step = maths.sampling_step(frames.fps)
     numbers = range(0, frames.num_frames, step)
-    reason = None
     speeds: list[float] = []
-    if not suffix or min(frames.size) >= _SMALLEST:
-        for first, second in pairwise(_sampled(evidence, step)):
-            speed = maths.fastest_flow(flow(first, second))
-            if speed is None:
-                reason = f"5 % of {frames.size[1]}x{frames.size[0]} pixels is less than one"
-                break
-            speeds.append(speed)
-    else:
-        reason = f"{frames.size[1]}x{frames.size[0]} pixels are too few for DIS flow, which needs {_SMALLEST}"
+    for flow in flows if reason is None else ():
+        speed = maths.fastest_flow(flow)
+        if speed is None:
+            reason = f"5 % of {frames.size[1]}x{frames.size[0]} pixels is less than one"
+            break
+        speeds.append(speed)
     moving = None if reason else maths.is_dynamic(speeds, frames.size)
     if moving is None and reason is None:
         reason = f"{len(numbers)} of {frames.num_frames} frames are sampled at {frames.fps:g} fps, and it takes 3"
-    variant = f"{'DIS medium' if suffix else 'RAFT, 20 updates'}; every {step}. frame (VBench 0.1.5)"
-    common = {
-        "n": len(speeds),
-        "frames": len(numbers),
-        "resolution": frames.size,
-        "weights": weights,
-        "fallback": bool(suffix),
-    }
-    yield Measurement(
-        f"dynamic_degree{suffix}",
-        None if moving is None else float(moving),
-        variant=f"1 moves, 0 does not; {variant}",
-        reason=reason,
-        **common,
-    )
-    speed = None if reason and not speeds else maths.mean(speeds)
+    variant = f"{network}; sampling step {step} (VBench 0.1.5)"
+    speed = maths.mean(speeds)
     curve: list[float | None] = [None] * frames.num_frames
     for number, value in zip(numbers[1:], speeds, strict=False):
         curve[number] = value
-    yield Measurement(
-        f"fastest_flow{suffix}",
-        speed,
-        "px",
-        variant=f"mean of the fastest 5 %, between samples; {variant}",
-        reason=None if speed is not None else reason or _ONE_FRAME,
-        curve=tuple(curve),
-        **common,
-    )
+    for name, number, unit, meaning, why in (
+        ("dynamic_degree", None if moving is None else float(moving), "", "1 moves, 0 does not", reason),
+        ("fastest_flow", speed, "px", "mean of the fastest 5 %, between samples", reason or _ONE_FRAME),
+    ):
+        yield Measurement(
+            name + suffix,
+            number,
+            unit,
+            variant=f"{meaning}; {variant}",
+            n=len(speeds),
+            frames=len(numbers),
+            resolution=frames.size,
+            weights=weights,
+            fallback=bool(suffix),
+            reason=None if number is not None else why,
+            curve=tuple(curve) if name == "fastest_flow" and speed is not None else None,
+        )
 
 
 def _smoothness_by_network(evidence: Evidence) -> Measurement:
@@ -132,8 +131,7 @@ def _smoothness_by_flow(evidence: Evidence) -> Iterator[Measurement]:
     )
     for name, interpolate, variant in fallbacks:
         if interpolate is maths.halfway and min(frames.size) < _SMALLEST:
-            too_small = f"{frames.size[1]}x{frames.size[0]} pixels are too few for DIS flow, which needs {_SMALLEST}"
-            yield Measurement(name, None, better="higher", fallback=True, reason=too_small)
+            yield Measurement(name, None, better="higher", fallback=True, reason=_too_small(evidence))
             continue
         errors: list[float] = []
         # Blocks of an odd length that share a frame all begin with an even one.
@@ -155,6 +153,11 @@ def _smoothness_by_flow(evidence: Evidence) -> Iterator[Measurement]:
             reason=None if errors else f"the video has {frames.num_frames} frames, and it takes 3",
             curve=tuple(curve),
         )
+
+
+def _too_small(evidence: Evidence) -> str:
+    height, width = evidence.frames.size
+    return f"{width}x{height} pixels are too few for DIS flow, which needs {_SMALLEST}"
 
 
 def _over_pairs(evidence: Evidence, of: Callable[[NDArray[np.uint8]], NDArray[np.floating]]) -> NDArray[np.float64]:
