@@ -188,11 +188,13 @@ def _show(runs: Sequence[Run]) -> None:
 
 def _columns(runs: Sequence[Run]) -> list[str]:
     """The first few metrics that have a number somewhere, the most asked for first."""
+    from motionloom.evaluate.suite import METRICS
+
     there = dict.fromkeys(
         measurement.name
         for each in runs
         for measurement in (*(one for row in each.rows for one in row.measurements), *each.totals)
-        if measurement.value is not None
+        if measurement.value is not None and measurement.name in METRICS
     )
     order = [name for name in _FIRST if name in there] + [name for name in there if name not in _FIRST]
     return order[:_SHOWN]

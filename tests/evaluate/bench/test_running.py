@@ -211,8 +211,9 @@ def test_videos_made_elsewhere_are_only_measured(going, tmp_path):
     run = going.run(f"truth=@{theirs}", seeds=[0, 1])[0]
     assert [row.status for row in run.rows] == ["done", "done", "done", "failed"]
     assert "no such file, expected the video of case" in str(run.rows[3].error)
-    reasons = {each.reason for row in run.rows for each in row.measurements if each.name == "psnr"}
-    assert reasons == {"identical"}
+    reasons = {str(each.reason) for row in run.rows for each in row.measurements if each.name == "psnr"}
+    assert len(reasons) == 1
+    assert reasons.pop().startswith("identical")
     assert not (going.out / "truth" / "videos").exists()
     assert run.file(run.rows[0].video).resolve() == theirs / f"{run.rows[0].case}.mp4"
     rows = going.times("*/rows/*.json")

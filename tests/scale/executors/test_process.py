@@ -22,7 +22,7 @@ def test_a_killed_worker_loses_nothing_but_time_and_errors_stay_with_their_task(
     }  # fmt: skip
     assert (found["b"].attempts, writing.attempts("b")) == (2, 2)
     assert all(writing.attempts(name) == 1 for name in "acdef")
-    assert writing.workers() == 3, "two, and one in place of the killed one"
+    assert writing.workers() in (2, 3), "two, and one in place of the killed one unless the other had done all by then"
     assert (found["c"].kind, found["c"].error) == ("InputError", "c: found nonsense, expected sense")
     assert found["d"].error == "KeyError: 'lost'"
     assert re.fullmatch(r"working\.py:\d+ in run", found["d"].where)
@@ -33,6 +33,7 @@ def test_a_task_that_kills_its_workers_is_left_out_with_the_reason(writing):
     found = writing.run(ProcessExecutor(1, device="cpu"), {"a": "kill always", "b": "crash", "c": None})
     assert {name: outcome.status for name, outcome in found.items()} == {"a": "failed", "b": "failed", "c": "done"}
     assert (found["a"].attempts, writing.attempts("a"), found["a"].kind) == (3, 3, None)
+    assert writing.workers() == 7, "one, and one for each that died"
     assert found["a"].error == (
         "a worker was ended by SIGKILL, as the system does when memory runs out; 3 workers in a row ended at this "
         "task, so it is left out"

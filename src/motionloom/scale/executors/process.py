@@ -123,11 +123,12 @@ class _Run:
         if child.task is not None:
             outcome = self.ledger.lost(child.task, reason, place.number)
         elif not child.is_built:
-            if place.number not in self.was_built:
+            if not self.was_built:
                 raise MotionloomError(f"{reason}, while it was being built; the others were stopped")
             self.rebuilds[place.number] = self.rebuilds.get(place.number, 0) + 1
         if outcome is not None:
             self.on_done(outcome)
+        self._give_idle()
         if self.ledger.waiting and self.rebuilds.get(place.number, 0) <= _REBUILDS:
             self.start(place)
 
@@ -140,7 +141,9 @@ class _Run:
         child.close()
         child.end(STOP_SECONDS)
         self.children.remove(child)
-        # Others may have had nothing to do any more when its task came back.
+
+    def _give_idle(self) -> None:
+        """Others may have had nothing to do any more when a task came back."""
         for idle in self.children:
             if idle.is_built and idle.task is None:
                 self._give(idle)

@@ -196,7 +196,7 @@ class _Run:
         outcome = None
         if task is not None:
             outcome = self.ledger.lost(task, reason, slot.number)
-        elif not slot.was_built:
+        elif not any(each.was_built for each in self.slots):
             raise MotionloomError(f"{reason}, while it was being built; the others were stopped")
         else:
             slot.rebuilds += 1
