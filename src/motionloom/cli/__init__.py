@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from motionloom.cli import demo, evaluate, generate, models, tracks, train
+from motionloom.cli import bench, bench_run, demo, evaluate, generate, models, tracks, train
 from motionloom.errors import (
     Cancelled,
     CheckpointError,
@@ -51,6 +51,8 @@ def _options(
 app.command("generate")(generate.generate)
 app.command("preview")(generate.preview)
 app.command("evaluate")(evaluate.evaluate)
+bench.app.command("run")(bench_run.run)
+app.add_typer(bench.app, name="bench", help="Benchmarks: make one, let models run over it, compare them.")
 app.add_typer(tracks.app, name="tracks", help="Look at, convert, draw and extract motion files.")
 app.add_typer(models.app, name="models", help="What models exist, what they need, what is on this disk.")
 app.add_typer(train.app, name="train", help="Train a model.")

@@ -6,7 +6,6 @@ A clip that motionloom made knows what was asked of it; only what it does not kn
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,10 +16,9 @@ import yaml
 from motionloom import provenance
 from motionloom.errors import FileFormatError, InputError, MotionloomError
 from motionloom.evaluate.sample import Sample
-from motionloom.media import read_provenance
+from motionloom.media import read_provenance, video_size
 from motionloom.media.scaled import is_video
-from motionloom.media.stream import open_frames
-from motionloom.tracks.motion import Motion
+from motionloom.models.model import read_motion_for
 from motionloom.tracks.tracks import Tracks
 
 MANIFESTS = (".jsonl", ".yaml", ".yml", ".json")
@@ -157,7 +155,11 @@ def _sample(name: str, video: Path, values: Mapping[str, Any]) -> Sample:
     made = _from_provenance(name, video)
     said = {key: value for key, value in values.items() if value is not None}
     if "motion" in said:
-        said["motion"] = _read_motion(Path(said["motion"]), video)
+        try:
+            size = video_size(video)
+        except FileFormatError:
+            return made  # measuring will say what is wrong with it; the others are not concerned
+        said["motion"] = read_motion_for(Path(said["motion"]), size)
     box = said.get("box")
     if box is not None:
         if not (isinstance(box, Sequence) and len(box) == 4 and all(isinstance(x, int | float) for x in box)):
@@ -190,12 +192,6 @@ def _from_provenance(name: str, video: Path) -> Sample:
         seed=parameters.get("seed"),
         **images,
     )
-
-
-def _read_motion(path: Path, video: Path) -> Motion | Tracks:
-    from motionloom.models.model import read_motion_for
-
-    return read_motion_for(path, open_frames(os.fspath(video)).size)
 
 
 def _present(values: Mapping[str, Any]) -> dict[str, Any]:

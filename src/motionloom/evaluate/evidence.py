@@ -71,10 +71,10 @@ class Tools:
         Raises:
             InputError, CheckpointError, MissingDependencyError: the tracker cannot be loaded.
         """
-        from motionloom.tracks.trackers import load_tracker
-
         loaded = None
         if tracker not in (None, "offline"):
+            from motionloom.tracks.trackers import load_tracker
+
             loaded = load_tracker(tracker, checkpoint=checkpoint, code=code, device=device)
         places = {name: Path(path) for name, path in (weights or {}).items()}
         return cls(device=device, tracker=loaded, weights=places, allow_download=allow_download)
@@ -161,7 +161,9 @@ class Evidence:
             return None
         start = self.wanted.points[0].astype(np.float64)
         queries = np.concatenate([np.zeros((len(start), 1)), start], axis=1)
-        return track(self.frames, queries, tracker=self.tools.tracker or "offline")
+        if self.tools.tracker is None:
+            return track(self.frames, queries)
+        return self.tools.tracker.track(self.frames, queries)
 
     @cached_property
     def first_image(self) -> NDArray[np.uint8] | None:

@@ -153,6 +153,20 @@ def read_provenance(path: str | os.PathLike[str]) -> dict[str, Any]:
     return envelope.provenance if envelope else {}
 
 
+def video_size(path: str | os.PathLike[str]) -> tuple[int, int]:
+    """(height, width) of a video of any kind that `Clip.load` reads, without reading all of it where that is spared.
+
+    Raises:
+        FileFormatError: missing, damaged, or not a clip.
+    """
+    source = Path(path)
+    if source.is_dir() or source.suffix.lower() in (".gif", ".webp", ".png"):
+        return Clip.load(source).size
+    from motionloom.media.video import first_size
+
+    return first_size(source)
+
+
 def check_target(path: str | os.PathLike[str]) -> None:
     """Refuse what `Clip.save` could not write to; known before hours are spent on the frames.
 

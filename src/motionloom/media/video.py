@@ -114,6 +114,19 @@ def read_video(path: Path, *, max_frames: int, max_pixels: int) -> tuple[NDArray
     return np.ascontiguousarray(np.stack(frames)[:, :height, :width]), fps, envelope
 
 
+def first_size(path: Path) -> tuple[int, int]:
+    """(height, width) of a video, from its first frame alone."""
+    with open_video(path) as container:
+        if not container.streams.video:
+            raise FileFormatError(f"{path}: holds no video stream")
+        try:
+            for picture in container.decode(container.streams.video[0]):
+                return meant_size(upright(picture).shape, envelope_of(container))
+        except FFmpegError as error:
+            raise FileFormatError(f"{path}: the first frame cannot be read ({error})") from error
+    raise FileFormatError(f"{path}: no frame could be decoded")
+
+
 def undamaged(path: Path, container: InputContainer, stream: VideoStream) -> Iterator[av.VideoFrame]:
     """The decoded pictures of a stream from its beginning.
 

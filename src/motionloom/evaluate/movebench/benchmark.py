@@ -19,6 +19,7 @@ from motionloom.evaluate.categories import categorise
 from motionloom.evaluate.movebench.layout import MODES, Layout, Part, content_of, find_layout, read_list
 from motionloom.evaluate.movebench.manifest import Manifest, read_manifest
 from motionloom.evaluate.sample import Sample, VideoSource
+from motionloom.media import Clip, video_size
 from motionloom.tracks.tracks import Tracks
 
 
@@ -104,7 +105,9 @@ class Case:
             first_image=self.first_frame,
             last_image=self.last_frame,
             reference=self.video,
-            box=None if mask is None or not mask.any() else _box(mask, _video_size(video)),
+            box=None
+            if mask is None or not mask.any()
+            else _box(mask, video.size if isinstance(video, Clip) else video_size(video)),
             category=self.category or categorise(motion),
             seed=seed,
             by_frame=by_frame,
@@ -249,26 +252,6 @@ def _box(mask: NDArray[np.bool_], size: tuple[int, int]) -> tuple[float, float, 
     rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
     y, x = size[0] / mask.shape[0], size[1] / mask.shape[1]
     return float(columns[0] * x), float(rows[0] * y), float((columns[-1] + 1) * x), float((rows[-1] + 1) * y)
-
-
-def _video_size(video: VideoSource) -> tuple[int, int]:
-    from motionloom.media import Clip
-
-    if isinstance(video, Clip):
-        return video.size
-    path = Path(video)
-    if path.is_dir() or path.suffix.lower() in (".gif", ".webp", ".png"):
-        return Clip.load(path).size
-    from motionloom.media.video import open_video, read_envelope
-
-    envelope = read_envelope(path)
-    if envelope is not None:
-        return envelope.size
-    with open_video(path) as container:
-        if not container.streams.video:
-            raise FileFormatError(f"{path}: holds no video stream")
-        context = container.streams.video[0].codec_context
-        return context.height, context.width
 
 
 def _digest(path: Path) -> str:
