@@ -58,7 +58,7 @@ def test_flow_is_that_of_the_published_network(rafts, layout):
 
 
 def test_pairs_of_a_batch_do_not_see_each_other(rafts):
-    first, second = pictures()
+    first, second = (each[:, :128, :128] for each in pictures())
     both = raft_flow(rafts["princeton"], np.concatenate([first, second]), np.concatenate([second, first]), updates=1)
     alone = raft_flow(rafts["princeton"], second, first, updates=1)
     np.testing.assert_allclose(both[1:], alone, atol=1e-3)

@@ -12,6 +12,7 @@ from motionloom.evaluate.evidence import Tools
 from motionloom.evaluate.measurement import Measurement
 from motionloom.evaluate.networks.raft import load_raft, raft_flow
 from motionloom.evaluate.sample import Sample
+from motionloom.evaluate.suite import flow as suite
 from motionloom.evaluate.suite import measure
 from motionloom.evaluate.weights import WEIGHTS
 from motionloom.media import Clip
@@ -57,16 +58,17 @@ def test_what_cannot_be_compared_has_a_reason(picture):
 
 def test_by_raft(picture, tmp_path, monkeypatch):
     torch.set_num_threads(1)
+    monkeypatch.setattr(suite, "_TOGETHER", 2)
     monkeypatch.setattr(flow, "SIZE", (128, 144))  # 480x832 takes a minute here
     monkeypatch.setattr(flow, "UPDATES", 1)
     monkeypatch.setitem(WEIGHTS, "raft-large", replace(WEIGHTS["raft-large"], checksum=""))
     path = tmp_path / "raft.pth"
     torch.save(published_raft("torchvision"), path)
-    made, true = sliding(picture, 2, 5), sliding(picture, 4, 5)  # more than one block
+    made, true = sliding(picture, 2, 3), sliding(picture, 4, 3)  # more than one block
     each = found(made, true, "epe_flow", Tools(weights={"raft-large": path}))["epe_flow"]
     raft = load_raft(path)
     pairs = [flow.resized(video, (128, 144)) for video in (made, true)]
     flows = [raft_flow(raft, video[:-1], video[1:], updates=1) for video in pairs]
     assert each.value == pytest.approx(flow.epe_flow(*flows), rel=1e-3)
-    assert (each.n, each.resolution, each.weights.name, each.fallback) == (4, (128, 144), "raft-large", False)
+    assert (each.n, each.resolution, each.weights.name, each.fallback) == (2, (128, 144), "raft-large", False)
     np.testing.assert_allclose(each.curve[1:], flow.flow_errors(*flows), rtol=1e-3)
