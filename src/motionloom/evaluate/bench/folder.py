@@ -92,6 +92,13 @@ class CandidateFolder:
         _refuse_difference(f"{self.root}: was made", before, now, "LABEL=MODEL gives it a folder of its own")
 
 
+    def keep_settings(self, candidate: Candidate) -> None:
+        """Note the settings in candidate.json where no model is loaded that would."""
+        record = self.read_record()
+        if record.get("settings") != json.loads(json.dumps(candidate.settings())):
+            write_json(self.record, {**record, **candidate.record(), "settings": candidate.settings()})
+
+
 def settle(folder: Path, settings: Mapping[str, Any], *, overwrite: bool) -> None:
     """Keep what is measured in OUT/benchmark.json; seeds and metrics join those of earlier calls.
 

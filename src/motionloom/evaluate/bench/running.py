@@ -183,6 +183,8 @@ class _Plan:
             unfinished = [task for task in tasks if works[task.name] != "nothing"]
             loads = any(works[task.name] == "make" for task in unfinished)
             progress.add(len(tasks) - len(unfinished))
+            if candidate.videos is None and not loads:
+                place.keep_settings(candidate)
         spec = WorkerSpec(
             "motionloom.evaluate.bench.worker:BenchWorker",
             {
