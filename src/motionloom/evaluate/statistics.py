@@ -189,14 +189,14 @@ def sign_flip_test(differences: ArrayLike, *, flips: int = FLIPS, seed: int = 0)
     zero (Phipson and Smyth, 2010). None below two differences.
     """
     d, _ = _checked(differences, None)
-    d = np.sort(d)
-    n = len(d)
+    found, n = abs(float(d.sum())), len(d)
+    # The signs are drawn, so only the sizes matter; sorted, the order does not.
+    d = np.sort(np.abs(d))
     if n < 2:
         return None
-    scale = float(np.abs(d).sum())
+    scale = float(d.sum())
     if scale == 0.0:
         return 1.0
-    found = abs(float(d.sum()))
     exact = n <= _EXACT
     sums = np.abs(_signs(n, 0 if exact else flips, seed) @ (d / scale).astype(np.float32)) * scale
     extreme = int((sums >= found - 1e-5 * scale).sum())
@@ -295,8 +295,8 @@ def _by_case(
     place = np.array([numbers[case] for case in cases])
     # Floating-point sums depend on their order: within a case, too, it is the values' own.
     order = np.lexsort((w, values, place))
-    total = np.bincount(place[order], (values * w)[order], len(numbers))
-    size = np.bincount(place[order], w[order], len(numbers))
+    total = np.bincount(place[order], (values * w)[order], len(numbers)).astype(np.float64)
+    size = np.bincount(place[order], w[order], len(numbers)).astype(np.float64)
     return (total / size, np.ones_like(size)) if weights is None else (total, size)
 
 

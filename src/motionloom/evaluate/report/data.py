@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,9 +19,12 @@ CURVE_BYTES = 6_000_000
 """Room for curves of single videos; the mean curves are always there."""
 
 TRACKER_FLOOR = (0.06, 0.25)
-"""Mean error in px that the offline tracker adds on textured clips; a run whose facts say ``tracker_floor`` has its own."""
+"""Mean error in px that the offline tracker adds on textured clips (docs/tracking.md); facts of a run may say another,
+``tracker_floor``, as one number or two."""
 
-_FOLLOWED = re.compile(r"^(epe|objmc|trajectory_error|final_error)(?!.*fallback)")  # metrics that stand on the tracker
+_FOLLOWED = re.compile(
+    r"^(epe|objmc|trajectory_error|final_error)(?!_?(256|flow))"
+)  # distances that tracker errors add to
 
 
 def page_data(
@@ -93,17 +97,15 @@ def notices(results: Results) -> list[str]:
             f"The runs do not have the same cases ({common} in common). Means are over what each run has; differences "
             "are over what both have."
         )
-    names = [(column.name, column.variant, column.unit) for column in results.columns]
-    split = sorted({name for name, *rest in names if names.count((name, *rest)) > 1})
+    alike = Counter((column.name, column.variant, column.unit) for column in results.columns)
+    split = sorted({key[0] for key, count in alike.items() if count > 1})
     if split:
-        found.append(
-            f"Measured at different sizes or with different networks, and kept apart for that: {', '.join(split)}."
-        )
+        found.append(f"Of different sizes or networks, and kept in rows of their own: {', '.join(split)}.")
     standing_in = sorted({column.name for column in (*results.columns, *results.totals) if column.fallback})
     if standing_in:
         found.append(
-            f"Stand in for metrics whose weights were not there, and are not comparable with published numbers: "
-            f"{', '.join(standing_in)}."
+            f"Fallbacks stand in for metrics whose weights were not there, and are not comparable with published "
+            f"numbers: {', '.join(standing_in)}."
         )
     return found
 
@@ -116,10 +118,10 @@ def short(value: float | None) -> float | None:
 def _run(results: Results, number: int) -> dict[str, Any]:
     run = results.runs[number]
     seconds = [row.seconds for row in run.rows if row.seconds is not None]
-    facts = [["cases", str(len({row.case for row in run.rows}))], ["videos", str(len(run.rows))]]
+    facts = [["videos here", str(len(run.rows))]]
     if seconds:
         facts.append(["seconds per video", f"{sum(seconds) / len(seconds):.3g}"])
-    return {"label": results.labels[number], "videos": len(run.rows), "facts": [*_flat(run.facts), *facts]}
+    return {"label": results.labels[number], "videos": len(run.rows), "facts": [*facts, *_flat(run.facts)]}
 
 
 def _flat(facts: Mapping[str, Any], before: str = "") -> list[list[str]]:
@@ -150,18 +152,22 @@ def _column(column: Column, titles: Mapping[str, str], results: Results) -> dict
         "unit": column.unit,
         "better": column.better,
         "fallback": column.fallback,
-        "floor": _floor(results.runs) if column.unit == "px" and _FOLLOWED.match(column.name) else None,
+        "floor": _floor(column, results.runs),
     }
 
 
-def _floor(runs: Sequence[Run]) -> list[float]:
-    """Lowest and highest error that the trackers of these runs add."""
+def _floor(column: Column, runs: Sequence[Run]) -> list[float] | None:
+    """Lowest and highest mean error that the trackers of these runs add themselves; None where it is not known."""
+    if column.unit != "px" or column.fallback or not _FOLLOWED.match(column.name):
+        return None
     found: list[float] = []
     for run in runs:
         own = run.facts.get("tracker_floor")
-        numbers = own if isinstance(own, list | tuple) else TRACKER_FLOOR if own is None else [own]
-        found += [float(each) for each in numbers if isinstance(each, int | float)]
-    return [min(found), max(found)] if found else list(TRACKER_FLOOR)
+        if own is None:
+            # The variant of a track metric names its tracker.
+            own = TRACKER_FLOOR if "tracker" not in column.variant or "tracker offline" in column.variant else ()
+        found += [float(each) for each in (own if isinstance(own, list | tuple) else [own])]
+    return [min(found), max(found)] if found else None
 
 
 def _values(results: Results, number: int, column: Column) -> list[float | None]:

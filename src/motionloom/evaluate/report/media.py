@@ -138,7 +138,7 @@ def _encoded(run: Run, video: str, tracks: str | None) -> dict[str, Any]:
         drawn = _drawn(clip, shown, _file(run, tracks)) if tracks else clip
         return {
             "video": base64.b64encode(_webm(drawn)).decode(),
-            "poster": base64.b64encode(_poster(drawn.frames[-1] if tracks else drawn.frames[0])).decode(),
+            "poster": base64.b64encode(_poster(drawn.frames[-1])).decode(),
             "height": clip.size[0],
             "width": clip.size[1],
             "fps": clip.fps,
@@ -181,7 +181,7 @@ def _drawn(clip: Clip, shown: _Video, file: Path) -> Clip:
     below = draw(
         clip, wanted, trail=None, colours=[WANTED] * len(chosen), style=Style(radius=0.013, width=0.011, hidden="none")
     )
-    style = Style(radius=0.016, width=0.005, start=False)
+    style = Style(radius=0.017, width=0.006, outline=False, start=False)
     return draw(below, measured, trail=0.8, colours=_by_error(wanted, measured), style=style)
 
 
@@ -202,5 +202,5 @@ def _webm(clip: Clip) -> bytes:
 
 def _poster(frame: NDArray[np.uint8]) -> bytes:
     buffer = io.BytesIO()
-    Image.fromarray(frame).quantize(64).save(buffer, "PNG", optimize=True)
+    Image.fromarray(frame).quantize(256, Image.Quantize.FASTOCTREE).save(buffer, "PNG", optimize=True)
     return buffer.getvalue()

@@ -14,6 +14,12 @@ from motionloom.media.files import replacing
 
 FORMAT, VERSION = "motionloom.report", 1
 
+VALUES = (
+    *("run", "case", "seed", "category", "metric", "variant", "value", "unit", "better", "fallback", "weights"),
+    *("sha256", "n", "frames", "height", "width", "status", "reason"),
+)
+"""Columns of the file of values."""
+
 
 def write_all_json(path: Path, results: Results, data: Mapping[str, Any]) -> None:
     """The runs as they are, and what was made of them."""
@@ -48,14 +54,13 @@ def _run(run: Run) -> dict[str, Any]:
 
 def write_values(path: Path, results: Results) -> None:
     """One line for each value, or reason for its absence: run, case, seed, ..."""
-    header = ("run case seed category metric variant value unit better fallback weights sha256 n frames height width "
-              "status reason").split()  # fmt: skip
-    _write(path, header, _value_lines(results))
+    _write(path, VALUES, _value_lines(results))
 
 
 def write_summary(path: Path, results: Results) -> None:
     """One line for each run, one group of columns for each metric: mean, interval, cases, missing."""
-    header, lines = ["run"], [[label] for label in results.labels]
+    header: list[str] = ["run"]
+    lines: list[list[Any]] = [[label] for label in results.labels]
     for column in results.columns:
         name = " ".join(part for part in (column.name, f"[{column.qualifiers}]" if column.qualifiers else "") if part)
         header += [name, f"{name} low", f"{name} high", f"{name} n", f"{name} missing"]

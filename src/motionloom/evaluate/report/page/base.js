@@ -48,6 +48,7 @@ const direction = column => column.better ? `${column.better} is better` : 'neit
 const ownName = column => column.name + (column.unit ? ` [${column.unit}]` : '');
 const chosenName = column => [ownName(column), twins(column) ? column.qualifiers : ''].filter(Boolean).join(', ');
 const twins = column => columns.filter(other => other.name === column.name).length > 1;
+const shortened = (text, length = 20) => text.length > length ? `${text.slice(0, length - 1)}\u2026` : text;
 const caseName = place => data.cases[place].name;
 
 const colour = run => `var(--run-${run % 8})`;

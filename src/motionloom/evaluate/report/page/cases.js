@@ -22,7 +22,7 @@ function caseList() {
       list.map(run => el('th', { scope: 'col', class: 'num', 'aria-sort': sort.run !== run.index ? 'none' : sort.down ? 'descending' : 'ascending' }, el('button', { class: 'plain', onclick: () => { sort = { run: run.index, down: sort.run === run.index ? !sort.down : true }; draw(); } },
         ...runName(run.index), sort.run === run.index ? (sort.down ? ' \u25be' : ' \u25b4') : ''))))),
     el('tbody', {}, found.slice(0, shown).map(({ entry, place, values }) => el('tr', {}, el('th', { scope: 'row' }, el('button', { class: 'link', onclick: () => openCase(place) }, entry.name)),
-      el('td', {}, entry.category || ''), el('td', { class: 'wide-only none' }, clip(entry.prompt || '', 80)), values.map(value => el('td', { class: known(value) ? 'num' : 'num none' }, fixed(value, places))))))));
+      el('td', {}, entry.category || ''), el('td', { class: 'wide-only none' }, shortened(entry.prompt || '', 80)), values.map(value => el('td', { class: known(value) ? 'num' : 'num none' }, fixed(value, places))))))));
     more.hidden = found.length <= shown;
   }
   onRuns(draw);

@@ -61,10 +61,8 @@ function compare() {
   }
   function forestAxis(width, x, reach) {
     return el('svg', { width, height: 34, viewBox: `0 0 ${width} 34`, 'aria-hidden': 'true' },
-      el('text', { x: 0, y: 11, 'text-anchor': 'start' }, `\u2190 ${clip(runs[first].label)}`), el('text', { x: width, y: 11, 'text-anchor': 'end' }, `${clip(runs[second].label)} \u2192`),
+      el('text', { x: 0, y: 11, 'text-anchor': 'start' }, `\u2190 ${shortened(runs[first].label)}`), el('text', { x: width, y: 11, 'text-anchor': 'end' }, `${shortened(runs[second].label)} \u2192`),
       ticks(-reach, reach, 5).map(value => el('text', { x: x(value), y: 31, 'text-anchor': 'middle' }, tickText(value))));
   }
   draw();
 }
-
-const clip = (text, length = 20) => text.length > length ? `${text.slice(0, length - 1)}\u2026` : text;

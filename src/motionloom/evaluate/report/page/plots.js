@@ -63,8 +63,8 @@ function scatter() {
     pen.strokeStyle = line; pen.beginPath(); pen.moveTo(box.left, box.top); pen.lineTo(box.left, box.bottom); pen.lineTo(box.right, box.bottom); pen.stroke();
     pen.fillStyle = soft; pen.textAlign = 'center';
     const [xText, yText] = mode ? [`${runs[first].label}: ${chosenName(columns[across])}`, runs[second].label] : [`${chosenName(columns[across])} ${arrow(columns[across])}`, `${chosenName(columns[up])} ${arrow(columns[up])}`];
-    pen.fillText(clip(xText, 110), (box.left + box.right) / 2, height - 8);
-    pen.save(); pen.translate(13, (box.top + box.bottom) / 2); pen.rotate(-Math.PI / 2); pen.fillText(clip(yText, 56), 0, 0); pen.restore();
+    pen.fillText(shortened(xText, 110), (box.left + box.right) / 2, height - 8);
+    pen.save(); pen.translate(13, (box.top + box.bottom) / 2); pen.rotate(-Math.PI / 2); pen.fillText(shortened(yText, 56), 0, 0); pen.restore();
     if (mode) { pen.strokeStyle = resolved('--faint'); pen.setLineDash([4, 4]); pen.beginPath(); pen.moveTo(px(from(left)), py(from(left))); pen.lineTo(px(from(right)), py(from(right))); pen.stroke(); pen.setLineDash([]); }
     const paths = SHAPES.map(text => new Path2D(text)), size = all.length > 1500 ? .55 : all.length > 300 ? .7 : .95;
     pen.globalAlpha = all.length > 300 ? .65 : .85;
@@ -97,7 +97,7 @@ function scatter() {
   canvas.addEventListener('click', event => { const found = nearest(event); if (found !== null) { tip.hide(); openCase(points[found].place); } });
   canvas.addEventListener('keydown', event => {
     if (!points.length) return;
-    if (event.key === 'Enter' && near !== null) { tip.hide(); openCase(points[near].place); return; }
+    if (event.key === 'Enter' && near !== null) { event.preventDefault(); tip.hide(); openCase(points[near].place); return; }
     const step = { ArrowRight: 1, ArrowDown: -1, ArrowLeft: -1, ArrowUp: 1 }[event.key];
     if (!step) return;
     event.preventDefault();
@@ -135,7 +135,7 @@ function curveChart(lines, column, width = 1120, height = 320) {
     const edge = [...inside.map(frame => `${x(frame).toFixed(1)} ${y(line.low[frame]).toFixed(1)}`), ...inside.reverse().map(frame => `${x(frame).toFixed(1)} ${y(line.high[frame]).toFixed(1)}`)];
     return el('path', { d: `M${edge.join('L')}Z`, css: { fill: colour(line.run), opacity: .14 } });
   };
-  const node = el('svg', { width, height, viewBox: `0 0 ${width} ${height}`, role: 'img', 'aria-label': `${chosenName(column)} over frames` },
+  const node = el('svg', { class: 'wide', viewBox: `0 0 ${width} ${height}`, role: 'img', 'aria-label': `${chosenName(column)} over frames` },
     ticks(low, high, 5).map(value => [el('line', { class: 'grid', x1: box.left, x2: box.right, y1: y(value), y2: y(value) }), el('text', { x: box.left - 8, y: y(value) + 4, 'text-anchor': 'end' }, tickText(value))]).flat(),
     ticks(0, Math.max(frames - 1, 1), 10).filter(Number.isInteger).map(value => el('text', { x: x(value), y: box.bottom + 18, 'text-anchor': 'middle' }, String(value))),
     el('line', { class: 'axis', x1: box.left, x2: box.right, y1: box.bottom, y2: box.bottom }),
