@@ -61,7 +61,7 @@ def make(
     for name, why in made.skipped.items():
         warn(f"skipped {name}: {why}")
     kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(made.categories.items()))
-    say(f"{out}: {len(made.ids)} cases ({kinds or 'none new'}), {made.multi} of them with several objects")
+    say(f"{out}: {_many(len(made.ids), 'case')} ({kinds or 'none new'}), {made.multi} of them with several objects")
     if not made.ids and any("already" not in why for why in made.skipped.values()):
         raise InputError(f"{out}: none of {len(made.skipped)} videos became a case; the lines above say why")
 
@@ -98,7 +98,7 @@ def add(
         with progress(source.name) as bar:
             entries = read_case_list(source)
             added = add_cases(bench, entries, overwrite=overwrite, on_progress=bar, **{**common, "mode": mode})
-        say(f"{bench}: {len(added)} cases added from {source}")
+        say(f"{bench}: {_many(len(added), 'case')} added from {source}")
         return
     if motion is None or (image is None and video is None):
         raise InputError("expected --motion and --image or --video, or a list of cases with --from")
@@ -128,7 +128,7 @@ def annotate(
     if not values:
         raise InputError("expected --category, --content, --tag or --notes")
     write_down(bench, ids, values)
-    say(f"{bench}: {', '.join(values)} of {len(ids)} cases")
+    say(f"{bench}: {', '.join(values)} of {_many(len(ids), 'case')}")
 
 
 @app.command()
@@ -157,10 +157,11 @@ def check(
             table.add_row(each.level, place, Text(each.case, overflow="fold"), Text(each.what, overflow="fold"))
         show_table(table)
     if errors:
-        many = f"{len(errors)} error{'s' if len(errors) > 1 else ''}"
-        raise InputError(f"{bench}: {many} and {len(findings) - len(errors)} warnings, listed above")
+        others = _many(len(findings) - len(errors), "warning")
+        raise InputError(f"{bench}: {_many(len(errors), 'error')} and {others}, listed above")
     total = sum(each.cases for each in contents(bench, language=language, mode=mode))
-    say(f"{bench}: {total} motions, nothing wrong" + (f", {len(findings)} warnings" if findings else ""))
+    odd = f", {_many(len(findings), 'warning')}" if findings else ""
+    say(f"{bench}: {_many(total, 'motion')}, nothing wrong{odd}")
 
 
 @app.command()
@@ -182,7 +183,7 @@ def export(
         bench, out, ids=id, categories=category, tags=tag, language=language, mode=mode, annotations=annotations,
         overwrite=overwrite,
     )  # fmt: skip
-    say(f"{out}: {count} cases")
+    say(f"{out}: {_many(count, 'case')}")
 
 
 @app.command()
@@ -204,6 +205,10 @@ def info(bench: Bench, language: OneLanguage = None, mode: OneMode = None) -> No
         shown = each.contents.most_common(12)
         more = f", and {len(each.contents) - len(shown)} more" if len(each.contents) > len(shown) else ""
         say(f"  {'contents':<12}" + ", ".join(f"{value}: {count}" for value, count in shown) + more)
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}" + ("" if count == 1 else "s")
 
 
 def _pictures(folder: Path) -> list[Any]:

@@ -80,7 +80,7 @@ def make_from_videos(
     videos = sorted(path for path in folder.iterdir() if not path.name.startswith(".") and is_video(path))
     if not videos:
         raise InputError(f"{folder}: holds no video")
-    captions = _Captions(folder)
+    captions = Captions(folder)
     made = Made()
     with writing(target), tempfile.TemporaryDirectory() as scratch:
         layout = layout_to_write(target)
@@ -214,7 +214,7 @@ def _ids(layout: Layout) -> set[str]:
 
 
 @dataclass
-class _Captions:
+class Captions:
     """Captions of the videos in a folder: text files beside them, captions.csv, or their names."""
 
     folder: Path

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from motionloom.evaluate.categories import similarities
+from motionloom.evaluate.categories import Similarities, similarities
 from motionloom.tracks.tracks import Tracks
 
 # Shares of the canvas' diagonal.
@@ -15,8 +15,11 @@ MOVES = 0.02
 """How far from where the camera's motion would carry it a point of a thing gets."""
 NEAR = 0.12
 """How far apart neighbours of one thing are on the first frame at most."""
-STIFF = 0.03
-"""How much the distance of two neighbours of one thing changes at most."""
+STIFF, SLACK = 0.35, 0.006
+"""How much the distance of two neighbours of one thing changes at most: a share of itself, and of the diagonal."""
+STRAY = 0.02
+"""How far from where its thing's shift, turn and scale would carry it a point of it gets at most (root mean square).
+What a thing sweeps up on its way goes along from then on, and would count as part of it."""
 LEAST_POINTS = 4
 LEAST_SEEN = 0.5
 """Share of the frames a point is visible on at least to speak for a thing."""
@@ -34,13 +37,10 @@ def moving_things(tracks: Tracks, most: int = 4) -> list[NDArray[np.int64]]:
     if fit is None or not seen[0].any():
         return []
     steady = seen[0] & (seen.mean(0) >= LEAST_SEEN)
-    turn = fit.scale * np.exp(1j * np.radians(fit.angle))
-    offset = (points[0] - fit.centre) @ np.array([1.0, 1j])
-    carried = turn[:, None] * offset + (np.array(fit.centre) + fit.shift)[:, None] @ np.array([1.0, 1j])
-    apart = np.abs(points @ np.array([1.0, 1j]) - carried)
-    own = np.where(seen, apart, 0.0).max(0)
+    own = _missed(points, seen, fit).max(0)
     moves = steady & (own > MOVES * diagonal)
-    groups = [group for group in _groups(points, seen, np.flatnonzero(moves), diagonal) if len(group) >= LEAST_POINTS]
+    linked = _groups(points, seen, np.flatnonzero(moves), diagonal)
+    groups = [group for each in linked if len(group := _without_strays(points, seen, each, diagonal)) >= LEAST_POINTS]
     groups.sort(key=lambda group: -float(np.sqrt(len(group)) * np.median(own[group])))
     if groups:
         return groups[:most]
@@ -68,6 +68,25 @@ def _groups(
         now = np.linalg.norm(place[frame][:, None] - place[frame][None], axis=-1)
         both = there[frame][:, None] & there[frame][None]
         change = np.maximum(change, np.where(both, np.abs(now - start), 0.0))
-    linked = (start < NEAR * diagonal) & (change < STIFF * diagonal)
+    linked = (start < NEAR * diagonal) & (change < STIFF * start + SLACK * diagonal)
     found: Any = connected_components(csr_matrix(linked), directed=False)
     return [members[found[1] == number] for number in range(found[0])]
+
+
+def _without_strays(
+    points: NDArray[np.float64], seen: NDArray[np.bool_], group: NDArray[np.int64], diagonal: float
+) -> NDArray[np.int64]:
+    """The members that one similarity carries."""
+    fit = similarities(points[:, group], seen[:, group])
+    if fit is None or len(group) < LEAST_POINTS:
+        return group
+    there = seen[:, group]
+    missed = np.sqrt((_missed(points[:, group], there, fit) ** 2).sum(0) / np.maximum(there.sum(0), 1))
+    return group[missed < STRAY * diagonal]
+
+
+def _missed(points: NDArray[np.float64], seen: NDArray[np.bool_], fit: Similarities) -> NDArray[np.float64]:
+    """Pixels [T, N] from where the fit carries the points of the first frame; 0 where they are hidden."""
+    turn, centre = fit.scale * np.exp(1j * np.radians(fit.angle)), complex(*fit.centre)
+    flat, shift = points @ np.array([1.0, 1j]), fit.shift @ np.array([1.0, 1j])
+    return np.where(seen, np.abs(flat - (centre + shift[:, None] + turn[:, None] * (flat[0] - centre))), 0.0)

@@ -23,6 +23,8 @@ from motionloom.tracks.formats.source import Source, npy_header
 from motionloom.tracks.motion import Motion
 from motionloom.tracks.tracks import Tracks
 
+SAME_PICTURE = 3.0
+"""Grey levels that first frames of one case may differ by on average."""
 MAX_LIST_BYTES, MAX_ITEMS = 64 * 2**20, 100_000
 _KEYS = (
     "image", "motion", "caption", "id", "language", "mode", "video", "last_image", "mask", "category", "tags", "notes"
@@ -65,7 +67,7 @@ def add_case(
         last_image, mask: the photograph to end with; the object on the first frame, light on dark. Of the image's size.
         category: kind of motion; by default what the tracks show.
         num_frames, fps: of a benchmark that has no case yet; 81 and 16.
-        overwrite: replace an existing case of this id.
+        overwrite: replace an existing case of this id; with another image, its video, mask and last frame go too.
 
     Raises:
         InputError: the id exists or cannot be one, sizes that differ, frames other than those of the benchmark.
@@ -84,7 +86,7 @@ def add_case(
         part = layout.part(language or layout.chosen or "en")
         manifest = read_manifest(layout.manifest)
         frames, rate = _time_of(layout, manifest, num_frames, fps)
-        _refuse_existing(layout, name, part.language, mode, picture, overwrite)
+        other = _refuse_existing(layout, name, part.language, mode, picture, overwrite)
         tracks = _compiled(motion, (picture.shape[0], picture.shape[1]), frames, rate)
         kind = category or manifest.cases.get(name, {}).get("category") or categorise(tracks)
         noted = {"category": kind, "own": True, "tags": list(tags) or None, "notes": notes}
@@ -97,9 +99,15 @@ def add_case(
             last_frame=None if last_image is None else read_image(last_image),
             mask=_mask(mask),
             annotations={key: value for key, value in noted.items() if value is not None},
+            keep_picture=part.first_frame(name).is_file() and not overwrite,
         )
         manifest.facts = {"name": layout.root.resolve().name, "num_frames": frames, "fps": rate, **manifest.facts}
         write_case(layout, manifest, case)
+        if other:
+            # What belonged to the picture that was there before.
+            for path, new in ((part.video(name), video), (part.mask(name), mask), (part.last_frame(name), last_image)):
+                if new is None:
+                    path.unlink(missing_ok=True)
         return case_at(part, mode, name, " ".join(caption.split()), manifest)
 
 
@@ -175,23 +183,30 @@ def _time_of(layout: Layout, manifest: Manifest, num_frames: int | None, fps: fl
 
 def _refuse_existing(
     layout: Layout, id: str, language: str, mode: str, picture: NDArray[np.uint8], overwrite: bool
-) -> None:
+) -> bool:
+    """Refuse to replace unasked, and to give a case two first frames; True where the one there is another one."""
+    another = False
     for part in layout.parts.values():
         for each in part.modes:
-            if id not in read_list(part.list_file(each)) or overwrite:
+            if id not in read_list(part.list_file(each)):
                 continue
-            if (part.language, each) == (language, mode):
+            same = (part.language, each) == (language, mode)
+            if same and not overwrite:
                 raise InputError(
                     f"id: {id!r} exists already in {part.list_file(each)}; choose another with --id, or replace it "
                     "with --overwrite"
                 )
             # JPEG changes pixels a little; another picture is far off.
-            other = read_image(part.first_frame(id))
-            if other.shape != picture.shape or np.abs(other.astype(np.int16) - picture).mean() > 3:
+            old = read_image(part.first_frame(id))
+            if old.shape == picture.shape and np.abs(old.astype(np.int16) - picture).mean() <= SAME_PICTURE:
+                continue
+            if not same:
                 raise InputError(
-                    f"id: {id!r} exists already with another first frame ({part.first_frame(id)}); choose another "
-                    "with --id, or replace it with --overwrite"
+                    f"id: {id!r} exists already as {part.language} {each} with another first frame "
+                    f"({part.first_frame(id)}); choose another with --id"
                 )
+            another = True
+    return another
 
 
 def _compiled(

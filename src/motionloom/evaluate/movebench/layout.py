@@ -126,7 +126,7 @@ def read_list(path: Path) -> dict[str, str]:
     lines: dict[str, int] = {}
     if path.stat().st_size == 0:
         return {}
-    for number, line in enumerate(Source(path).text.splitlines(), 1):
+    for number, line in enumerate(_lines(Source(path).text), 1):
         entry = _entry(line)
         if entry is None:
             continue
@@ -145,7 +145,7 @@ def read_list(path: Path) -> dict[str, str]:
 def with_entry(text: str, id: str, caption: str) -> str:
     """The text of a list file with a case put in the place of one of the same id, or at the end; the rest stays."""
     caption = " ".join(caption.split())
-    lines = text.removeprefix("\ufeff").splitlines()
+    lines = _lines(text.removeprefix("\ufeff").rstrip("\r\n")) if text.strip() else []
     for number, line in enumerate(lines):
         entry = _entry(line)
         if entry is not None and entry[0] == id:
@@ -185,6 +185,11 @@ def content_of(id: str) -> str | None:
     """The subject that a published name holds: "3C product" of "Pexels_3C_product_0"; None for other names."""
     found = re.fullmatch(r"[A-Za-z]+_(.*\D)_\d+", id)
     return found[1].replace("_", " ").strip() or None if found else None
+
+
+def _lines(text: str) -> list[str]:
+    # Not str.splitlines, which also ends a line at characters that captions may hold.
+    return re.split(r"\r\n|\r|\n", text)
 
 
 def _entry(line: str) -> tuple[str, str, str] | None:

@@ -35,6 +35,7 @@ class NewCase:
         first_frame, last_frame: uint8 [H, W, 3]; mask: bool [H, W].
         video: frames to encode, or an MP4 to copy as it is.
         annotations: for cases.jsonl; nothing is written there for none.
+        keep_picture: the first frame is there already and stays as it is.
     """
 
     id: str
@@ -45,6 +46,7 @@ class NewCase:
     last_frame: NDArray[np.uint8] | None = None
     mask: NDArray[np.bool_] | None = None
     annotations: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    keep_picture: bool = False
 
 
 @contextmanager
@@ -100,7 +102,8 @@ def write_case(layout: Layout, manifest: Manifest, case: NewCase) -> None:
                     part.visibility(case.id, mode): npy_bytes(tracks.visible[None]),
                 }
             )
-        write_jpeg(part.folder / "first_frame" / f"{case.id}.jpg", case.first_frame)
+        if not case.keep_picture:
+            write_jpeg(part.folder / "first_frame" / f"{case.id}.jpg", case.first_frame)
         if case.last_frame is not None:
             write_jpeg(part.folder / "last_frame" / f"{case.id}.jpg", case.last_frame)
         if case.mask is not None:
@@ -114,7 +117,7 @@ def write_case(layout: Layout, manifest: Manifest, case: NewCase) -> None:
             with replacing(target) as temporary:
                 shutil.copyfile(source, temporary)
         elif source is not None:
-            made = source.save(_folder_of(target), quality=100)
+            made = source.save(target, quality=100)
     if case.annotations or case.id in manifest.cases:
         manifest.annotate(case.id, case.annotations)
         manifest.save(layout.manifest)
@@ -195,8 +198,3 @@ def _write_mask(path: Path, mask: NDArray[np.bool_]) -> None:
 
     with replacing(path) as temporary:
         Image.fromarray(mask.astype(np.uint8) * 255).save(temporary, format="PNG")
-
-
-def _folder_of(path: Path) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path
