@@ -7,7 +7,6 @@ from torch import nn
 from motionloom.errors import CheckpointError, InputError
 from motionloom.evaluate.networks.i3d import load_i3d, load_i3d_torchscript, resized_clips
 
-
 # The published file is TorchScript; that torch recommends other things for new ones is not the test's matter.
 pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
 

@@ -12,8 +12,8 @@ from motionloom.evaluate.networks.clip import ClipEncoder
 from motionloom.evaluate.networks.dino import DinoEncoder
 from motionloom.evaluate.sample import Sample
 from motionloom.evaluate.suite import METRICS, measure
-from motionloom.evaluate.suite.features import _KEPT
 from motionloom.evaluate.suite.features import METRICS as FEATURES
+from motionloom.evaluate.suite.looks import _KEPT
 from motionloom.media import Clip
 
 NAMES = tuple(metric.name for metric in FEATURES)

@@ -1,30 +1,35 @@
 """Consistency and similarity as CLIP and DINO see them: bindings of `motionloom.evaluate.features`.
 
 Names are one per published definition, since the same words ("CLIP-I", "subject consistency") stand for several.
-Features of a video are computed once and shared by the metrics that look at it in the same way.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any, Literal
-from weakref import WeakKeyDictionary
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
-from motionloom.errors import InputError
 from motionloom.evaluate import features as maths
 from motionloom.evaluate.evidence import Evidence
 from motionloom.evaluate.measurement import Measurement, UsedWeights
 from motionloom.evaluate.metric import Metric
-from motionloom.media.stream import Frames, windows
+from motionloom.evaluate.suite.looks import (
+    BASE,
+    DINO,
+    LARGE,
+    clip_encoder,
+    clip_features,
+    dino_encoder,
+    dino_features,
+    histograms,
+    picked,
+    reference_features,
+)
 
-Features = NDArray[np.float32]
 Curve = tuple[float | None, ...]
-Look = Callable[[NDArray[np.uint8]], Any]
 
-BASE, LARGE, DINO, HEAD = "clip-vit-base-patch32", "clip-vit-large-patch14", "dino-vitb16", "laion-aesthetic"
+HEAD = "laion-aesthetic"
 
 _ONE_FRAME = "the video has one frame"
 _ALL = "all frames"
@@ -34,13 +39,13 @@ _B32, _L14 = "CLIP ViT-B/32", "CLIP ViT-L/14"
 
 def _clip_i_temporal(evidence: Evidence) -> Iterator[Measurement]:
     numbers = maths.sampled_frames(evidence.frames.num_frames)
-    values = maths.clip_i_temporal(_clip(evidence, BASE)[numbers])
-    yield from _temporal(evidence, values, "clip_i_temporal", f"{_B32}, {_SAMPLED}", numbers, _used(evidence, BASE))
+    values = maths.clip_i_temporal(clip_features(evidence, BASE)[numbers])
+    yield from _temporal(evidence, values, "clip_i_temporal", f"{_B32}, {_SAMPLED}", numbers, evidence.tools.used(BASE))
 
 
 def _clip_i_temporal_fallback(evidence: Evidence) -> Iterator[Measurement]:
     numbers = maths.sampled_frames(evidence.frames.num_frames)
-    values = maths.clip_i_temporal(_histograms(evidence)[numbers])
+    values = maths.clip_i_temporal(histograms(evidence)[numbers])
     yield from _temporal(evidence, values, "clip_i_temporal_fallback_hist", f"{_HISTOGRAM}, {_SAMPLED}", numbers, None)
 
 
@@ -73,38 +78,40 @@ def _temporal(
 
 
 def _clip_smooth(evidence: Evidence) -> Measurement:
-    value = maths.smoothness(_clip(evidence, BASE))
+    value = maths.smoothness(clip_features(evidence, BASE))
     return _measurement(
         evidence,
         "clip_smooth",
         None if value is None else 100 * value,
         f"100 x cosine of neighbouring frames, {_B32}, {_ALL}",
         n=evidence.frames.num_frames - 1,
-        weights=_used(evidence, BASE),
+        weights=evidence.tools.used(BASE),
     )
 
 
 def _clip_domain(evidence: Evidence) -> Measurement:
     image = evidence.first_image
     assert image is not None
-    value, terms = maths.domain_similarity(_clip(evidence, BASE), _encoder(evidence, BASE).images(image[None]))
+    value, terms = maths.domain_similarity(
+        clip_features(evidence, BASE), clip_encoder(evidence, BASE).images(image[None])
+    )
     return _measurement(
         evidence,
         "clip_domain",
         None if value is None else 100 * value,
         f"100 x cosine to the given first image (AnimateDiff: to pictures of the same model), {_B32}, {_ALL}",
         curve=_curve(100 * terms),
-        weights=_used(evidence, BASE),
+        weights=evidence.tools.used(BASE),
     )
 
 
 def _clipsim(evidence: Evidence) -> Iterator[Measurement]:
     prompt = evidence.sample.prompt
     assert prompt is not None
-    text = _encoder(evidence, BASE).texts([prompt])[0]
-    value, terms = maths.text_similarity(_clip(evidence, BASE), text)
+    text = clip_encoder(evidence, BASE).texts([prompt])[0]
+    value, terms = maths.text_similarity(clip_features(evidence, BASE), text)
     how = f"{_B32}, {_ALL}, first 77 tokens of the prompt"
-    weights = _used(evidence, BASE)
+    weights = evidence.tools.used(BASE)
     yield _measurement(evidence, "clipsim", value, f"{how}; not clamped", curve=_curve(terms), weights=weights)
     yield _measurement(
         evidence, "clip_text", None if value is None else 100 * value, f"100 x clipsim; {how}", weights=weights
@@ -112,15 +119,15 @@ def _clipsim(evidence: Evidence) -> Iterator[Measurement]:
 
 
 def _clip_i(evidence: Evidence) -> Measurement:
-    true = _reference_features(evidence, LARGE)
-    value, terms = maths.frame_similarity(_clip(evidence, LARGE), true)
+    true = reference_features(evidence, LARGE)
+    value, terms = maths.frame_similarity(clip_features(evidence, LARGE), true)
     return _measurement(
         evidence,
         "clip_i",
         value,
         f"each frame to the true one, {_L14}, {_ALL}",
         curve=_curve(terms),
-        weights=_used(evidence, LARGE),
+        weights=evidence.tools.used(LARGE),
     )
 
 
@@ -141,7 +148,7 @@ def _clip_i_fallback(evidence: Evidence) -> Measurement:
 
 
 def _subject_consistency(evidence: Evidence) -> Measurement:
-    value, terms = maths.consistency(_dino(evidence, "vbench"))
+    value, terms = maths.consistency(dino_features(evidence))
     return _measurement(
         evidence,
         "subject_consistency",
@@ -149,14 +156,14 @@ def _subject_consistency(evidence: Evidence) -> Measurement:
         f"VBench: DINO ViT-B/16, whole frames at 224 px without blur, {_ALL}; n weighs it per frame",
         n=len(terms),
         curve=(None, *_curve(terms)) if len(terms) else None,
-        weights=_used(evidence, DINO),
+        weights=evidence.tools.used(DINO),
     )
 
 
 def _subject_consistency_cr(evidence: Evidence) -> Measurement:
     numbers = maths.sampled_frames(evidence.frames.num_frames)
-    frames = _picked(evidence.frames, numbers)
-    value, terms = maths.consistency(_dino_encoder(evidence).images(frames, "crop"))
+    frames = picked(evidence.frames, numbers)
+    value, terms = maths.consistency(dino_encoder(evidence).images(frames, "crop"))
     return _measurement(
         evidence,
         "subject_consistency_cr",
@@ -164,12 +171,12 @@ def _subject_consistency_cr(evidence: Evidence) -> Measurement:
         f"Circle-Rotate: DINO ViT-B/16, middle square at 224 px, {_SAMPLED}",
         n=len(terms),
         frames=len(numbers),
-        weights=_used(evidence, DINO),
+        weights=evidence.tools.used(DINO),
     )
 
 
 def _background_consistency(evidence: Evidence) -> Measurement:
-    value, terms = maths.consistency(_clip(evidence, BASE, "vbench"))
+    value, terms = maths.consistency(clip_features(evidence, BASE, "vbench"))
     return _measurement(
         evidence,
         "background_consistency",
@@ -177,7 +184,7 @@ def _background_consistency(evidence: Evidence) -> Measurement:
         f"VBench: {_B32}, middle square at 224 px without blur, {_ALL}, subject not masked; n weighs it per frame",
         n=len(terms),
         curve=(None, *_curve(terms)) if len(terms) else None,
-        weights=_used(evidence, BASE),
+        weights=evidence.tools.used(BASE),
     )
 
 
@@ -185,14 +192,14 @@ def _aesthetic(evidence: Evidence) -> Measurement:
     from motionloom.evaluate.networks.aesthetic import load_head
 
     weight, bias = evidence.tools.network(HEAD, load_head)
-    value, terms = maths.aesthetic(_clip(evidence, LARGE, "vbench"), weight, bias)
+    value, terms = maths.aesthetic(clip_features(evidence, LARGE, "vbench"), weight, bias)
     return _measurement(
         evidence,
         "aesthetic",
         value,
         f"VBench: LAION's linear head on {_L14}, / 10, {_ALL}",
         curve=_curve(terms),
-        weights=_used(evidence, LARGE, HEAD),
+        weights=evidence.tools.used(LARGE, HEAD),
     )
 
 
@@ -289,61 +296,6 @@ METRICS = (
         better="higher",
     ),
 )
-
-
-_KEPT: WeakKeyDictionary[Evidence, dict[tuple[str, ...], Features]] = WeakKeyDictionary()
-
-
-def _kept(evidence: Evidence, key: tuple[str, ...], frames: Frames, look: Look) -> Features:
-    """Features [T, D] of all frames, window by window, once per sample."""
-    kept = _KEPT.setdefault(evidence, {})
-    if key not in kept:
-        kept[key] = np.concatenate([np.asarray(look(block), np.float32) for _, block in windows(frames)])
-    return kept[key]
-
-
-def _clip(evidence: Evidence, name: str, preparation: Literal["processor", "vbench"] = "processor") -> Features:
-    encoder = _encoder(evidence, name)
-    return _kept(evidence, (name, preparation), evidence.frames, lambda block: encoder.images(block, preparation))
-
-
-def _reference_features(evidence: Evidence, name: str) -> Features:
-    assert evidence.reference is not None
-    if evidence.reference.num_frames != evidence.frames.num_frames:
-        raise InputError(
-            f"reference: found {evidence.reference.num_frames} frames, expected {evidence.frames.num_frames} as the "
-            "video has; cut or resample one of them"
-        )
-    return _kept(evidence, (name, "reference"), evidence.reference, _encoder(evidence, name).images)
-
-
-def _dino(evidence: Evidence, preparation: Literal["vbench", "crop"]) -> Features:
-    encoder = _dino_encoder(evidence)
-    return _kept(evidence, (DINO, preparation), evidence.frames, lambda block: encoder.images(block, preparation))
-
-
-def _histograms(evidence: Evidence) -> Features:
-    return _kept(evidence, ("histograms",), evidence.frames, maths.colour_histograms)
-
-
-def _encoder(evidence: Evidence, name: str) -> Any:
-    from motionloom.evaluate.networks.clip import ClipEncoder
-
-    return evidence.tools.network(name, lambda folder: ClipEncoder(folder, evidence.tools.device))
-
-
-def _dino_encoder(evidence: Evidence) -> Any:
-    from motionloom.evaluate.networks.dino import DinoEncoder
-
-    return evidence.tools.network(DINO, lambda folder: DinoEncoder(folder, evidence.tools.device))
-
-
-def _picked(frames: Frames, numbers: NDArray[np.int64]) -> NDArray[np.uint8]:
-    return np.stack([frames.read(int(number), int(number) + 1)[0] for number in numbers])
-
-
-def _used(evidence: Evidence, *names: str) -> UsedWeights:
-    return evidence.tools.used(*names)
 
 
 def _curve(terms: NDArray[np.float64]) -> Curve:
