@@ -91,7 +91,7 @@ def test_check_lists_errors_and_ends_with_two(folder, call):
     done = call("bench", "check", "mine")
     assert done.code == 0, done.err
     assert "no video" in done.out
-    assert "1 motion, nothing wrong, 1 warning\n" in done.out
+    assert "1 motion, nothing wrong, 2 warnings\n" in done.out
     (folder / "mine/en/track/single/a[b]_tracks.npy").unlink()
     write_image(folder / "mine/en/mask/a[b].png", np.zeros((8, 8, 3), np.uint8))
     done = call("bench", "check", "mine")

@@ -54,7 +54,7 @@ def test_a_case_of_ones_own_stands_beside_the_published_ones(published, photo):
 
 def test_motions_scale_from_their_own_canvas(published, photo):
     document = {
-        "format": "motionloom.motion", "version": 1, "canvas": {"width": 96, "height": 64}, "num_frames": 17, "fps": 8.0,
+        "format": "motionloom.motion", "version": 1, "canvas": {"width": 96, "height": 64}, "num_frames": 17, "fps": 8,
         "instructions": [{"kind": "path", "points": [[20.0, 30.0], [60.0, 30.0]], "curve": "polyline"}],
     }  # fmt: skip
     path = published / "drawn.motion.json"
@@ -109,7 +109,7 @@ def test_replacing_takes_along_what_belonged_to_the_old_picture(published, photo
     same = read_image(published / f"en/first_frame/{id}.jpg")
     case = add_case(published, image=same, motion=slide(), id=id, caption="Replaced", overwrite=True)
     assert case.video is not None
-    assert [each.caption for each in open_benchmark(published)][0] == "Replaced"
+    assert open_benchmark(published).cases[0].caption == "Replaced"
     case = add_case(published, image=photo, motion=slide(), id=id, caption="Again", overwrite=True)
     assert case.video is None
     assert not (published / f"en/video/{id}.mp4").exists()
@@ -155,8 +155,8 @@ def test_videos_fit_the_frames_of_the_benchmark(published, photo, tmp_path):
     fitting = Clip(frames[:5], 16.0).save(tmp_path / "five.mp4")
     case = add_case(published, video=fitting, motion=slide(5))
     assert case.video.read_bytes() == fitting.read_bytes()
+    small = Clip(np.zeros((9, 16, 20, 3), np.uint8), 8.0)
     with pytest.raises(InputError, match="video: found 5 frames of 20x16"):
-        small = Clip(np.zeros((9, 16, 20, 3), np.uint8), 8.0)
         add_case(published, image=photo, video=small, motion=slide(), id="small")
 
 

@@ -21,36 +21,55 @@ def test_a_sound_benchmark_has_no_findings(published):
     assert seen[-1] == (8, 8)
 
 
+def remove(name):
+    return lambda en: (en / name).unlink()
+
+
+def write(name, content):
+    return lambda en: (en / name).write_bytes(content)
+
+
+def array(name, values):
+    return lambda en: np.save(en / f"track/single/{FIRST}_{name}.npy", values)
+
+
+def video(shape):
+    return lambda en: Clip(np.zeros((*shape, 3), np.uint8), 16).save(en / f"video/{FIRST}.mp4")
+
+
+def mask(size, value):
+    def save(en):
+        (en / "mask").mkdir()
+        Image.new("L", size, value).save(en / f"mask/{FIRST}.png")
+
+    return save
+
+
 @pytest.mark.parametrize(
     ("damage", "level", "what"),
     [
-        (lambda en: (en / f"first_frame/{FIRST}.jpg").unlink(), "error", "no first_frame/"),
-        (lambda en: (en / f"first_frame/{FIRST}.jpg").write_bytes(b"x"), "error", "not an image"),
-        (lambda en: (en / f"track/single/{FIRST}_tracks.npy").unlink(), "error", "no track/single/"),
-        (lambda en: (en / f"track/single/{FIRST}_visibility.npy").unlink(), "warning", "every point counts as visible"),
-        (lambda en: (en / f"video/{FIRST}.mp4").unlink(), "warning", "no video"),
-        (lambda en: (en / f"video/{FIRST}.mp4").write_bytes(b"x" * 99), "error", "not a video"),
-        (lambda en: np.save(en / f"track/single/{FIRST}_visibility.npy", np.ones((1, 3, 5), bool)), "error", "swapped"),
-        (lambda en: np.save(en / f"track/single/{FIRST}_tracks.npy", np.ones((1, 5, 3))), "error", "expected"),
-        (lambda en: np.save(en / f"track/single/{FIRST}_tracks.npy", np.full((1, 5, 3, 2), np.nan)), "error", "nan"),
-        (lambda en: np.save(en / f"track/single/{FIRST}_tracks.npy", np.full((1, 5, 3, 2), 99.0)), "error", "outside"),
-        (lambda en: np.save(en / f"track/single/{FIRST}_visibility.npy", np.zeros((1, 5, 3), bool)), "error", "no track is visible on the first"),
-        (lambda en: Clip(np.zeros((5, 16, 48, 3), np.uint8), 16).save(en / f"video/{FIRST}.mp4"), "error", "the video is 48x16"),
-        (lambda en: Clip(np.zeros((5, 32, 48, 3), np.uint8), 16).save(en / f"video/{FIRST}.mp4"), "warning", "another picture"),
-        (lambda en: Image.new("L", (9, 9), 255).save(_folder(en / "mask") / f"{FIRST}.png"), "error", "the mask is 9x9"),
-        (lambda en: Image.new("L", (48, 32), 0).save(_folder(en / "mask") / f"{FIRST}.png"), "error", "shows nothing"),
+        (remove(f"first_frame/{FIRST}.jpg"), "error", "no first_frame/"),
+        (write(f"first_frame/{FIRST}.jpg", b"x"), "error", "not an image"),
+        (remove(f"track/single/{FIRST}_tracks.npy"), "error", "no track/single/"),
+        (remove(f"track/single/{FIRST}_visibility.npy"), "warning", "every point counts as visible"),
+        (array("visibility", np.ones((1, 3, 5), bool)), "error", "swapped"),
+        (array("visibility", np.zeros((1, 5, 3), bool)), "error", "no track is visible on the first"),
+        (array("tracks", np.ones((1, 5, 3))), "error", "expected"),
+        (array("tracks", np.full((1, 5, 3, 2), np.nan)), "error", "nan"),
+        (array("tracks", np.full((1, 5, 3, 2), 99.0)), "error", "outside"),
+        (remove(f"video/{FIRST}.mp4"), "warning", "no video"),
+        (write(f"video/{FIRST}.mp4", b"x" * 99), "error", "not a video"),
+        (video((5, 16, 48)), "error", "the video is 48x16"),
+        (video((5, 32, 48)), "warning", "another picture"),
+        (mask((9, 9), 255), "error", "the mask is 9x9"),
+        (mask((48, 32), 0), "error", "shows nothing"),
     ],
-)  # fmt: skip
+)
 def test_each_damage_is_found_where_it_is(published, damage, level, what):
     damage(published / "en")
     findings = found(published, language="en", mode="single")
     assert {case for _, case, _ in findings} == {FIRST}
     assert [each for each in findings if each[0] == level and what in each[2]], findings
-
-
-def _folder(path):
-    path.mkdir()
-    return path
 
 
 def test_frames_that_disagree(published):
