@@ -183,6 +183,19 @@ def test_metrics_are_computed_when_their_weights_arrive(going, monkeypatch):
     assert all(when > rows[name] for name, when in going.times("*/rows/*.json").items())
 
 
+def test_the_report_has_the_candidates_of_earlier_calls_too(going, monkeypatch):
+    shown = []
+    monkeypatch.setattr(
+        "motionloom.evaluate.report.write_report", lambda runs, out, **_: shown.append([run.name for run in runs])
+    )
+    going.run("warp", limit=1, report=True)
+    going.run(Candidate("weak", "warp", Parameters(strength=0.5)), limit=1, report=True)
+    (going.out / "odd").mkdir()
+    (going.out / "odd" / "run.json").write_text("{}")
+    going.run("weak=warp:unguided", "warp", limit=1, report=True, overwrite=True)
+    assert shown == [["warp"], ["weak", "warp"], ["weak", "warp"]]
+
+
 def test_the_published_seed_rule_counts_cases(going):
     run = going.run("warp", seed_rule="published", seeds=[5, 100])[0]
     assert [row.seed for row in run.rows] == [5, 6, 7, 8, 100, 101, 102, 103]

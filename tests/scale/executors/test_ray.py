@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from motionloom.errors import CheckpointError, MissingDependencyError
+from motionloom.errors import CheckpointError, InputError, MissingDependencyError
 from motionloom.scale.executors import executor
 from motionloom.scale.executors import ray as module
 
@@ -37,6 +37,10 @@ def test_actors_take_a_gpu_each_and_leave_a_core_free(monkeypatch):
     assert module.RayExecutor(2)._options(on_gpus)["num_gpus"] == 1
     assert module.RayExecutor(6)._options(on_gpus)["num_gpus"] == 0.5, "two on a GPU"
     assert module.RayExecutor()._options(on_cpus)["num_gpus"] == 0
+    with pytest.raises(InputError, match="the Ray cluster has no GPU"):
+        module.RayExecutor(device="cuda")._options(on_cpus)
+    with pytest.raises(InputError, match="found 'cuda:1', with ray expected cuda or cpu"):
+        module.RayExecutor(device="cuda:1")
 
 
 @pytest.fixture(scope="module")

@@ -171,7 +171,10 @@ def weights_signature(candidate: Candidate) -> str | None:
         for name in (candidate.model, given.transformer, given.transformer_2, *given.base)
         if name and (path := Path(name))
     ]
-    files += [Path(spec.split(":")[0]) for spec in (*given.loras, *given.few_step_loras)]
+    if given.loras or given.few_step_loras:
+        from motionloom.models.lora import LoraSpec
+
+        files += [Path(LoraSpec.parse(spec).path) for spec in (*given.loras, *given.few_step_loras)]
     try:
         card = find_model(candidate.model)
     except MotionloomError:

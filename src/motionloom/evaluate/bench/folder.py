@@ -91,7 +91,6 @@ class CandidateFolder:
         before, now = record["settings"], json.loads(json.dumps(candidate.settings()))
         _refuse_difference(f"{self.root}: was made", before, now, "LABEL=MODEL gives it a folder of its own")
 
-
     def keep_settings(self, candidate: Candidate) -> None:
         """Note the settings in candidate.json where no model is loaded that would."""
         record = self.read_record()
@@ -166,8 +165,8 @@ def locked(folder: Path, shard: str | None) -> Iterator[bool]:
             except OSError:
                 alone = False
                 continue
+            os.truncate(handle, 0)  # who held it before says nothing, nor do several who share it
             if kind == fcntl.LOCK_EX:
-                os.truncate(handle, 0)
                 os.pwrite(handle, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
         yield alone
     finally:

@@ -45,6 +45,7 @@ class BenchWorker:
         metrics: names; tools: arguments of `Tools.of` but the device.
         digest: of the weights, where it is known and every video is there: then no model is loaded.
         command: the command line, for the record inside the videos.
+        home: the working folder that names of models and networks are seen from.
     """
 
     def __init__(
@@ -61,7 +62,10 @@ class BenchWorker:
         tools: Mapping[str, Any],
         digest: str | None = None,
         command: Sequence[str] = (),
+        home: str | None = None,
     ) -> None:
+        if home is not None and os.path.isdir(home):
+            os.chdir(home)
         benchmark = open_benchmark(root, language=language, mode=mode, strict=False)
         self._cases = {case.id: case for case in benchmark}
         self._candidate = Candidate.from_record(candidate)

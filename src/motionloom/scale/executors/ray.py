@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from motionloom.errors import MissingDependencyError, MotionloomError
+from motionloom.errors import InputError, MissingDependencyError, MotionloomError
 from motionloom.scale.executors.devices import cores
 from motionloom.scale.executors.tasks import Ledger, OnDone, Task, WorkerSpec, do, failure, raise_unbuildable
 
@@ -33,6 +33,10 @@ class RayExecutor:
 
     def __init__(self, workers: int | None = None, *, device: str | None = None, address: str | None = None) -> None:
         _ray()
+        if device not in (None, "cpu", "cuda"):
+            raise InputError(
+                f"device: found {device!r}, with ray expected cuda or cpu; Ray gives every actor its own GPU"
+            )
         self.workers, self.device, self.address = workers, device, address
 
     def run(self, tasks: Sequence[Task], work: WorkerSpec, *, on_done: OnDone | None = None) -> None:
@@ -81,6 +85,8 @@ class RayExecutor:
 
     def _options(self, ray: Any) -> dict[str, Any]:
         gpus = self._gpus(ray)
+        if self.device == "cuda" and not gpus:
+            raise InputError("device: cuda was asked for, but the Ray cluster has no GPU")
         threads = max(1, int(ray.cluster_resources().get("CPU", 1)) // self._count(ray))
         # Several workers on one GPU take parts of it, as long as they were asked for.
         share = min(1.0, gpus / self._count(ray)) if gpus else 0
