@@ -6,7 +6,7 @@ numbers over the same true videos, never with published FID or FVD.
 - `motion_histograms`: how points move and accelerate, by place and direction, after the idea of the Fréchet Video
   Motion Distance (Liu et al. 2024), with our offline tracker instead of a learned one.
 - `appearance`: colours by place and the spectrum of single frames.
-- `spectrum`: energy over spatial and temporal frequency of short clips: texture, flicker and motion together.
+- `spectrum`: amplitude over spatial and temporal frequency of short clips: texture, flicker and motion together.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ _LONGEST = 256  # px of the longer side of the canvas motion is counted on
 _SIDE = 64  # px a frame is reduced to before its spectrum is taken
 _BLOCK = 8  # px of a block of the cosine transform
 _CLIP_SIDE = 32
+_GREY_LEVEL = 1e-5  # about (0.8 / 255)², of brightness from 0 to 1
 
 
 def windows_of(num_frames: int, length: int = WINDOW, shortest: int = 3) -> Iterator[tuple[int, int]]:
@@ -107,8 +108,8 @@ def motion_histograms(points: ArrayLike, visible: ArrayLike, size: tuple[int, in
 def appearance(frames: NDArray[np.uint8]) -> NDArray[np.float32]:
     """What frames look like: [T, 80] of mean colours in 4x4 cells (48), their spread (3), spectra (29).
 
-    The spectra are mean logarithms of the energy of 8x8 cosine blocks at 64x64 pixels, per frequency u + v: 15 of
-    brightness, 7 of each difference of colours.
+    The spectra are amplitudes of 8x8 cosine blocks at 64x64 pixels, in decades per frequency u + v: 15 of brightness, 7
+    of each difference of colours.
 
     Args:
         frames: uint8 [T, H, W, 3].
@@ -121,7 +122,7 @@ def appearance(frames: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def spectrum(frames: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Mean logarithm of the energy of a clip per band of spatial and temporal frequency, [64].
+    """Amplitude of a clip per band of spatial and temporal frequency, in decades, [64].
 
     Brightness at 32x32 pixels, cosine transform over time, rows and columns; eight bands of each kind.
 
@@ -140,7 +141,7 @@ def spectrum(frames: NDArray[np.uint8]) -> NDArray[np.float32]:
     band = time[:, None, None] * bands + radius
     total = np.bincount(band.ravel(), energy.ravel(), minlength=bands**2)
     number = np.bincount(band.ravel(), minlength=bands**2)
-    return np.log(total / np.maximum(number, 1) + 1e-6).astype(np.float32)
+    return _decades(total / np.maximum(number, 1)).astype(np.float32)
 
 
 def reduce(real: ArrayLike, generated: ArrayLike, most: int = MOST_DIMENSIONS) -> tuple[Array, Array]:
@@ -198,14 +199,19 @@ def _appearance(frame: NDArray[np.uint8]) -> Array:
 
 
 def _block_spectrum(channel: Array) -> Array:
-    """Mean logarithm of energy per frequency u + v of 8x8 cosine blocks, [15]."""
+    """Amplitude per frequency u + v of 8x8 cosine blocks, in decades, [15]."""
     count = _SIDE // _BLOCK
     blocks = channel.reshape(count, _BLOCK, count, _BLOCK).transpose(0, 2, 1, 3)
     axis = _cosines(_BLOCK)
     energy = ((axis @ blocks @ axis.T) ** 2).mean((0, 1))
     sums = np.add.outer(np.arange(_BLOCK), np.arange(_BLOCK))
     total = np.bincount(sums.ravel(), energy.ravel()) / np.bincount(sums.ravel())
-    return np.log(total + 1e-6)
+    return _decades(total)
+
+
+def _decades(energy: Array) -> Array:
+    """The logarithm of the amplitude: a factor of ten is one, and what is below a grey level hardly tells."""
+    return np.log10(energy + _GREY_LEVEL) / 2
 
 
 def _cosines(size: int) -> Array:

@@ -158,7 +158,7 @@ def _fallbacks() -> Iterator[DistributionMetric]:
             "fvd_fallback_dct",
             "Spectra over space and time, where I3D is not here; comparable within one report only",
             _spectrum,
-            f"energy per frequency, {window}",
+            f"amplitude per frequency, {window}",
         ),
         (
             "fid_fallback_dct",
