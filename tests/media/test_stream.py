@@ -10,7 +10,7 @@ import pytest
 
 from motionloom.errors import FileFormatError, InputError
 from motionloom.media import Clip
-from motionloom.media.stream import HeldFrames, VideoFrames, open_frames, windows
+from motionloom.media.stream import BackwardFrames, HeldFrames, VideoFrames, open_frames, windows
 
 FRAMES = 300
 
@@ -41,14 +41,15 @@ def test_frames_by_number_are_those_of_the_clip(video):
 @pytest.mark.parametrize("overlap", [0, 1])
 def test_windows_cover_everything_in_both_directions(video, backwards, overlap):
     path, expected = video
-    starts = []
-    for start, block in windows(VideoFrames(path), 32, overlap, backwards=backwards):
+    frames = BackwardFrames(VideoFrames(path)) if backwards else VideoFrames(path)
+    expected = expected[::-1] if backwards else expected
+    ends = []
+    for start, block in windows(frames, 32, overlap):
         assert np.array_equal(block, expected[start : start + len(block)])
-        starts.append((start, start + len(block)))
-    ordered = starts[::-1] if backwards else starts
-    assert ordered[0][0] == 0
-    assert ordered[-1][1] == FRAMES
-    assert all(before[1] - after[0] == overlap for before, after in pairwise(ordered))
+        ends.append((start, start + len(block)))
+    assert ends[0][0] == 0
+    assert ends[-1][1] == FRAMES
+    assert all(before[1] - after[0] == overlap for before, after in pairwise(ends))
 
 
 def test_what_is_read_may_be_changed_without_harm(video):
@@ -115,8 +116,8 @@ def test_memory_does_not_grow_with_the_length(tmp_path):
                 container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
             container.mux(stream.encode())
         tracemalloc.start()
-        for backwards in (False, True):
-            for _, block in windows(VideoFrames(path), 32, 1, backwards=backwards):
+        for frames in (VideoFrames(path), BackwardFrames(VideoFrames(path))):
+            for _, block in windows(frames, 32, 1):
                 assert len(block)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()

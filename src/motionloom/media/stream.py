@@ -269,29 +269,33 @@ def open_frames(
     return HeldFrames(frames, float(fps))
 
 
-def windows(
-    frames: Frames, length: int = WINDOW, overlap: int = 0, *, backwards: bool = False
-) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+class BackwardFrames:
+    """The same frames from the last to the first: number 0 is the last one."""
+
+    def __init__(self, frames: Frames) -> None:
+        self._frames = frames
+        self.num_frames, self.size, self.fps = frames.num_frames, frames.size, frames.fps
+
+    def read(self, start: int, stop: int) -> NDArray[np.uint8]:
+        _check_range(start, stop, self.num_frames)
+        return self._frames.read(self.num_frames - stop, self.num_frames - start)[::-1]
+
+
+def windows(frames: Frames, length: int = WINDOW, overlap: int = 0) -> Iterator[tuple[int, NDArray[np.uint8]]]:
     """All frames in blocks: (number of the block's first frame, uint8 [n, H, W, 3]) with n up to ``length``.
 
     Args:
         overlap: frames that each block repeats from the one before; 1 where pairs of neighbours are looked at.
-        backwards: from the last block to the first. Inside a block frames are in their order in either case.
     """
     if not 0 <= overlap < length:
         raise InputError(f"overlap: found {overlap}, expected 0 to {length - 1}")
-    end = frames.num_frames
-    start = max(0, end - length) if backwards else 0
+    start = 0
     while True:
-        stop = min(start + length, end)
+        stop = min(start + length, frames.num_frames)
         yield start, frames.read(start, stop)
-        if start == 0 if backwards else stop == frames.num_frames:
+        if stop == frames.num_frames:
             return
-        if backwards:
-            end = start + overlap
-            start = max(0, end - length)
-        else:
-            start = stop - overlap
+        start = stop - overlap
 
 
 def _frame_bytes(path: Path) -> int:

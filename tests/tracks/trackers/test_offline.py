@@ -11,7 +11,7 @@ from motionloom.errors import InputError
 from motionloom.media import Clip
 from motionloom.tracks.trackers import grid, track
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "metrics"
+GOLDEN = Path(__file__).parents[2] / "golden" / "metrics"
 
 
 def texture(size, seed=0):
