@@ -1,6 +1,7 @@
+import cv2
 import numpy as np
 
-from motionloom.evaluate.make_bench.things import moving_things
+from motionloom.evaluate.make_bench.things import moving_things, same_look
 from motionloom.tracks.tracks import Tracks
 
 SIZE = (100, 200)
@@ -43,3 +44,22 @@ def test_hidden_points_and_loners_do_not_count():
     assert [group.tolist() for group in moving_things(Tracks(points, tracks.visible, SIZE, 16.0))] == [
         [200, 201, 202, 203]
     ]
+
+
+def test_what_is_swept_up_looks_different_afterwards():
+    rng = np.random.default_rng(0)
+    ground, texture = (rng.integers(0, 256, (*shape, 3), np.uint8) for shape in (SIZE, (24, 24)))
+    ground, texture = (cv2.GaussianBlur(image, (0, 0), 1.5) for image in (ground, texture))
+    frames = np.repeat(ground[None], 9, 0)
+    for t in range(9):
+        frames[t, 38:62, 38 + 8 * t : 62 + 8 * t] = texture
+    tracks = scene(things=[((50, 50), (64, 0))])
+    points = tracks.points.copy()
+    # Four points of the ground ahead are caught when the thing arrives and go along, as a tracker has it.
+    ahead = np.array([[69, 44], [69, 50], [69, 56], [70, 47]])
+    caught = ahead + np.maximum(0, np.arange(9) - 1)[:, None, None] * np.array([8, 0])
+    points = np.concatenate([points, caught], 1).astype(np.float32)
+    swept = Tracks(points, np.ones(points.shape[:2], bool), SIZE, 16.0)
+    assert [len(group) for group in moving_things(swept)] != [9]
+    assert [sorted(group) for group in moving_things(swept, frames=frames)] == [list(range(200, 209))]
+    assert same_look(frames, swept, np.arange(200, 213)).tolist() == list(range(200, 209))

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from motionloom.errors import FileFormatError, InputError, MotionloomError
 from motionloom.evaluate.categories import categorise
 from motionloom.evaluate.make_bench.made import LEAST_TRACKS, Made, Progress, check_format, encoded
-from motionloom.evaluate.make_bench.things import LEAST_SEEN, moving_things
+from motionloom.evaluate.make_bench.things import LEAST_SEEN, moving_things, same_look
 from motionloom.evaluate.movebench.layout import FPS, NUM_FRAMES, Layout, read_list
 from motionloom.evaluate.movebench.manifest import Manifest, read_manifest
 from motionloom.evaluate.movebench.write import NewCase, layout_to_write, write_case, writing
@@ -130,9 +130,9 @@ def _case(
     motions: dict[str, Tracks] = {}
     if mask is not None:
         found = transfer(clip, clip.size, points=4 * count, region=mask).tracks
-        motions["single"] = _some(found, np.arange(found.num_tracks), count, rng)
+        motions["single"] = _some(found, same_look(clip.frames, found, np.arange(found.num_tracks)), count, rng)
     everything = transfer(clip, clip.size, points=POINTS).tracks
-    things = moving_things(everything, MOST_THINGS)
+    things = moving_things(everything, MOST_THINGS, clip.frames)
     if not things and mask is None:
         raise InputError("nothing moves that could be followed")
     if mask is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,17 +20,24 @@ STIFF, SLACK = 0.35, 0.006
 """How much the distance of two neighbours of one thing changes at most: a share of itself, and of the diagonal."""
 STRAY = 0.02
 """How far from where its thing's shift, turn and scale would carry it a point of it gets at most (root mean square).
-What a thing sweeps up on its way goes along from then on, and would count as part of it."""
+A thing sweeps up points that it passes over; they go along from then on, and would count as part of it."""
+PATCH, ALIKE, LOOKS = 11, 0.5, 5
+"""Pixels, least correlation and number of the looks at a point's surroundings, turned and scaled back with its thing,
+that have to be as on the first frame in the median: another way to tell what was swept up."""
 LEAST_POINTS = 4
 LEAST_SEEN = 0.5
 """Share of the frames a point is visible on at least to speak for a thing."""
 
 
-def moving_things(tracks: Tracks, most: int = 4) -> list[NDArray[np.int64]]:
+def moving_things(tracks: Tracks, most: int = 4, frames: NDArray[np.uint8] | None = None) -> list[NDArray[np.int64]]:
     """The things that move, those of most points and longest ways first: indices of their tracks.
 
     Motion is against the camera's, which is what most points share. Where nothing moves by itself but the camera does,
     the picture as a whole is the only thing; where nothing moves at all there is none.
+
+    Args:
+        most: things to name at most.
+        frames: uint8 [T, H, W, 3], the video; points that come to look like something else are left out.
     """
     diagonal = float(np.hypot(*tracks.size))
     points, seen = tracks.points.astype(np.float64), tracks.visible
@@ -40,7 +48,10 @@ def moving_things(tracks: Tracks, most: int = 4) -> list[NDArray[np.int64]]:
     own = _missed(points, seen, fit).max(0)
     moves = steady & (own > MOVES * diagonal)
     linked = _groups(points, seen, np.flatnonzero(moves), diagonal)
-    groups = [group for each in linked if len(group := _without_strays(points, seen, each, diagonal)) >= LEAST_POINTS]
+    kept = (_without_strays(points, seen, each, diagonal) for each in linked if len(each) >= LEAST_POINTS)
+    if frames is not None:
+        kept = (same_look(frames, tracks, each) for each in kept if len(each) >= LEAST_POINTS)
+    groups = [group for group in kept if len(group) >= LEAST_POINTS]
     groups.sort(key=lambda group: -float(np.sqrt(len(group)) * np.median(own[group])))
     if groups:
         return groups[:most]
@@ -50,6 +61,36 @@ def moving_things(tracks: Tracks, most: int = 4) -> list[NDArray[np.int64]]:
     if len(rest) >= LEAST_POINTS and np.quantile(gone[rest], 0.75) > MOVES * diagonal:
         return [rest]
     return []
+
+
+def same_look(frames: NDArray[np.uint8], tracks: Tracks, group: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The members of a thing whose surroundings stay what they were on the first frame."""
+    points, seen = tracks.points[:, group].astype(np.float64), tracks.visible[:, group]
+    fit = similarities(points, seen)
+    if fit is None:
+        return group
+    reach = np.arange(PATCH) - PATCH // 2
+    around = (reach[None, :] + 1j * reach[:, None]).ravel()
+    places = points @ np.array([1.0, 1j])
+    scores = np.full((LOOKS, len(group)), np.nan)
+    before = _patches(frames[0], places[0][:, None] + around)
+    for look, frame in enumerate(np.linspace(1, len(frames) - 1, LOOKS).astype(np.int64)):
+        turn = fit.scale[frame] * np.exp(1j * np.radians(fit.angle[frame]))
+        now = _patches(frames[frame], places[frame][:, None] + turn * around)
+        scores[look] = np.where(seen[frame], (before * now).sum(1), np.nan)
+    looked = ~np.isnan(scores).all(0)
+    alike = np.zeros(len(group), np.bool_)
+    alike[looked] = np.nanmedian(scores[:, looked], axis=0) >= ALIKE
+    return group[alike]
+
+
+def _patches(frame: NDArray[np.uint8], places: NDArray[np.complex128]) -> NDArray[np.float64]:
+    """Grey levels at places [N, P] of a frame, each row without its mean and of length one."""
+    grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
+    x, y = (np.asarray(part - 0.5, np.float32) for part in (places.real, places.imag))
+    found = cv2.remap(grey, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE).astype(np.float64)
+    found -= found.mean(1, keepdims=True)
+    return found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), PATCH)
 
 
 def _groups(
