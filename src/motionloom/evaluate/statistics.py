@@ -154,13 +154,13 @@ def paired(
     Raises:
         InputError: a value is not finite.
     """
-    common = sorted(set(first) & set(second), key=repr)
+    common = sorted(set(first) & set(second), key=_order)
     if not common:
         return Difference(None, None, None, None, 0, 0)
     cases = [case for case, _ in common]
     a, b = (np.array([side[pair] for pair in common], np.float64) for side in (first, second))
     found = estimate(b - a, cases, boot=boot, level=level, seed=seed)
-    per_case = _by_case(*_checked(b - a, None), cases)[0]
+    per_case = _by_case(b - a, None, cases)[0]
     # Averaging several seeds leaves dust where all of them are equal.
     per_case = np.where(np.abs(per_case) <= 1e-12 * max(1.0, float(np.abs([a, b]).max())), 0.0, per_case)
     up, down = int((per_case > 0).sum()), int((per_case < 0).sum())
@@ -172,8 +172,8 @@ def paired(
         found.sd,
         found.n,
         found.videos,
-        estimate(a, cases, boot=1).mean,
-        estimate(b, cases, boot=1).mean,
+        float(_by_case(a, None, cases)[0].mean()),
+        float(_by_case(b, None, cases)[0].mean()),
         wins,
         None if better is None else len(per_case) - up - down,
         losses,
@@ -265,6 +265,10 @@ def over_time(
     return CurveEstimate(
         _listed(mean, n >= 1), _listed(low, n >= 2), _listed(high, n >= 2), tuple(int(value) for value in n)
     )
+
+
+def _order(pair: Pair) -> tuple[str, int]:
+    return pair[0], -1 if pair[1] is None else pair[1]
 
 
 def _checked(values: ArrayLike, weights: ArrayLike | None) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:

@@ -56,14 +56,16 @@ class Cell:
     values: Mapping[Pair, Measurement]
     missing: Mapping[Pair, str]
 
-    def numbers(self, cases: Iterable[str] | None = None) -> dict[Pair, float]:
+    def numbers(self, cases: Iterable[str] | None = None) -> Mapping[Pair, float]:
         """The values alone, of some cases or all."""
-        chosen = None if cases is None else set(cases)
-        return {
-            pair: found.value
-            for pair, found in self.values.items()
-            if found.value is not None and (chosen is None or pair[0] in chosen)
-        }
+        if cases is None:
+            return self._numbers
+        chosen = set(cases)
+        return {pair: value for pair, value in self._numbers.items() if pair[0] in chosen}
+
+    @cached_property
+    def _numbers(self) -> dict[Pair, float]:
+        return {pair: found.value for pair, found in self.values.items() if found.value is not None}
 
     def reasons(self, cases: Iterable[str] | None = None) -> Counter[str]:
         chosen = None if cases is None else set(cases)

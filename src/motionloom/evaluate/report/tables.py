@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from motionloom.evaluate.measurement import Measurement
 from motionloom.evaluate.report.columns import Results
-from motionloom.evaluate.run import Run, write_json
+from motionloom.evaluate.run import Run
 from motionloom.media.files import replacing
 
 FORMAT, VERSION = "motionloom.report", 1
@@ -25,7 +26,9 @@ def write_all_json(path: Path, results: Results, data: Mapping[str, Any]) -> Non
     """The runs as they are, and what was made of them."""
     summaries = {name: data[name] for name in _SUMMARIES}
     runs = [_run(run.relative_to(path.parent)) for run in results.runs]
-    write_json(path, {"format": FORMAT, "version": VERSION, **summaries, "runs": runs, "labels": results.labels})
+    record = {"format": FORMAT, "version": VERSION, **summaries, "labels": results.labels, "runs": runs}
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(record, ensure_ascii=False, allow_nan=False), encoding="utf-8")
 
 
 _SUMMARIES = (
