@@ -172,3 +172,11 @@ def test_folders_without_videos(tmp_path):
     with pytest.raises(InputError, match="holds no video"):
         make_from_videos(tmp_path / "empty", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_other_peoples_folders_stay_as_they_are(folder, tmp_path):
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "letter.txt").write_text("dear")
+    with pytest.raises(FileFormatError, match="holds no benchmark"):
+        make_from_videos(folder, tmp_path / "home", **OPTIONS)
+    assert [path.name for path in (tmp_path / "home").iterdir()] == ["letter.txt"]

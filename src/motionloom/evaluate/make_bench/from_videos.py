@@ -82,8 +82,8 @@ def make_from_videos(
         raise InputError(f"{folder}: holds no video")
     captions = Captions(folder)
     made = Made()
-    with writing(target), tempfile.TemporaryDirectory() as scratch:
-        layout = layout_to_write(target)
+    layout = layout_to_write(target)
+    with writing(layout.root), tempfile.TemporaryDirectory() as scratch:
         manifest = read_manifest(layout.manifest)
         _agree(manifest, layout, num_frames, fps)
         there = _ids(layout)
