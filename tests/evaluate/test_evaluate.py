@@ -27,7 +27,17 @@ def wanted(per_frame: float, frames: int = 6) -> Tracks:
 def test_a_clip_that_follows_has_no_error(picture: np.ndarray):
     scores = ml.evaluate(shifting(picture, 3), wanted(3))
     assert scores["epe"] < 0.3
-    assert scores["points"] == 15
+    assert scores["pck_02"] == 1
+    assert scores["motion_magnitude"] == pytest.approx(3, abs=0.4)
+    assert "psnr" not in scores  # there is no true video
+
+
+def test_a_true_video_and_photographs_bring_more_numbers(picture: np.ndarray):
+    clip = shifting(picture, 3)
+    scores = ml.evaluate(clip, reference=shifting(picture, 2), first_image=picture)
+    assert 8 < scores["psnr"] < 40
+    assert scores["endpoint_first_psnr"] is None  # the same picture
+    assert scores["endpoint_first_ssim"] == pytest.approx(1)
 
 
 def test_a_clip_that_stays_has_the_length_of_the_motion(picture: np.ndarray):
