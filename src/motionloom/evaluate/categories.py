@@ -39,6 +39,7 @@ TOGETHER, SEVERAL = 0.5, 0.3
 more than the second of all tracks do, they are several things."""
 
 _ROUNDS = 12  # of reweighting; three or four are enough unless a third of the tracks are wrong
+_SETTLED = 1e-3  # change of a weight, 0 to 1, below which the fit is done
 _LEAST_MISS = 1e-3  # share of the diagonal (or of the points' spread): misses below it are not told apart
 
 
@@ -186,6 +187,7 @@ def _fit(points: NDArray[np.float64], seen: NDArray[np.bool_], diagonal: float |
     weight = both.astype(np.float64)
     a, b = np.ones(frames, np.complex128), np.zeros(frames, np.complex128)
     miss = np.zeros(z.shape)
+    middle_of = (np.maximum(both.sum(1), 1) // 2).clip(max=both.shape[1] - 1)[:, None]
     for _ in range(_ROUNDS):
         total = np.maximum(weight.sum(1), 1e-12)
         mean_from, mean_to = (weight * offset).sum(1) / total, (weight * (z - origin)).sum(1) / total
@@ -199,9 +201,12 @@ def _fit(points: NDArray[np.float64], seen: NDArray[np.bool_], diagonal: float |
         miss = np.where(both, np.abs(a[:, None] * offset + b[:, None] - (z - origin)), 0.0)
         if both.shape[1] < 3:
             break
-        usual = np.array([np.median(row[on]) if on.any() else 0.0 for row, on in zip(miss, both, strict=True)])
-        usual = np.maximum(1.5 * usual, _LEAST_MISS * diagonal)
-        weight = both / (1 + (miss / usual[:, None]) ** 2)
+        # The median over the points of each frame; those not seen are sorted behind.
+        usual = np.take_along_axis(np.sort(np.where(both, miss, np.inf), axis=1), middle_of, axis=1)
+        usual = np.maximum(1.5 * np.where(np.isfinite(usual), usual, 0.0), _LEAST_MISS * diagonal)
+        before, weight = weight, both / (1 + (miss / usual) ** 2)
+        if np.abs(weight - before).max() < _SETTLED:
+            break
     known = np.asarray(both.any(1))
     # Where nothing is seen nothing is known; between known frames the fit is simply held.
     index = np.maximum.accumulate(np.where(known, np.arange(frames), anchor))
@@ -223,12 +228,14 @@ def _fit(points: NDArray[np.float64], seen: NDArray[np.bool_], diagonal: float |
 
 
 def _moved(points: NDArray[np.float64], seen: NDArray[np.bool_]) -> float:
-    """How far from its start the usual point gets: the largest over time of the median over points."""
+    """How far from its start the usual point gets: the largest over time of the upper quartile of the points."""
     anchor = int(np.flatnonzero(seen.any(1))[0])
     both = seen & seen[anchor]
-    reach = np.linalg.norm(points - points[anchor], axis=-1)
-    # Of a turning thing the points near its middle stay: the upper half speaks.
-    return max(float(np.quantile(row[on], 0.75)) if on.any() else 0.0 for row, on in zip(reach, both, strict=True))
+    reach = np.sort(np.where(both, np.linalg.norm(points - points[anchor], axis=-1), np.inf), axis=1)
+    # Of a turning thing the points near its middle stay: the upper quartile speaks.
+    place = np.ceil(0.75 * (both.sum(1) - 1)).astype(np.int64).clip(min=0)
+    upper = np.take_along_axis(reach, place[:, None], axis=1)
+    return float(upper[np.isfinite(upper)].max(initial=0.0))
 
 
 def _astray(points: NDArray[np.float64], seen: NDArray[np.bool_], fit: Similarities, diagonal: float) -> float:

@@ -101,11 +101,14 @@ def notices(results: Results) -> list[str]:
     split = sorted({key[0] for key, count in alike.items() if count > 1})
     if split:
         found.append(f"Of different sizes or networks, and kept in rows of their own: {', '.join(split)}.")
-    standing_in = sorted({column.name for column in (*results.columns, *results.totals) if column.fallback})
+    standing_in = {column.name for column in (*results.columns, *results.totals) if column.fallback}
     if standing_in:
         found.append(
-            f"Fallbacks stand in for metrics whose weights were not there, and are not comparable with published "
-            f"numbers: {', '.join(standing_in)}."
+            f"{len(standing_in)} metrics are fallbacks, and labelled so: they stand in for metrics whose weights were "
+            "not there, and are not comparable with published numbers."
+            if len(standing_in) > 1
+            else f"{standing_in.pop()} is a fallback: it stands in for a metric whose weights were not there, and is not "
+            "comparable with published numbers."
         )
     return found
 

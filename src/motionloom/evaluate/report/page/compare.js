@@ -11,12 +11,13 @@ function between(first, second) {
 
 function compare() {
   if (runs.length < 2) return;
-  let first = data.baseline, second = first === 0 ? 1 : 0, sort = 'order';
+  let first = data.baseline, second = first === 0 ? 1 : 0, sort = 'order', filter = '';
   const box = el('div', { class: 'scroll' });
-  const controls = el('div', { class: 'controls' });
+  const controls = el('div', { class: 'controls flat' });
+  const search = el('input', { type: 'search', placeholder: 'Filter metrics', 'aria-label': 'Filter metrics', oninput: () => { filter = search.value.toLowerCase(); draw(); } });
   section('compare', 'Paired differences', 'Over the cases and seeds both runs have. The picture shows each mean difference and its 95 % interval in standard deviations '
     + 'of the difference, turned so that right is better for the second run; metrics without a direction are grey. p is that of a permutation of signs, corrected for the number of metrics (Holm).',
-  controls, box).dataset.short = 'Compare';
+  el('div', { class: 'controls' }, controls, search), box).dataset.short = 'Compare';
   const names = runs.map(run => [run.index, run.label]);
 
   function draw() {
@@ -25,13 +26,13 @@ function compare() {
       choice('Second', names, second, value => { if (value === first) first = second; second = value; draw(); }),
       choice('Order', [[0, 'as measured'], [1, 'largest advantage first']], sort === 'order' ? 0 : 1, value => { sort = value ? 'effect' : 'order'; draw(); }));
     const found = between(first, second);
-    const lines = columns.filter(column => found[column.index]).map(column => {
+    const lines = columns.filter(column => found[column.index] && `${column.name} ${column.qualifiers}`.toLowerCase().includes(filter)).map(column => {
       const each = found[column.index], sign = column.better === 'lower' ? -1 : 1;
       const scale = each.sd > 1e-12 ? sign / each.sd : 0;
       const ends = [each.low, each.high].map(value => known(value) ? value * scale : null);
       return { column, each, effect: each.mean * scale, low: known(ends[0]) ? Math.min(...ends) : null, high: known(ends[1]) ? Math.max(...ends) : null };
     });
-    if (!lines.length) { box.replaceChildren(el('p', { class: 'none' }, 'These runs have no case and seed in common.')); return; }
+    if (!lines.length) { box.replaceChildren(el('p', { class: 'none' }, filter ? 'No metric of that name has a value in both.' : 'These runs have no case and seed in common.')); return; }
     if (sort === 'effect') lines.sort((a, b) => Boolean(b.column.better) - Boolean(a.column.better) || b.effect - a.effect);
     // A difference without any spread would stretch the scale beyond use: it is drawn at the edge.
     const reach = Math.max(.5, Math.min(3, 1.08 * Math.max(...lines.map(line => Math.max(Math.abs(line.low ?? line.effect), Math.abs(line.high ?? line.effect))))));

@@ -33,7 +33,7 @@ function metricHeading(column) {
     column.name, ' ', el('span', { class: 'unit' }, [column.unit, arrow(column)].filter(Boolean).join(' ')),
     column.fallback && el('span', { class: 'chip', title: 'Stands in for a metric whose weights were not there; not comparable with published numbers.' }, 'fallback'),
     column.qualifiers && el('span', { class: 'sub' }, column.qualifiers),
-    column.floor && el('span', { class: 'sub', title: 'Mean error the tracker itself adds on textured clips. Differences below it are not findings.' },
+    column.floor && column.name === 'epe' && el('span', { class: 'sub', title: 'Mean error the tracker itself adds on textured clips. Differences below it are not findings.' },
       `tracker floor ${column.floor[0] === column.floor[1] ? column.floor[0] : column.floor.join(' to ')} px`));
 }
 
@@ -53,7 +53,7 @@ function strip(cells, list, width = 150) {
   if (high - low < 1e-12) { low -= 1; high += 1; }
   const x = value => 8 + (value - low) / (high - low) * (width - 16);
   const height = 11 * list.length + 3;
-  return el('td', { class: 'wide-only' }, el('svg', { width, height, viewBox: `0 0 ${width} ${height}`, 'aria-hidden': 'true' },
+  return el('td', { class: 'wide-only strip' }, el('svg', { width, height, viewBox: `0 0 ${width} ${height}`, 'aria-hidden': 'true' },
     el('line', { class: 'grid', x1: 0, x2: width, y1: height - .5, y2: height - .5 }),
     list.flatMap((run, line) => {
       const found = cells[run.index], y = 7 + 11 * line;
@@ -65,17 +65,17 @@ function strip(cells, list, width = 150) {
 
 function reasonList(cells, list) {
   return el('ul', { class: 'why' }, list.flatMap(run => cells[run.index].reasons.map(([why, count]) =>
-    el('li', {}, ...runName(run.index), el('span', {}, `${count} \u00d7`), el('span', {}, why)))));
+    el('li', {}, ...runName(run.index), count > 1 && el('span', {}, `${count}\u00a0\u00d7`), el('span', {}, why)))));
 }
 
 function summary() {
-  const box = el('div', { class: 'scroll' });
+  const box = el('div', { class: 'scroll' }), rest = el('details', { id: 'no-values' });
   const node = section('summary', 'Summary', 'Mean over cases (seeds of a case are averaged first) with its 95 % bootstrap interval over cases. '
     + (runs.length > 1 ? 'Bold is best; a dotted line marks what cannot be told apart from it. ' : '') + 'What is missing is counted and never averaged in.');
   let sort = { key: 'order', down: false }, filter = '';
   const search = el('input', { type: 'search', placeholder: 'Filter metrics', 'aria-label': 'Filter metrics', oninput: () => { filter = search.value.toLowerCase(); draw(); } });
   const count = el('span', { class: 'lead' });
-  node.append(el('div', { class: 'controls' }, search, count), box);
+  node.append(el('div', { class: 'controls' }, search, count), box, rest);
 
   // How far ahead of the other runs' mean this one is, in widths of its interval.
   const lead = (column, run) => {
@@ -102,10 +102,15 @@ function summary() {
   }
   function draw() {
     const list = shownRuns();
-    const found = columns.filter(column => `${column.name} ${column.qualifiers} ${column.title}`.toLowerCase().includes(filter));
+    const fitting = columns.filter(column => `${column.name} ${column.qualifiers} ${column.title}`.toLowerCase().includes(filter));
+    const found = fitting.filter(column => list.some(run => known(data.summary[column.index][run.index].mean)));
+    const empty = fitting.filter(column => !found.includes(column));
     const key = keys[sort.key] || (column => lead(column, Number(sort.key)));
     found.sort((a, b) => { const [x, y] = [key(a), key(b)]; return (x < y ? -1 : x > y ? 1 : a.index - b.index) * (sort.down ? -1 : 1); });
-    count.textContent = found.length === columns.length ? plural(found.length, 'metric') : `${found.length} of ${plural(columns.length, 'metric')}`;
+    count.textContent = plural(found.length, 'metric');
+    rest.hidden = !empty.length;
+    rest.replaceChildren(el('summary', {}, `${plural(empty.length, 'metric')} without any value`), el('table', {}, el('tbody', {}, empty.map(column => el('tr', {}, metricHeading(column),
+      el('td', {}, reasonList(data.summary[column.index], list)))))));
     const body = el('tbody');
     for (const column of found) {
       const cells = data.summary[column.index];
@@ -128,22 +133,27 @@ function summary() {
 
 function totals() {
   if (!data.totals.length) return;
-  const box = el('div', { class: 'scroll' });
-  section('sets', 'Distances of whole sets', 'All videos of a run against all true videos: one number each, which has no interval. Sets of few videos make such distances large.', box).dataset.short = 'Sets';
+  const box = el('div', { class: 'scroll' }), rest = el('details');
+  section('sets', 'Distances of whole sets', 'All videos of a run against all true videos: one number each, which has no interval. Sets of few videos make such distances large.', box, rest).dataset.short = 'Sets';
   onRuns(() => {
     const list = shownRuns();
-    box.replaceChildren(el('table', {}, el('thead', {}, el('tr', {}, el('th', { scope: 'col' }, 'Metric'), list.map(run => el('th', { scope: 'col', class: 'num' }, el('span', { class: 'key' }, ...runName(run.index)))))),
-      el('tbody', {}, data.totals.map(total => {
+    const found = data.totals.filter(total => list.some(run => known(total.cells[run.index]?.value)));
+    const empty = data.totals.filter(total => !found.includes(total));
+    box.replaceChildren(found.length ? el('table', {}, el('thead', {}, el('tr', {}, el('th', { scope: 'col' }, 'Metric'), list.map(run => el('th', { scope: 'col', class: 'num' }, el('span', { class: 'key' }, ...runName(run.index)))))),
+      el('tbody', {}, found.map(total => {
         const values = list.map(run => total.cells[run.index]?.value);
         const places = digits(values);
         const best = total.better && values.filter(known).length > 1 ? Math[total.better === 'lower' ? 'min' : 'max'](...values.filter(known)) : null;
         return el('tr', {}, metricHeading(total), list.map(run => {
           const cell = total.cells[run.index];
           if (!cell) return el('td', { class: 'num none' }, '\u2013');
-          if (!known(cell.value)) return el('td', { class: 'num none' }, 'none', el('span', { class: 'sub' }, cell.reason));
+          if (!known(cell.value)) return el('td', { class: 'num none' }, 'none', el('span', { class: 'sub text' }, cell.reason));
           return el('td', { class: `num ${cell.value === best ? 'best' : ''}` }, el('span', { class: 'value' }, fixed(cell.value, places)), known(cell.n) && el('span', { class: 'sub' }, `n = ${cell.n}`));
         }));
-      }))));
+      }))) : '');
+    rest.hidden = !empty.length;
+    rest.replaceChildren(el('summary', {}, `${plural(empty.length, 'metric')} without any value`), el('table', {}, el('tbody', {}, empty.map(total => el('tr', {}, metricHeading(total),
+      el('td', {}, reasonList(total.cells.map(cell => ({ reasons: cell ? [[cell.reason, 1]] : [] })), list)))))));
   });
 }
 
