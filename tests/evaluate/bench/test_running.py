@@ -192,8 +192,14 @@ def test_the_report_has_the_candidates_of_earlier_calls_too(going, monkeypatch):
     going.run(Candidate("weak", "warp", Parameters(strength=0.5)), limit=1, report=True)
     (going.out / "odd").mkdir()
     (going.out / "odd" / "run.json").write_text("{}")
-    going.run("weak=warp:unguided", "warp", limit=1, report=True, overwrite=True)
-    assert shown == [["warp"], ["weak", "warp"], ["weak", "warp"]]
+    assert going.notes == []
+    case = open_benchmark(going.bench).cases[3].id
+    listed = going.bench / "en" / "single_track.txt"
+    listed.write_text("".join(line for line in listed.read_text().splitlines(True) if not line.startswith(case)))
+    going.run("weak=warp:unguided", limit=1, report=True, overwrite=True)
+    assert going.notes[-1] == "warp: is of an earlier state of the benchmark; name it with -m to renew it"
+    going.run("warp", limit=1, report=True, language="en")
+    assert shown == [["warp"], ["weak", "warp"], ["weak", "warp"], ["warp", "weak"]]
 
 
 def test_the_published_seed_rule_counts_cases(going):

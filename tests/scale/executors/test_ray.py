@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from motionloom.errors import CheckpointError, InputError, MissingDependencyError
-from motionloom.scale.executors import executor
+from motionloom.errors import CheckpointError, InputError, MissingDependencyError, MotionloomError
+from motionloom.scale.executors import Task, WorkerSpec, executor
 from motionloom.scale.executors import ray as module
+from motionloom.scale.executors.tasks import Ledger
 
 
 def test_without_ray_the_extra_is_named(monkeypatch):
@@ -41,6 +42,31 @@ def test_actors_take_a_gpu_each_and_leave_a_core_free(monkeypatch):
         module.RayExecutor(device="cuda")._options(on_cpus)
     with pytest.raises(InputError, match="found 'cuda:1', with ray expected cuda or cpu"):
         module.RayExecutor(device="cuda:1")
+
+
+def test_a_cluster_without_room_is_said_to_have_none(monkeypatch):
+    class Full:
+        def remote(self, *_, **__):
+            return self
+
+        options = kill = remote
+
+        def wait(self, references, **_):
+            return [], references
+
+        def available_resources(self):
+            return {"CPU": 0.0}
+
+        @property
+        def build(self):
+            return self
+
+    full = Full()
+    monkeypatch.setattr(module, "_WAIT_SECONDS", 2.0)
+    run = module._Run(full, Ledger([Task("a")]), WorkerSpec("working:Writer"), lambda outcome: None)
+    run.start(0, {"num_cpus": 1, "num_gpus": 0})
+    with pytest.raises(MotionloomError, match="each takes 1 CPU and 0 GPU, free are 0 and 0; end what else runs"):
+        run.finish()
 
 
 @pytest.fixture(scope="module")

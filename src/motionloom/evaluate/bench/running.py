@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from motionloom.errors import FileFormatError, InputError
 from motionloom.evaluate.bench.candidate import Candidate, refuse_twins
-from motionloom.evaluate.bench.folder import CandidateFolder, locked, settle, sweep
+from motionloom.evaluate.bench.folder import FIXED, CandidateFolder, locked, settle, sweep
 from motionloom.evaluate.bench.plan import Plan, Progress
 from motionloom.evaluate.categories import CATEGORIES
 from motionloom.evaluate.movebench import Benchmark, Case, open_benchmark
@@ -114,22 +114,25 @@ def run_benchmark(
         from motionloom.evaluate.report import write_report
 
         title = f"{opened.name} · {opened.language} {opened.mode}"
-        write_report([*runs, *_earlier(folder, runs)], folder / REPORT, title=title)
+        write_report([*runs, *_earlier(folder, runs, progress)], folder / REPORT, title=title)
     return runs
 
 
-def _earlier(folder: Path, runs: Sequence[Run]) -> list[Run]:
+def _earlier(folder: Path, runs: Sequence[Run], progress: Progress) -> list[Run]:
     """Runs of candidates that other calls were about, measured in the same way."""
-    names = {run.name for run in runs}
+    names, now = {run.name for run in runs}, runs[0].facts
     found: list[Run] = []
     for path in sorted(folder.glob("*/run.json")):
         try:
             run = Run.load(path)
         except FileFormatError:
             continue
-        alike = all(run.facts.get(name) == runs[0].facts.get(name) for name in ("benchmark", "tracker", "seed_rule"))
-        if run.name not in names and alike:
-            found.append(run)
+        before = {**run.facts, **run.facts.get("benchmark", {})}
+        if run.name in names or any(before.get(name) != {**now, **now["benchmark"]}[name] for name in FIXED):
+            continue
+        if before.get("digest") != now["benchmark"]["digest"]:
+            progress.note(f"{run.name}: is of an earlier state of the benchmark; name it with -m to renew it")
+        found.append(run)
     return found
 
 
