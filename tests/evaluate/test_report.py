@@ -17,7 +17,7 @@ from motionloom.evaluate.report.columns import Results
 from motionloom.evaluate.report.html import embedded
 from motionloom.evaluate.report.media import worst_cases
 from motionloom.evaluate.report.sources import read_runs
-from motionloom.evaluate.run import Row, Run, save_tracks
+from motionloom.evaluate.run import Row, Run, save_tracks, write_json
 from motionloom.media import Clip
 from motionloom.tracks.tracks import Tracks
 
@@ -345,6 +345,11 @@ def test_finding_runs(tmp_path):
     (tmp_path / "empty").mkdir()
     assert [run.name for run in read_runs([tmp_path])] == ["a", "b"]
     assert [run.name for run in read_runs([tmp_path / "b", tmp_path / "a" / "run.json"])] == ["b", "a"]
+    (tmp_path / "going" / "rows").mkdir(parents=True)
+    write_json(tmp_path / "going" / "rows" / "case0.seed-0.json", rows([4])[0].record())
+    (going,) = read_runs([tmp_path / "going"])
+    assert going.rows[0].value("epe") == 4
+    assert going.facts["state"].startswith("not finished")
     with pytest.raises(FileFormatError, match=r"found no run\.json or results\.json"):
         read_runs([tmp_path / "empty"])
 

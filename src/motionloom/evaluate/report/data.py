@@ -107,8 +107,8 @@ def notices(results: Results) -> list[str]:
             f"{len(standing_in)} metrics are fallbacks, and labelled so: they stand in for metrics whose weights were "
             "not there, and are not comparable with published numbers."
             if len(standing_in) > 1
-            else f"{standing_in.pop()} is a fallback: it stands in for a metric whose weights were not there, and is not "
-            "comparable with published numbers."
+            else f"{standing_in.pop()} is a fallback: it stands in for a metric whose weights were not there, and is "
+            "not comparable with published numbers."
         )
     return found
 

@@ -32,7 +32,7 @@ SIDE = 288
 """Longer side of an embedded video, pixels."""
 FRAMES = 96
 """Longer videos are shown with some frames left out."""
-TRACKS = 48
+TRACKS = 24
 """More tracks than this are thinned out: a drawing of hundreds shows none of them."""
 QUALITY = 62
 WORST = 0.1
@@ -179,7 +179,7 @@ def _drawn(clip: Clip, shown: _Video, file: Path) -> Clip:
         for tracks in (wanted, measured)
     )
     below = draw(
-        clip, wanted, trail=None, colours=[WANTED] * len(chosen), style=Style(radius=0.013, width=0.011, hidden="none")
+        clip, wanted, trail=None, colours=[WANTED] * len(chosen), style=Style(radius=0.013, width=0.007, hidden="none")
     )
     style = Style(radius=0.017, width=0.006, outline=False, start=False)
     return draw(below, measured, trail=0.8, colours=_by_error(wanted, measured), style=style)

@@ -36,8 +36,8 @@ def _read(source: Path) -> list[Run]:
     found = [run for folder in sorted(source.iterdir()) if folder.is_dir() and (run := _run(folder)) is not None]
     if not found:
         raise FileFormatError(
-            f"{source}: found no {' or '.join(NAMES)} and no {ROWS}, neither in it nor in a folder of it; expected what "
-            "motionloom bench run or motionloom evaluate has written"
+            f"{source}: found no {' or '.join(NAMES)} and no {ROWS}, neither in it nor in a folder of it; expected "
+            "what motionloom bench run or motionloom evaluate has written"
         )
     return found
 

@@ -63,9 +63,17 @@ function strip(cells, list, width = 150) {
     })));
 }
 
+// Each reason once, with the runs it is given in.
 function reasonList(cells, list) {
-  return el('ul', { class: 'why' }, list.flatMap(run => cells[run.index].reasons.map(([why, count]) =>
-    el('li', {}, ...runName(run.index), count > 1 && el('span', {}, `${count}\u00a0\u00d7`), el('span', {}, why)))));
+  const found = new Map();
+  for (const run of list) for (const [why, count] of cells[run.index].reasons) {
+    const entry = found.get(why) || { runs: [], count: 0 };
+    entry.runs.push(run.index);
+    entry.count += count;
+    found.set(why, entry);
+  }
+  return el('ul', { class: 'why' }, [...found].map(([why, entry]) => el('li', {}, entry.count > 1 && el('span', {}, `${entry.count}\u00a0\u00d7`),
+    runs.length > 1 && (entry.runs.length === list.length && list.length > 1 ? el('span', {}, 'all runs') : entry.runs.map(run => el('span', { class: 'who' }, ...runName(run)))), el('span', { class: 'text' }, why))));
 }
 
 function summary() {
