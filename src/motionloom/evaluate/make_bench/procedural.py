@@ -31,6 +31,8 @@ that one and the next."""
 KINDS = ("translation", "rotation", "zoom", "curve")
 _CANDIDATES, _BATCH = 60, 12  # clips looked at per case wanted; clips sampled together
 _SPOTS = 1024  # points of the grid among which tracks are chosen
+_BLOCK = 8  # frames rendered at once
+_TIMED = ("scale", "shift", "bend_phase", "bend_gain")  # what of a scene has frames, on the last axis
 _FAR = 1e4  # half short sides; tells layers apart
 
 
@@ -83,8 +85,7 @@ def make_procedural(
             if photographs:
                 chosen = [photographs[(number + step) % len(photographs)] for step in range(len(photographs))]
                 scene = with_photographs(scene, chosen, PROCEDURAL_SEED + pick.index)
-            pixels = (render(scene, size)[0].permute(0, 2, 3, 1).numpy() * 255).round().astype(np.uint8)
-            video, first = encoded(Clip(pixels, fps), Path(scratch))
+            video, first = encoded(Clip(_frames(scene, size), fps), Path(scratch))
             motions = {"single": pick.tracks} | ({"multi": pick.multi} if pick.multi else {})
             case = NewCase(
                 id=f"procedural_{pick.category}_{made.categories[pick.category]:03d}",
@@ -210,11 +211,20 @@ def layer_of(scene: Scene, points: torch.Tensor, size: tuple[int, int]) -> torch
     # A second frame like the first, but with every layer moved to a place of its own far away: points show by where
     # they go which layer they belong to.
     layers = scene.scale.shape[1]
-    still = {name: getattr(scene, name)[..., [0, 0]] for name in ("scale", "shift", "bend_phase", "bend_gain")}
+    still = {name: getattr(scene, name)[..., [0, 0]] for name in _TIMED}
     still["shift"] = still["shift"].clone()
     still["shift"][..., 1] += _FAR * torch.arange(layers)
     moved, _ = trace(replace(scene, **still), points, size)
     return ((moved[:, 1, :, 0] - moved[:, 0, :, 0]) / (_FAR * min(size) / 2)).round().long()
+
+
+def _frames(scene: Scene, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Frames uint8 [T, H, W, 3] of a scene of one clip, a few at a time: at full size they take gigabytes at once."""
+    blocks: list[NDArray[np.uint8]] = []
+    for start in range(0, scene.num_frames, _BLOCK):
+        part = replace(scene, **{name: getattr(scene, name)[..., start : start + _BLOCK] for name in _TIMED})
+        blocks.append((render(part, size)[0].permute(0, 2, 3, 1).numpy() * 255).round().astype(np.uint8))
+    return np.concatenate(blocks)
 
 
 def _mask(scene: Scene, layer: int, size: tuple[int, int]) -> NDArray[np.bool_]:
