@@ -34,11 +34,12 @@ function section(id, title, lead, ...children) {
 const known = value => value !== null && value !== undefined;
 const digits = values => {
   const largest = Math.max(0, ...values.filter(known).map(Math.abs));
-  return largest === 0 ? 2 : Math.min(4, Math.max(0, 3 - Math.floor(Math.log10(largest))));
+  return largest === 0 ? 2 : largest < 1e-3 || largest >= 1e6 ? 'e' : Math.min(4, Math.max(0, 3 - Math.floor(Math.log10(largest))));
 };
-const minus = text => text.replace(/^-(?=[\d.]*[1-9])/, '\u2212').replace(/^-/, '');
-const fixed = (value, places) => known(value) ? minus(value.toFixed(places)) : '\u2013';
-const plain = value => !known(value) ? '\u2013' : value !== 0 && Math.abs(value) < 1e-3 ? minus(value.toExponential(1)) : fixed(value, digits([value]));
+// A true minus, and none before a zero.
+const minus = text => text.replace(/^-(?=[\d.]*[1-9])/, '\u2212').replace(/^-/, '').replace('e+', 'e').replace('e-', 'e\u2212');
+const fixed = (value, places) => known(value) ? minus(places === 'e' && value !== 0 ? value.toExponential(2) : value.toFixed(places === 'e' ? 0 : places)) : '\u2013';
+const plain = value => !known(value) ? '\u2013' : fixed(value, digits([value]));
 const signed = (value, places) => !known(value) ? '\u2013' : (value > 0 ? '+' : '') + fixed(value, places);
 const percent = value => known(value) ? `${Math.round(100 * value)} %` : '\u2013';
 const pValue = value => !known(value) ? '\u2013' : value < 0.001 ? '< 0.001' : value.toFixed(3);

@@ -77,6 +77,7 @@ function failures() {
 function facts() {
   const names = [...new Set(runs.flatMap(run => run.facts.map(([name]) => name)))];
   const tables = runs.map(run => new Map(run.facts));
-  section('facts', 'What was run', null, el('div', { class: 'scroll' }, el('table', { class: 'facts' }, el('thead', {}, el('tr', {}, el('th', { scope: 'col' }, ''), runs.map(run => el('th', { scope: 'col' }, el('span', { class: 'key' }, ...runName(run.index)))))),
-    el('tbody', {}, names.map(name => el('tr', {}, el('th', { scope: 'row' }, name), tables.map(table => el('td', {}, table.get(name) ?? '')))))))).dataset.short = 'Facts';
+  const same = name => tables.every(table => table.has(name) && table.get(name) === tables[0].get(name));
+  section('facts', 'What was run', runs.length > 1 ? 'What is the same for all runs stands once.' : null, el('div', { class: 'scroll' }, el('table', { class: 'facts' }, el('thead', {}, el('tr', {}, el('th', { scope: 'col' }, ''), runs.map(run => el('th', { scope: 'col' }, el('span', { class: 'key' }, ...runName(run.index)))))),
+    el('tbody', {}, names.map(name => el('tr', {}, el('th', { scope: 'row' }, name), same(name) ? el('td', { colspan: runs.length }, tables[0].get(name)) : tables.map(table => el('td', {}, table.get(name) ?? '')))))))).dataset.short = 'Facts';
 }
