@@ -25,7 +25,7 @@ from _report import header, write
 
 from motionloom.evaluate.evidence import Evidence, Tools
 from motionloom.evaluate.metric import DistributionMetric
-from motionloom.evaluate.suite import METRICS, choose, features, measure
+from motionloom.evaluate.suite import METRICS, choose, features_of, measure
 from motionloom.evaluate.videos import evaluate_videos
 from motionloom.media import Clip
 from motionloom.prepare.procedural import render, sample_scene, trace
@@ -88,7 +88,7 @@ def by_metric(manifest: Path, count: int = 8) -> dict[str, float]:
         started = time.perf_counter()
         for sample in samples:
             if isinstance(metric, DistributionMetric):
-                features(Evidence(sample, tools), metric, "video")
+                features_of(Evidence(sample, tools), metric, "video")
             else:
                 measure(sample, tools, metrics=[name])
         seconds[name] = (time.perf_counter() - started) / len(samples)

@@ -25,11 +25,12 @@ import torch
 from _report import header, write
 from numpy.typing import NDArray
 
+from motionloom.evaluate.make_bench import pick_tracks
 from motionloom.evaluate.tracks import epe
 from motionloom.media import read_image
 from motionloom.models.loading import load
 from motionloom.models.wan import WanModel
-from motionloom.prepare.procedural import Scene, render, sample_scene, trace, visible_before, with_photographs
+from motionloom.prepare.procedural import render, sample_scene, visible_before, with_photographs
 from motionloom.tracks.trackers import track
 from motionloom.tracks.tracks import Tracks
 from motionloom.train.nano import VALIDATION_SEED
@@ -55,26 +56,8 @@ def make_cases(kind: str, count: int, num_tracks: int) -> list[Case]:
         folder = resources.files("motionloom.examples_data")
         scene = with_photographs(scene, [read_image(Path(str(folder / name))) for name in PHOTOGRAPHS], VALIDATION_SEED)
     video, seen = render(scene, SIZE), visible_before(scene, SIZE)
-    tracks = _pick_tracks(scene, num_tracks)
+    tracks = pick_tracks(scene, num_tracks, SIZE, FPS, seed=VALIDATION_SEED)
     return [Case(f"{kind} {i}", video[i], seen[i], tracks[i]) for i in range(count)]
-
-
-def _pick_tracks(scene: Scene, count: int) -> list[Tracks]:
-    """For every clip, ``count`` points that stay visible throughout, half of them on whatever moves most."""
-    side = 24
-    spots = (torch.arange(side) + 0.5) * (SIZE[0] / side)
-    grid = torch.stack(torch.meshgrid(spots, spots, indexing="xy"), -1).reshape(1, -1, 2)
-    points, visible = trace(scene, grid.expand(scene.scale.shape[0], -1, -1), SIZE)
-    picked = []
-    for clip in range(points.shape[0]):
-        rng = np.random.default_rng([VALIDATION_SEED, clip])
-        whole = np.flatnonzero(visible[clip].all(0).numpy())
-        whole = rng.permutation(whole if len(whole) >= count else np.flatnonzero(visible[clip, 0].numpy()))
-        length = (points[clip, :, whole] - points[clip, :1, whole]).norm(dim=-1).amax(0).numpy()
-        fastest = whole[np.argsort(-length)[: len(whole) // 4]]
-        chosen = list(dict.fromkeys([*fastest[rng.permutation(len(fastest))][: count // 2], *whole]))[:count]
-        picked.append(Tracks(points[clip][:, chosen].numpy(), visible[clip][:, chosen].numpy(), SIZE, FPS))
-    return picked
 
 
 def psnr(a: NDArray[np.uint8], b: NDArray[np.uint8], mask: NDArray[np.bool_]) -> float:

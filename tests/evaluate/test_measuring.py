@@ -11,7 +11,7 @@ from motionloom.evaluate.evidence import Evidence, Tools
 from motionloom.evaluate.measurement import Measurement
 from motionloom.evaluate.measuring import distances, measured_row
 from motionloom.evaluate.metric import DistributionMetric, Metric
-from motionloom.evaluate.run import load_tracks
+from motionloom.evaluate.run import Row, load_tracks
 from motionloom.evaluate.sample import Sample
 from motionloom.evaluate.suite import METRICS, choose, measure
 from motionloom.media import Clip
@@ -76,7 +76,7 @@ def test_weights_that_are_missing_are_named_and_cost_nothing(picture, tmp_path, 
         assert "--weights" in each.reason or name == "motion_smoothness", name  # whose network is not ours to load
     for metric in METRICS.values():
         if isinstance(metric, DistributionMetric) and metric.weights:
-            values, reason = suite.features(Evidence(sample, Tools()), metric, "video")
+            values, reason = suite.features_of(Evidence(sample, Tools()), metric, "video")
             assert values is None
             assert "--weights" in reason
 
@@ -88,7 +88,8 @@ def test_a_row_keeps_its_tracks_and_features(picture, tmp_path, toy):
     sample = Sample(
         "a", tmp_path / "videos" / "a.mp4", sliding_tracks(3), reference=tmp_path / "true" / "a.mp4", seed=4
     )
-    row = measured_row(sample, Tools(), tmp_path / "videos", metrics=["epe", "toy"])
+    row, warnings = measured_row(sample, Tools(), tmp_path / "videos", metrics=["epe", "toy"])
+    assert warnings == []
     assert (row.status, row.video, row.tracks) == ("done", "a.mp4", "tracks/a.seed-4.safetensors")
     assert Path(row.reference).is_absolute()
     # One pixel per frame too slow, over frames 1 to 4: 2.5 px in the mean.
@@ -105,7 +106,7 @@ def test_a_row_keeps_its_tracks_and_features(picture, tmp_path, toy):
 
 def test_a_video_that_cannot_be_read_is_a_failed_row(tmp_path):
     (tmp_path / "a.mp4").write_bytes(b"\0" * 100)
-    row = measured_row(Sample("a", tmp_path / "a.mp4"), Tools(), tmp_path)
+    row, _ = measured_row(Sample("a", tmp_path / "a.mp4"), Tools(), tmp_path)
     assert (row.status, row.measurements) == ("failed", ())
     assert "a.mp4" in row.error
     json.dumps(row.record(), allow_nan=False)
@@ -115,7 +116,7 @@ def test_a_set_is_compared_whole_or_not_at_all(picture, tmp_path, toy):
     clip = Clip(sliding(picture, 2), FPS)
     rows = []
     for name, reference in (("a", clip), ("b", None)):
-        rows.append(measured_row(Sample(name, clip, reference=reference), Tools(), tmp_path, metrics=["toy"]))
+        rows.append(measured_row(Sample(name, clip, reference=reference), Tools(), tmp_path, metrics=["toy"])[0])
     (total,) = distances(tmp_path, rows, metrics=["toy"])
     assert (total.value, total.reason) == (None, "no reference video")
     (total,) = distances(tmp_path, rows[:1], metrics=["toy"])
@@ -129,7 +130,7 @@ def test_a_set_is_compared_whole_or_not_at_all(picture, tmp_path, toy):
 def test_features_that_are_no_numbers_are_refused(picture, monkeypatch):
     bad = DistributionMetric("bad", "", lambda evidence, which: np.full((1, 2), np.nan), TOY.compare)
     clip = Clip(sliding(picture, 2), FPS)
-    values, reason = suite.features(Evidence(Sample("this one", clip, reference=clip), Tools()), bad, "video")
+    values, reason = suite.features_of(Evidence(Sample("this one", clip, reference=clip), Tools()), bad, "video")
     assert values is None
     assert "this one" in reason
 
@@ -153,3 +154,46 @@ def test_no_visible_track_is_a_reason(picture):
     for motion in (hidden, type(tracks).empty(5, tracks.size, tracks.fps)):
         found = measure(Sample("a", Clip(sliding(picture, 3), FPS), motion), Tools(), metrics=["epe"])
         assert all(each.value is None and each.reason for each in found)
+
+
+def test_a_metric_that_breaks_says_where_and_the_others_run(picture, tmp_path, monkeypatch):
+    def crash(evidence, *which):
+        return 1 / 0
+
+    monkeypatch.setitem(METRICS, "bad", Metric("bad", "", crash))
+    monkeypatch.setitem(METRICS, "worse", DistributionMetric("worse", "", crash, TOY.compare))
+    clip = Clip(sliding(picture, 3), FPS)
+    row, warnings = measured_row(
+        Sample("a", clip, sliding_tracks(3), reference=clip), Tools(), tmp_path, metrics=["epe", "bad", "worse"]
+    )
+    assert row.value("epe") < 0.3
+    assert "ZeroDivisionError" in next(each.reason for each in row.measurements if each.name == "bad")
+    assert [line.split(":")[0] for line in warnings] == ["bad", "worse"]
+    assert row.facts["broken"] == ["bad", "worse"]
+    assert "ZeroDivisionError" in distances(tmp_path, [row], metrics=["worse"])[0].reason
+
+
+def test_sets_seen_through_different_networks_are_not_compared(picture, tmp_path, monkeypatch):
+    monkeypatch.setitem(METRICS, "toy", DistributionMetric("toy", "", mean_colour, distance, weights=("i3d-tats",)))
+    clip = Clip(sliding(picture, 3), FPS)
+    rows = []
+    for name in "ab":
+        (tmp_path / f"{name}.pt").write_bytes(name.encode())
+        tools = Tools(weights={"i3d-tats": tmp_path / f"{name}.pt"})
+        rows.append(measured_row(Sample(name, clip, reference=clip), tools, tmp_path, metrics=["toy"])[0])
+    (one,) = distances(tmp_path, rows[:1], metrics=["toy"])
+    assert one.value == 0
+    assert one.weights.name == "i3d-tats"
+    (both,) = distances(tmp_path, rows, metrics=["toy"])
+    assert "different networks" in both.reason
+
+
+def test_means_over_all_frames_beside_those_over_videos(tmp_path):
+    assert METRICS["subject_consistency"].pooled
+    rows = [
+        Row("a", None, "done", measurements=(Measurement("subject_consistency", 0.5, n=10),)),
+        Row("b", None, "done", measurements=(Measurement("subject_consistency", 0.8, n=30),)),
+    ]
+    (total,) = distances(tmp_path, rows, metrics=["subject_consistency"])
+    assert (total.name, total.n) == ("subject_consistency_per_frame", 40)
+    assert total.value == pytest.approx(0.725)

@@ -97,6 +97,7 @@ def evaluate(
         "tools": tool_values(tracker, checkpoint, code, weights, allow_download),
         "executor": executor_of(executor, workers=workers, device=device),  # pyright: ignore[reportArgumentType]
         "name": name,
+        "on_note": warn,
         "command": ["motionloom", *sys.argv[1:]],
     }
     if single and out is None:

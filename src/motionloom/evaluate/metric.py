@@ -32,6 +32,7 @@ class Metric:
         weights: names of `motionloom.evaluate.weights.WEIGHTS` without which it has no value.
         compute: from evidence to one measurement or several. A reason for there being no number is a measurement too;
             what is raised as `MotionloomError` becomes one.
+        pooled: over many videos, the mean over all their frames is of interest too, beside that over videos.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Metric:
     weights: tuple[str, ...] = ()
     unit: str = ""
     better: Better | None = None
+    pooled: bool = False
 
 
 @dataclass(frozen=True)

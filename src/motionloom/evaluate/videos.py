@@ -23,6 +23,7 @@ from motionloom.evaluate.sample import Sample
 from motionloom.evaluate.suite import choose
 from motionloom.media import Clip
 from motionloom.scale.executors import Executor, InlineExecutor, Outcome, Task, WorkerSpec
+from motionloom.tracks.motion import Motion
 from motionloom.tracks.tracks import Tracks
 from motionloom.version import __version__
 
@@ -38,6 +39,7 @@ def evaluate_videos(
     tools: Mapping[str, Any] | None = None,
     executor: Executor | None = None,
     on_progress: Callable[[int, int], Any] | None = None,
+    on_note: Callable[[str], Any] | None = None,
     command: Sequence[str] = (),
 ) -> Run:
     """Measure a video, the videos of a folder, or those of a manifest.
@@ -51,7 +53,7 @@ def evaluate_videos(
         metrics: names of metrics or bundles; None is all.
         tools: arguments of `Tools.of` beside the device, JSON values.
         executor: where the work is done; in this process when not given.
-        on_progress: called with (videos done, videos in all).
+        on_progress: called with (videos done, videos in all). on_note: with lines about metrics that broke.
         command: the command line, for the record.
 
     Raises:
@@ -77,6 +79,9 @@ def evaluate_videos(
             sample = samples[int(outcome.task.content["index"])]
             row = Row(sample.name, sample.seed, "failed", sample.category, error=outcome.error)
             write_json(_row_file(rows_folder, sample), row.record())
+        elif on_note:
+            for line in outcome.note:
+                on_note(f"{outcome.task.name}: {line}")
         if on_progress:
             on_progress(done, len(samples))
 
@@ -119,12 +124,13 @@ class Measurer:
         self._out, self._metrics = Path(out), metrics
         self._tools = Tools.of(device=device or "cpu", **tools)
 
-    def run(self, content: Mapping[str, Any]) -> None:
-        """Measure sample ``index`` and write its row."""
+    def run(self, content: Mapping[str, Any]) -> list[str]:
+        """Measure sample ``index`` and write its row; what went wrong that should not."""
         sample = self._samples[content["index"]]
-        row = measured_row(sample, self._tools, self._out, metrics=self._metrics)
+        row, warnings = measured_row(sample, self._tools, self._out, metrics=self._metrics)
         record = {**row.record(), "facts": {**row.facts, "essence": content["essence"]}}
         write_json(_row_file(self._out / "rows", sample), record)
+        return warnings
 
 
 def _row_file(folder: Path, sample: Sample) -> Path:
@@ -154,7 +160,7 @@ def _essence(sample: Sample, metrics: Sequence[str], tools: Mapping[str, Any]) -
             digest.update(repr((value.size, value.fps)).encode())
         elif isinstance(value, Clip):
             digest.update(value.digest().encode())
-        elif hasattr(value, "model_dump_json"):
+        elif isinstance(value, Motion):
             digest.update(value.model_dump_json().encode())
         else:
             digest.update(repr((name, value)).encode())

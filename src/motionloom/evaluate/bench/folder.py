@@ -54,9 +54,6 @@ class CandidateFolder:
     def row(self, case: str, seed: int) -> Path:
         return self.root / "rows" / f"{row_key(case, seed)}.json"
 
-    def features(self, metric: str, case: str, seed: int, *, true: bool = False) -> Path:
-        return self.root / "features" / metric / f"{row_key(case, seed)}{'.true' if true else ''}.safetensors"
-
     def read_row(self, case: str, seed: int) -> Row | None:
         """The row of a case and seed; None where there is none. A damaged one is put aside: it counts as not done."""
         path = self.row(case, seed)

@@ -1,32 +1,23 @@
-"""What is still to be done for a case and seed, and the numbers of a video as a row in its file."""
+"""What is still to be done for a case and seed."""
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-from safetensors.numpy import save_file
-
 from motionloom.errors import FileFormatError, MotionloomError
 from motionloom.evaluate.bench.candidate import Candidate
 from motionloom.evaluate.bench.folder import CandidateFolder
 from motionloom.evaluate.bench.identity import file_digest, made_from, measured_against
-from motionloom.evaluate.evidence import Evidence, Tools
-from motionloom.evaluate.measurement import Measurement
-from motionloom.evaluate.measuring import row_key
-from motionloom.evaluate.metric import DistributionMetric, Metric
+from motionloom.evaluate.measuring import features_file, row_key
+from motionloom.evaluate.metric import DistributionMetric
 from motionloom.evaluate.movebench import Case
-from motionloom.evaluate.run import Row, save_tracks
-from motionloom.evaluate.suite import METRICS, features, measure
+from motionloom.evaluate.run import Row
+from motionloom.evaluate.suite import METRICS
 from motionloom.evaluate.weights import WeightsMissing, find_weights
-from motionloom.media import Clip, read_provenance
-from motionloom.media.files import replacing
-from motionloom.scale.executors.tasks import failure
+from motionloom.media import read_provenance
 
 
 @dataclass(frozen=True)
@@ -113,7 +104,8 @@ def work_on(
 def _has_features(name: str, folder: CandidateFolder, case: str, seed: int) -> bool:
     if not isinstance(METRICS[name], DistributionMetric):
         return True
-    return all(folder.features(name, case, seed, true=true).is_file() for true in (False, True))
+    key = row_key(case, seed)
+    return all(features_file(folder.root, name, key, which).is_file() for which in ("video", "reference"))
 
 
 def _made_inside(video: Path) -> str | None:
@@ -125,130 +117,6 @@ def _made_inside(video: Path) -> str | None:
     except MotionloomError:
         return None
     return record.get("made_from") if isinstance(record, dict) else None
-
-
-def measured(
-    evidence: Evidence,
-    folder: CandidateFolder,
-    reference_features: Path,
-    seed: int,
-    metrics: Sequence[str],
-    before: Row | None,
-) -> tuple[Row, list[str]]:
-    """The row of a video, with what ``before`` has of other metrics; tracks and features are kept in files.
-
-    Args:
-        seed: as it was asked for, which names the files.
-
-    Returns:
-        The row, and what went wrong that should not: a metric that broke has a reason instead of a number.
-
-    Raises:
-        FileFormatError, InputError: the video cannot be read.
-    """
-    sample, tools = evidence.sample, evidence.tools
-    of = dict(before.facts.get("metrics", {})) if before else {}
-    found = {each.name: each for each in before.measurements} if before else {}
-    broken: dict[str, str] = {}
-    missing = dict(before.facts.get("missing_weights", {})) if before else {}
-    for name in metrics:
-        metric = METRICS[name]
-        for old in of.get(name, ()):
-            found.pop(old, None)
-        if isinstance(metric, DistributionMetric):
-            try:
-                _keep_features(evidence, metric, folder, reference_features, seed)
-            except Exception as error:
-                reason = _broken(metric.name, error, broken)
-                _write_features(folder.features(name, sample.name, seed), None, reason)
-                _write_features(folder.features(name, sample.name, seed, true=True), None, reason)
-            of[name] = []
-        else:
-            numbers = _numbers(evidence, metric, broken)
-            found.update({each.name: each for each in numbers})
-            of[name] = [each.name for each in numbers]
-        missing[name] = [weights for weights in metric.weights if _misses(tools, weights)]
-    place = {name: number for number, name in enumerate(METRICS)}
-    of = dict(sorted(of.items(), key=lambda item: place.get(item[0], len(place))))
-    ordered = [found[each] for names in of.values() for each in names if each in found]
-    tracks = before.tracks if before else None
-    # Only what measuring has made is kept: no tracker runs for metrics that do not look at tracks.
-    if evidence.__dict__.get("wanted") is not None and evidence.__dict__.get("measured") is not None:
-        tracks = f"tracks/{row_key(sample.name, seed)}.safetensors"
-        save_tracks(folder.root / tracks, evidence.__dict__["wanted"], evidence.__dict__["measured"])
-    row = Row(
-        sample.name,
-        sample.seed,
-        "done",
-        sample.category,
-        sample.prompt,
-        tracks=tracks,
-        measurements=tuple(ordered),
-        facts={
-            "metrics": of,
-            "missing_weights": {name: weights for name, weights in missing.items() if weights},
-            "broken": sorted(broken.keys() | (set(before.facts.get("broken", ())) - set(metrics) if before else set())),
-        },
-    )
-    return row, list(broken.values())
-
-
-def _numbers(evidence: Evidence, metric: Metric, broken: dict[str, str]) -> tuple[Measurement, ...]:
-    try:
-        return measure(evidence, evidence.tools, metrics=[metric.name])
-    except Exception as error:
-        _ = evidence.frames  # what is wrong with the video is raised
-        return (Measurement(metric.name, None, metric.unit, metric.better, reason=_broken(metric.name, error, broken)),)
-
-
-def _broken(name: str, error: Exception, broken: dict[str, str]) -> str:
-    """A fault of one metric, as its reason; the others say what they can."""
-    what = failure(error)
-    reason = f"{what['error']} ({what['where']})" if what["where"] else what["error"]
-    broken[name] = f"{name}: {reason}"
-    return f"broke: {reason}"
-
-
-def _keep_features(
-    evidence: Evidence, metric: DistributionMetric, folder: CandidateFolder, reference_features: Path, seed: int
-) -> None:
-    """Features of the video, and those of the true one: computed once for each true video, whoever is compared."""
-    case = evidence.sample.name
-    _write_features(folder.features(metric.name, case, seed), *features(evidence, metric, "video"))
-    target = folder.features(metric.name, case, seed, true=True)
-    if evidence.sample.reference is None:
-        _write_features(target, None, "no reference video")
-        return
-    # Some metrics bring the true video to the size or length of the other.
-    height, width = evidence.frames.size
-    shared = reference_features / metric.name / f"{case}.{evidence.frames.num_frames}x{height}x{width}.safetensors"
-    source = evidence.sample.reference
-    newest = 0 if isinstance(source, Clip) else Path(source).stat().st_mtime_ns
-    if not (shared.is_file() and shared.stat().st_mtime_ns > newest):
-        values, reason = features(evidence, metric, "reference")
-        if values is None:  # may be there next time
-            _write_features(target, values, reason)
-            return
-        _write_features(shared, values, reason)
-    with replacing(target) as temporary:
-        try:
-            os.link(shared, temporary)
-        except OSError:
-            shutil.copyfile(shared, temporary)
-
-
-def _write_features(path: Path, values: Any, reason: str | None) -> None:
-    with replacing(path) as temporary:
-        held = {} if values is None else {"features": np.ascontiguousarray(values)}
-        save_file(held, os.fspath(temporary), metadata={"reason": reason or ""})
-
-
-def _misses(tools: Tools, name: str) -> bool:
-    try:
-        tools.path(name)
-    except WeightsMissing:
-        return True
-    return False
 
 
 def _is_missing(name: str, tools: Mapping[str, Any]) -> bool:

@@ -16,8 +16,9 @@ from motionloom.errors import InputError, MotionloomError
 from motionloom.evaluate.bench.candidate import Candidate, weights_signature
 from motionloom.evaluate.bench.folder import CandidateFolder
 from motionloom.evaluate.bench.identity import file_digest
-from motionloom.evaluate.bench.rows import Work, measured, work_on
+from motionloom.evaluate.bench.rows import Work, work_on
 from motionloom.evaluate.evidence import Evidence, Tools
+from motionloom.evaluate.measuring import measured, row_key
 from motionloom.evaluate.movebench import Case, open_benchmark
 from motionloom.evaluate.run import write_json
 from motionloom.media import Clip, read_provenance
@@ -139,7 +140,14 @@ class BenchWorker:
     def _measure(self, case: Case, seed: int, used: int, work: Work) -> list[str]:
         foreign = self._candidate.videos is not None
         evidence = Evidence(case.sample(os.fspath(work.video), seed=used, by_frame=foreign), self._measuring)
-        row, broken = measured(evidence, self._folder, self._reference_features, seed, work.metrics, work.kept)
+        row, broken = measured(
+            evidence,
+            self._folder.root,
+            row_key(case.id, seed),
+            work.metrics,
+            before=work.kept,
+            references=self._reference_features,
+        )
         facts = {
             **row.facts,
             "made_from": work.made_from,

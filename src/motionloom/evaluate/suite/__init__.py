@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -34,8 +33,6 @@ _NEEDS = {
 def _all() -> dict[str, Metric | DistributionMetric]:
     found: dict[str, Metric | DistributionMetric] = {}
     for family in _FAMILIES:
-        if importlib.util.find_spec(f"motionloom.evaluate.suite.{family}") is None:
-            continue
         for metric in importlib.import_module(f"motionloom.evaluate.suite.{family}").METRICS:
             assert metric.name not in found, f"two metrics are called {metric.name}"
             found[metric.name] = metric
@@ -90,7 +87,7 @@ def measure(
     return tuple(found)
 
 
-def features(
+def features_of(
     evidence: Evidence, metric: DistributionMetric, which: Which
 ) -> tuple[NDArray[np.float32] | None, str | None]:
     """What a metric of sets of videos keeps of one video: features float32 [n, D], or the reason why there are none."""

@@ -270,6 +270,7 @@ METRICS = (
         bundle="features",
         weights=(DINO,),
         better="higher",
+        pooled=True,
     ),
     Metric(
         "subject_consistency_cr",
@@ -286,6 +287,7 @@ METRICS = (
         bundle="features",
         weights=(BASE,),
         better="higher",
+        pooled=True,
     ),
     Metric(
         "aesthetic",
