@@ -38,7 +38,7 @@ function compare() {
     const reach = Math.max(.5, Math.min(3, 1.08 * Math.max(...lines.map(line => Math.max(Math.abs(line.low ?? line.effect), Math.abs(line.high ?? line.effect))))));
     const width = 300, x = value => width / 2 + Math.max(-1, Math.min(1, value / reach)) * (width / 2 - 6);
     box.replaceChildren(el('table', { id: 'compare-table' }, el('thead', {}, el('tr', {}, el('th', { scope: 'col' }, 'Metric'),
-      el('th', { scope: 'col' }, forestAxis(width, x, reach)),
+      el('th', { scope: 'col', class: 'strip' }, forestAxis(width, x, reach)),
       el('th', { scope: 'col', class: 'num' }, 'First'), el('th', { scope: 'col', class: 'num' }, 'Second'), el('th', { scope: 'col', class: 'num' }, 'Difference'),
       el('th', { scope: 'col', class: 'num', title: 'Share of cases in which the second run is better; a tie counts half' }, 'Second wins'),
       el('th', { scope: 'col', class: 'num' }, 'n'), el('th', { scope: 'col', class: 'num', title: 'Corrected for the number of metrics (Holm)' }, 'p'))),
@@ -47,7 +47,7 @@ function compare() {
       const paint = column.better ? colour(effect >= 0 ? second : first) : 'var(--faint)';
       const small = column.floor && Math.abs(each.mean) < column.floor[1];
       return el('tr', {}, metricHeading({ ...column, floor: null }),
-        el('td', {}, el('svg', { width, height: 26, viewBox: `0 0 ${width} 26`, role: 'img', 'aria-label': `${plain(effect)} standard deviations` },
+        el('td', { class: 'strip' }, el('svg', { width, height: 26, viewBox: `0 0 ${width} 26`, role: 'img', 'aria-label': `${plain(effect)} standard deviations` },
           el('line', { class: 'zero', x1: width / 2, x2: width / 2, y1: -6, y2: 32 }),
           known(low) && el('line', { x1: x(low), x2: x(high), y1: 13, y2: 13, 'stroke-width': 2.5, 'stroke-linecap': 'round', css: { stroke: paint } }),
           each.sd > 1e-12 && el('circle', { cx: x(effect), cy: 13, r: 4.5, css: { fill: paint } }),

@@ -10,3 +10,4 @@ caseList();
 failures();
 facts();
 navigation();
+matchMedia('print').addEventListener('change', () => state.listeners.forEach(listener => listener()));
