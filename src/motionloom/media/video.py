@@ -60,6 +60,9 @@ def write_video(path: Path, frames: NDArray[np.uint8], envelope: Envelope, *, qu
             stream.pix_fmt = "yuv420p"
             crf = round(float(np.interp(quality, _QUALITY, settings["crf"])))
             stream.options = {**settings["options"], "crf": str(crf)}
+            if quality == 100 and settings["codec"] == "libx264":
+                # The same frames give the same file; with it, small frames do not always.
+                stream.options = {**stream.options, "x264-params": "mbtree=0"}
             context = stream.codec_context
             context.color_primaries, context.color_trc = ColorPrimaries.BT709, ColorTrc.IEC61966_2_1
             context.colorspace, context.color_range = Colorspace.ITU709, ColorRange.MPEG

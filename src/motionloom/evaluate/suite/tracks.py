@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from motionloom.evaluate import tracks as maths
+from motionloom.evaluate.categories import camera_similarity
 from motionloom.evaluate.evidence import Evidence
 from motionloom.evaluate.measurement import Better, Measurement
 from motionloom.evaluate.metric import Metric
@@ -66,11 +67,43 @@ def _why(tracks: int, frames: int) -> str:
     return _NOTHING if tracks == 0 else "nothing that can be compared: no visible point, or nothing moves"
 
 
+def _camera(evidence: Evidence) -> Iterator[Measurement]:
+    """The motion of all points together as shift, turn and zoom, which is what a camera move is made of."""
+    wanted, measured = evidence.wanted, evidence.measured
+    assert wanted is not None
+    assert measured is not None
+    seen = wanted.visible & measured.visible
+    found = camera_similarity(measured.points, wanted.points, seen)
+    variant = f"similarity fitted to all points; tracker {_tracker(evidence)}"
+    for name, unit in (("translation", "px"), ("rotation", "degrees"), ("scale", "")):
+        value = None if found is None else getattr(found, name)
+        yield Measurement(
+            f"camera_{name}_error",
+            value,
+            unit,
+            "lower",
+            variant=variant,
+            n=None if found is None else found.frames,
+            frames=wanted.num_frames,
+            resolution=wanted.size,
+            reason=None if value is not None else "fewer than two points that are seen on the first frame and later",
+            curve=None if found is None else getattr(found, f"{name}_curve"),
+        )
+
+
 METRICS = (
     Metric(
         "epe",
         "Distance in pixels between where points should be and where they are; PCK, ObjMC, TrajError with it",
         _following,
+        needs=("motion",),
+        unit="px",
+        better="lower",
+    ),
+    Metric(
+        "camera_translation_error",
+        "How far shift, turn and zoom of all points together are from those wanted",
+        _camera,
         needs=("motion",),
         unit="px",
         better="lower",

@@ -1,0 +1,53 @@
+import cv2
+import numpy as np
+import pytest
+
+from motionloom.evaluate.evidence import Tools
+from motionloom.evaluate.sample import Sample
+from motionloom.evaluate.suite import measure
+from motionloom.media import Clip
+from motionloom.tracks.tracks import Tracks
+
+
+@pytest.fixture(scope="module")
+def found():
+    """A textured picture that slides by 2 px per frame, where 3 px are wanted; 5 frames of 64x96."""
+    rng = np.random.default_rng(3)
+    picture = cv2.GaussianBlur(rng.integers(0, 255, (64, 96, 3), np.uint8), (0, 0), 1.2)
+    frames = np.stack([np.roll(picture, 2 * t, axis=1) for t in range(5)])
+    start = np.array([[30, 20], [40, 40], [50, 30]], np.float32)
+    points = start + np.arange(5)[:, None, None] * np.array([3, 0], np.float32)
+    tracks = Tracks(points.astype(np.float32), np.ones((5, 3), bool), (64, 96), 8.0)
+    sample = Sample("a", Clip(frames, 8.0), tracks)
+    return {each.name: each for each in measure(sample, Tools(), metrics=["epe", "camera_translation_error"])}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "tolerance"),
+    [
+        ("epe", 2.5, 0.1),  # 1 to 4 px over frames 1 to 4
+        ("epe_256", 2.5 * 256 / 96, 0.3),
+        ("epe_with_first", 2.0, 0.1),
+        ("final_error", 4.0, 0.1),
+        ("objmc", 2.0, 0.1),
+        ("trajectory_error_mean_xy", 1.0, 0.1),
+        ("trajectory_error_sum_xy", 2.0, 0.15),
+        ("velocity_error", 1.0, 0.1),
+        ("displacement_correlation", 1.0, 0.02),
+        ("pck_02", 0.5, 0.01),  # 2.3 px
+        ("pck_16px", 0.25, 0.01),  # 1.8 px at this size
+        ("lost_fraction", 0.0, 0.01),
+        ("camera_translation_error", 2.5, 0.1),
+        ("camera_rotation_error", 0.0, 0.6),
+        ("camera_scale_error", 0.0, 0.02),
+    ],
+)
+def test_every_number_is_what_the_motion_makes_it(found, name, value, tolerance):
+    assert found[name].value == pytest.approx(value, abs=tolerance)
+    assert found[name].frames == 5
+
+
+def test_the_error_over_time_and_the_tracker_are_told(found):
+    assert found["epe"].curve == pytest.approx((0, 1, 2, 3, 4), abs=0.1)
+    assert found["epe"].n == 12
+    assert all("tracker offline" in each.variant for each in found.values())
