@@ -36,7 +36,7 @@ function compare() {
     if (sort === 'effect') lines.sort((a, b) => Boolean(b.column.better) - Boolean(a.column.better) || b.effect - a.effect);
     // A difference without any spread would stretch the scale beyond use: it is drawn at the edge.
     const reach = Math.max(.5, Math.min(3, 1.08 * Math.max(...lines.map(line => Math.max(Math.abs(line.low ?? line.effect), Math.abs(line.high ?? line.effect))))));
-    const width = 300, x = value => width / 2 + Math.max(-1, Math.min(1, value / reach)) * (width / 2 - 6);
+    const width = innerWidth < 1060 ? 190 : 300, x = value => width / 2 + Math.max(-1, Math.min(1, value / reach)) * (width / 2 - 6);
     box.replaceChildren(el('table', { id: 'compare-table' }, el('thead', {}, el('tr', {}, el('th', { scope: 'col' }, 'Metric'),
       el('th', { scope: 'col', class: 'strip' }, forestAxis(width, x, reach)),
       el('th', { scope: 'col', class: 'num' }, 'First'), el('th', { scope: 'col', class: 'num' }, 'Second'), el('th', { scope: 'col', class: 'num' }, 'Difference'),
@@ -62,8 +62,8 @@ function compare() {
   }
   function forestAxis(width, x, reach) {
     return el('svg', { width, height: 34, viewBox: `0 0 ${width} 34`, 'aria-hidden': 'true' },
-      el('text', { x: 0, y: 11, 'text-anchor': 'start' }, `\u2190 ${shortened(runs[first].label)}`), el('text', { x: width, y: 11, 'text-anchor': 'end' }, `${shortened(runs[second].label)} \u2192`),
-      ticks(-reach, reach, 5).map(value => el('text', { x: x(value), y: 31, 'text-anchor': 'middle' }, tickText(value))));
+      el('text', { x: 0, y: 11, 'text-anchor': 'start' }, `\u2190 ${shortened(runs[first].label, width / 16)}`), el('text', { x: width, y: 11, 'text-anchor': 'end' }, `${shortened(runs[second].label, width / 16)} \u2192`),
+      ticks(-reach, reach, width < 300 ? 3 : 5).map(value => el('text', { x: x(value), y: 31, 'text-anchor': 'middle' }, tickText(value))));
   }
   draw();
 }
