@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from motionloom.cli import bench, bench_run, demo, evaluate, generate, models, tracks, train
+from motionloom.cli import bench, bench_report, bench_run, demo, evaluate, generate, models, tracks, train
 from motionloom.errors import (
     Cancelled,
     CheckpointError,
@@ -52,6 +52,7 @@ app.command("generate")(generate.generate)
 app.command("preview")(generate.preview)
 app.command("evaluate")(evaluate.evaluate)
 bench.app.command("run")(bench_run.run)
+bench.app.command("report")(bench_report.report)
 app.add_typer(bench.app, name="bench", help="Benchmarks: make one, let models run over it, compare them.")
 app.add_typer(tracks.app, name="tracks", help="Look at, convert, draw and extract motion files.")
 app.add_typer(models.app, name="models", help="What models exist, what they need, what is on this disk.")

@@ -128,11 +128,7 @@ class Evidence:
         """
         if self.reference is None:
             raise InputError("reference: none is known")
-        if self.reference.num_frames != self.frames.num_frames:
-            raise InputError(
-                f"reference: found {self.reference.num_frames} frames, expected {self.frames.num_frames} as the video "
-                "has; cut or resample one of them"
-            )
+        self._refuse_length(self.reference)
         for start, block in windows(self.frames, length):
             true = self.reference.read(start, start + len(block))
             yield start, block, np.stack([_resized(frame, self.frames.size) for frame in true])
@@ -157,13 +153,19 @@ class Evidence:
     @cached_property
     def measured(self) -> Tracks | None:
         """Where the tracker finds the wanted points in the video."""
-        if self.wanted is None:
+        return None if self.wanted is None else self._followed(self.wanted, self.frames)
+
+    @cached_property
+    def measured_in_reference(self) -> Tracks | None:
+        """Where the tracker finds the wanted points in the true video, on the video's canvas: what it can see at all.
+
+        Raises:
+            InputError: the true video has another number of frames.
+        """
+        if self.wanted is None or self.reference is None:
             return None
-        start = self.wanted.points[0].astype(np.float64)
-        queries = np.concatenate([np.zeros((len(start), 1)), start], axis=1)
-        if self.tools.tracker is None:
-            return track(self.frames, queries)
-        return self.tools.tracker.track(self.frames, queries)
+        self._refuse_length(self.reference)
+        return self._followed(self.wanted.resize(self.reference.size), self.reference).resize(self.frames.size)
 
     @cached_property
     def first_image(self) -> NDArray[np.uint8] | None:
@@ -208,6 +210,20 @@ class Evidence:
             for index in range(len(block) - 1):
                 now, after = block[index], block[index + 1]
                 yield start + index, optical_flow(now, after), optical_flow(after, now)
+
+    def _followed(self, wanted: Tracks, frames: Frames) -> Tracks:
+        start = wanted.points[0].astype(np.float64)
+        queries = np.concatenate([np.zeros((len(start), 1)), start], axis=1)
+        if self.tools.tracker is None:
+            return track(frames, queries)
+        return self.tools.tracker.track(frames, queries)
+
+    def _refuse_length(self, reference: Frames) -> None:
+        if reference.num_frames != self.frames.num_frames:
+            raise InputError(
+                f"reference: found {reference.num_frames} frames, expected {self.frames.num_frames} as the video has; "
+                "cut or resample one of them"
+            )
 
     def _image(self, source: ImageSource | None) -> NDArray[np.uint8] | None:
         if source is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any, Literal
 
 from motionloom.errors import FileFormatError, MotionloomError
@@ -62,8 +62,8 @@ class Measurement:
 
     def record(self) -> dict[str, Any]:
         """As JSON values; what is not set is left out, ``value`` is always there."""
-        plain = {field.name: field.default for field in fields(self)}
-        return {name: value for name, value in asdict(self).items() if name == "value" or value != plain[name]}
+        values = {name: value for name, value in self.__dict__.items() if name == "value" or value != _PLAIN.get(name)}
+        return values | ({"weights": asdict(self.weights)} if self.weights else {})
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Measurement:
@@ -82,3 +82,6 @@ class Measurement:
             return cls(**values)
         except (TypeError, ValueError, MotionloomError) as error:
             raise FileFormatError(f"measurement {record.get('name')!r}: damaged ({error})") from None
+
+
+_PLAIN = {field.name: field.default for field in fields(Measurement) if field.default is not MISSING}

@@ -15,6 +15,9 @@ from numpy.typing import ArrayLike, NDArray
 from motionloom.errors import InputError
 from motionloom.tracks.tracks import Tracks
 
+TRACKABLE = 0.01
+"""Share of the diagonal within which a tracker counts as having found a point in the true video."""
+
 _TAP_THRESHOLDS = (1, 2, 4, 8, 16)  # pixels at 256x256
 
 
@@ -35,6 +38,24 @@ def epe_over_time(measured: ArrayLike, wanted: ArrayLike, visible: ArrayLike | N
     """The end-point error of every frame [T]; None where nothing is visible."""
     distance, seen = _distances(measured, wanted, visible)
     return [_mean(distance[t], seen[t]) for t in range(len(distance))]
+
+
+def trackable(
+    measured_in_reference: ArrayLike,
+    wanted: ArrayLike,
+    visible: ArrayLike | None = None,
+    *,
+    size: tuple[int, int],
+    within: float = TRACKABLE,
+) -> NDArray[np.bool_]:
+    """Which points a tracker can follow, bool [T, N]: it finds them in the true video where they are known to be.
+
+    Args:
+        measured_in_reference: what the tracker finds in the true video, which moves as ``wanted`` says.
+        size: (height, width) of the canvas; within: share of its diagonal that counts as found.
+    """
+    distance, seen = _distances(measured_in_reference, wanted, visible)
+    return seen & (distance <= within * float(np.hypot(*size)))
 
 
 def final_error(measured: ArrayLike, wanted: ArrayLike, visible: ArrayLike | None = None) -> float | None:

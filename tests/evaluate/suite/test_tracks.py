@@ -51,3 +51,23 @@ def test_the_error_over_time_and_the_tracker_are_told(found):
     assert found["epe"].curve == pytest.approx((0, 1, 2, 3, 4), abs=0.1)
     assert found["epe"].n == 12
     assert all("tracker offline" in each.variant for each in found.values())
+
+
+def test_points_that_the_tracker_loses_in_the_true_video_do_not_count():
+    rng = np.random.default_rng(3)
+    picture = cv2.GaussianBlur(rng.integers(0, 255, (64, 96, 3), np.uint8), (0, 0), 1.2)
+    true = np.stack([np.roll(picture, 3 * t, axis=1) for t in range(5)])
+    made = np.stack([np.roll(picture, 2 * t, axis=1) for t in range(5)])
+    start = np.array([[30, 20], [40, 40], [50, 30], [60, 45]], np.float32)
+    points = start + np.arange(5)[:, None, None] * np.array([3, 0], np.float32)
+    points[:, 3] = start[3] - np.arange(5)[:, None] * np.array([6, 0], np.float32)  # not what the true video does
+    tracks = Tracks(points.astype(np.float32), np.ones((5, 4), bool), (64, 96), 8.0)
+    twice = np.repeat(np.repeat(true, 2, axis=1), 2, axis=2)
+    for reference in (true, twice):
+        sample = Sample("a", Clip(made, 8.0), tracks, reference=Clip(reference, 8.0))
+        found = {each.name: each for each in measure(sample, Tools(), metrics=["epe", "epe_trackable"])}
+        assert found["epe"].value == pytest.approx((3 * 2.5 + 20) / 4, abs=0.3)
+        assert found["epe_trackable"].value == pytest.approx(2.5, abs=0.15)
+        assert found["trackable_fraction"].value == pytest.approx(0.75, abs=0.01)
+        assert found["epe_of_reference"].value == pytest.approx(9 * 2.5 / 4, abs=0.4)
+        assert found["epe_trackable"].n == 12

@@ -67,6 +67,35 @@ def _why(tracks: int, frames: int) -> str:
     return _NOTHING if tracks == 0 else "nothing that can be compared: no visible point, or nothing moves"
 
 
+def _beside_floor(evidence: Evidence) -> Iterator[Measurement]:
+    """EPE without what the tracker cannot see: the same tracker on the true video tells what that is."""
+    wanted, measured, floor = evidence.wanted, evidence.measured, evidence.measured_in_reference
+    assert wanted is not None
+    assert measured is not None
+    assert floor is not None
+    seen = maths.trackable(floor.points, wanted.points, wanted.visible, size=wanted.size)
+    counted, asked = int(seen[1:].sum()), int(wanted.visible[1:].sum())
+    rule = f"where the tracker is within {maths.TRACKABLE:.0%} of the diagonal in the true video"
+    curve = tuple(maths.epe_over_time(measured.points, wanted.points, seen))
+    for name, value, unit, better, variant in (
+        ("epe_trackable", maths.epe(measured.points, wanted.points, seen), "px", "lower", rule),
+        ("trackable_fraction", counted / asked if asked else None, "", None, f"of visible points, {rule}"),
+        ("epe_of_reference", maths.epe(floor.points, wanted.points, wanted.visible), "px", None, "of the true video"),
+    ):
+        yield Measurement(
+            name,
+            value,
+            unit,
+            better,
+            variant=f"{variant}; tracker {_tracker(evidence)}",
+            n=counted if name == "epe_trackable" else asked,
+            frames=wanted.num_frames,
+            resolution=wanted.size,
+            reason=None if value is not None else _why(wanted.num_tracks, wanted.num_frames),
+            curve=curve if name == "epe_trackable" else None,
+        )
+
+
 def _camera(evidence: Evidence) -> Iterator[Measurement]:
     """The motion of all points together as shift, turn and zoom, which is what a camera move is made of."""
     wanted, measured = evidence.wanted, evidence.measured
@@ -97,6 +126,14 @@ METRICS = (
         "Distance in pixels between where points should be and where they are; PCK, ObjMC, TrajError with it",
         _following,
         needs=("motion",),
+        unit="px",
+        better="lower",
+    ),
+    Metric(
+        "epe_trackable",
+        "EPE where the tracker works: it finds these points in the true video; and its error there",
+        _beside_floor,
+        needs=("motion", "reference"),
         unit="px",
         better="lower",
     ),
