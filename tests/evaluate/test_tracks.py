@@ -105,3 +105,11 @@ def test_shapes_that_disagree():
         metrics.epe(np.zeros((3, 2, 2)), np.zeros((3, 1, 2)))
     with pytest.raises(InputError, match="visible: found shape"):
         metrics.epe(np.zeros((3, 2, 2)), np.zeros((3, 2, 2)), np.ones((3, 1)))
+
+
+def test_lost_points_count_as_what_is_worse():
+    wanted = Tracks(np.array([[[0.0, 0]] * 2, [[20.0, 0]] * 2]), np.ones((2, 2), bool), (64, 64), 8.0)
+    found = np.array([[[0.0, 0]] * 2, [[9.0, 0], [50.0, 0]]])  # behind, and far off
+    score = metrics.score(Tracks(found, np.array([[True] * 2, [False] * 2]), (64, 64), 8.0), wanted)
+    assert score["epe"] == pytest.approx((11 + 30) / 2)
+    assert score["epe_pessimistic"] == pytest.approx((20 + 30) / 2)

@@ -153,7 +153,7 @@ def score(measured: Tracks, wanted: Tracks) -> dict[str, float | int | None]:
     """All of the above for tracks measured on a generated video against those that were asked for.
 
     ``measured`` is resized to the canvas of ``wanted``; both have the same frames and tracks. Points the tracker lost
-    keep their last position; ``epe_pessimistic`` gives them instead the error of having stayed at the start.
+    keep their last position; ``epe_pessimistic`` gives them the error of having stayed at the start where that is more.
 
     Raises:
         InputError: another number of frames or tracks.
@@ -166,7 +166,8 @@ def score(measured: Tracks, wanted: Tracks) -> dict[str, float | int | None]:
     found = measured.resize(wanted.size)
     a, b, seen = found.points.astype(np.float64), wanted.points.astype(np.float64), wanted.visible
     lost = seen & ~found.visible
-    pessimistic = np.where(lost[..., None], a[:1], a)
+    stayed = np.linalg.norm(a[:1] - b, axis=-1) > np.linalg.norm(a - b, axis=-1)
+    pessimistic = np.where((lost & stayed)[..., None], a[:1], a)
     diagonal = float(np.hypot(*wanted.size))
     error = epe(a, b, seen)
     movebench = 832 / max(wanted.size)  # its thresholds are pixels of 480x832

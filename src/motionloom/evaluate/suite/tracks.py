@@ -77,11 +77,12 @@ def _beside_floor(evidence: Evidence) -> Iterator[Measurement]:
     counted, asked = int(seen[1:].sum()), int(wanted.visible[1:].sum())
     rule = f"where the tracker is within {maths.TRACKABLE:.0%} of the diagonal in the true video"
     curve = tuple(maths.epe_over_time(measured.points, wanted.points, seen))
-    for name, value, unit, better, variant in (
+    numbers: tuple[tuple[str, float | None, str, Better | None, str], ...] = (
         ("epe_trackable", maths.epe(measured.points, wanted.points, seen), "px", "lower", rule),
         ("trackable_fraction", counted / asked if asked else None, "", None, f"of visible points, {rule}"),
         ("epe_of_reference", maths.epe(floor.points, wanted.points, wanted.visible), "px", None, "of the true video"),
-    ):
+    )
+    for name, value, unit, better, variant in numbers:
         yield Measurement(
             name,
             value,
