@@ -10,7 +10,7 @@ import pytest
 
 from motionloom.errors import FileFormatError, InputError
 from motionloom.media import Clip
-from motionloom.media.stream import BackwardFrames, HeldFrames, VideoFrames, open_frames, windows
+from motionloom.media.stream import BackwardFrames, HeldFrames, PartFrames, VideoFrames, open_frames, windows
 
 FRAMES = 300
 
@@ -151,6 +151,19 @@ def test_too_many_frames_are_refused(video):
     path, _ = video
     with pytest.raises(FileFormatError, match="more than 10 frames"):
         VideoFrames(path, max_frames=10)
+
+
+def test_a_part_of_the_frames():
+    frames = open_frames(panorama(9))
+    part = PartFrames(frames, 2, 7)
+    assert part.num_frames == 5
+    assert np.array_equal(part.read(1, 4), frames.read(3, 6))
+    assert PartFrames(frames, 8).num_frames == 1
+    for start, stop in ((9, None), (3, 3), (0, 10), (-1, 3)):
+        with pytest.raises(InputError, match="a part of the 9 frames"):
+            PartFrames(frames, start, stop)
+    with pytest.raises(InputError, match="within the 5 frames"):
+        part.read(0, 6)
 
 
 @pytest.mark.parametrize(("start", "stop"), [(-1, 2), (2, 1), (0, 6)])

@@ -164,25 +164,64 @@ def draw(
 @app.command()
 def extract(
     video: Annotated[Path, typer.Argument(help="Video to follow points in.", show_default=False)],
-    out: Annotated[
-        Path, typer.Argument(help="Track file to write; its ending chooses the format.", show_default=False)
-    ],
-    spacing: Annotated[
-        float, typer.Option("--spacing", help="Pixels between the points on the first frame.", min=1)
-    ] = 32.0,
+    target: Annotated[
+        Path | None, typer.Argument(help="Track file to write; its ending chooses the format.", show_default=False)
+    ] = None,
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="The same as TARGET.", show_default=False)] = None,
+    spacing: Annotated[float, typer.Option("--spacing", help="Pixels between the points of a grid.", min=1)] = 32.0,
+    grid: Annotated[
+        int | None,
+        typer.Option("--grid", help="Points along the longer side, instead of --spacing.", min=1),
+    ] = None,
+    points: Annotated[
+        str | None,
+        typer.Option(
+            "--points",
+            metavar="FILE|x,y;x,y",
+            help="These points instead of a grid; a file has one x,y (or frame,x,y) a line, or is a JSON list of them.",
+        ),
+    ] = None,
+    frame: Annotated[
+        int, typer.Option("--frame", help="Frame on which the points are; they are followed both ways.", min=0)
+    ] = 0,
+    mask: Annotated[
+        Path | None, typer.Option("--mask", help="Picture that is white where points of the grid are wanted.")
+    ] = None,
+    part: Annotated[str | None, typer.Option("--range", metavar="a:b", help="Only frames a to b - 1.")] = None,
+    tracker: Annotated[str, typer.Option("--tracker", help="offline, tapir, tapnext or cotracker3.")] = "offline",
+    checkpoint: Annotated[
+        Path | None, typer.Option("--checkpoint", help="Weights of a learned tracker.", show_default=False)
+    ] = None,
+    code: Annotated[
+        Path | None, typer.Option("--code", help="Clone of a learned tracker's repository.", show_default=False)
+    ] = None,
+    device: Annotated[str, typer.Option("--device", help="What a learned tracker runs on: cpu, cuda.")] = "cpu",
     to: Annotated[str | None, typer.Option("--to", help="Format to write; see motionloom tracks formats.")] = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Follow a grid of points through a video and write how they move."""
-    from motionloom.media import Clip
+    """Follow points through a video and write how they move. Videos of any length; nothing is downloaded."""
+    from motionloom.media.stream import PartFrames, open_frames
     from motionloom.tracks.formats import write_tracks
-    from motionloom.tracks.trackers import track
+    from motionloom.tracks.trackers import load_tracker, track
+    from motionloom.tracks.trackers.catalog import tracker_card
 
-    refuse_existing([out], overwrite)
-    with progress(video.name):
-        tracks = track(Clip.load(video), spacing)
-    write_tracks(tracks, out, format=to)
-    say(f"{out}: {tracks!r}")
+    if (target is None) == (out is None):
+        raise InputError("-o: found no file to write, or two; name one, after the video or with -o")
+    file = out or target
+    assert file is not None
+    refuse_existing([file], overwrite)
+    card = tracker_card(tracker)
+    if card.repository:
+        say(card.notice)
+    chosen = load_tracker(tracker, checkpoint=checkpoint, code=code, device=device)
+    frames = open_frames(video)
+    if part is not None:
+        frames = PartFrames(frames, *_range(part))
+    queries = _queries(frames.size, spacing, grid, points, frame, mask)
+    with progress(video.name) as on_progress:
+        tracks = track(frames, queries, tracker=chosen, on_progress=on_progress)
+    write_tracks(tracks, file, format=to, overwrite=overwrite)
+    say(f"{file}: {tracks!r}")
 
 
 @app.command()
@@ -199,6 +238,67 @@ def formats() -> None:
             entry.units, entry.title,
         )  # fmt: skip
     show_table(table)
+
+
+def _range(text: str) -> tuple[int, int | None]:
+    """a:b as frame numbers; either may be left out."""
+    first, colon, last = text.partition(":")
+    try:
+        if not colon:
+            raise ValueError
+        return int(first or 0), int(last) if last else None
+    except ValueError:
+        raise InputError(f"--range: found {text!r}, expected a:b, such as 0:48 or 24:") from None
+
+
+def _queries(
+    size: tuple[int, int], spacing: float, along: int | None, points: str | None, frame: int, mask: Path | None
+) -> NDArray[np.float64]:
+    """[N, 3] of (frame, x, y)."""
+    import numpy as np
+
+    from motionloom.media import read_image
+    from motionloom.tracks.trackers import grid
+
+    if points is not None:
+        if along is not None or mask is not None:
+            raise InputError("--points: goes without --grid and --mask")
+        return _points(points, frame)
+    queries = grid(size, max(size) / along if along else spacing, frame)
+    if mask is not None:
+        picture = read_image(mask)
+        if picture.shape[:2] != size:
+            raise InputError(
+                f"{mask}: found {picture.shape[1]}x{picture.shape[0]}, expected the size of the video, "
+                f"{size[1]}x{size[0]}"
+            )
+        x, y = np.floor(queries[:, 1:]).astype(np.int64).T
+        queries = queries[picture[y, x].mean(-1) >= 128]
+        if not len(queries):
+            raise InputError(f"{mask}: no point of the grid is inside; use a smaller --spacing or another mask")
+    return queries
+
+
+def _points(text: str, frame: int) -> NDArray[np.float64]:
+    """x,y;x,y or a file of points, each x,y or frame,x,y."""
+    import numpy as np
+
+    source = "--points"
+    if Path(text).is_file():
+        source, text = text, Path(text).read_text(encoding="utf-8", errors="replace")
+    try:
+        if text.lstrip().startswith("["):
+            rows = [[float(value) for value in row] for row in json.loads(text)]
+        else:
+            lines = [line for line in text.replace(";", "\n").splitlines() if line.strip()]
+            rows = [[float(value) for value in line.replace(",", " ").split()] for line in lines]
+        if not rows or any(len(row) not in (2, 3) for row in rows):
+            raise ValueError
+    except (ValueError, TypeError):
+        raise InputError(
+            f"{source}: found {text[:40]!r}, expected x,y;x,y, or a file with x,y or frame,x,y in each line"
+        ) from None
+    return np.array([row if len(row) == 3 else [frame, *row] for row in rows], np.float64)
 
 
 def _options(

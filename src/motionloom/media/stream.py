@@ -281,6 +281,27 @@ class BackwardFrames:
         return self._frames.read(self.num_frames - stop, self.num_frames - start)[::-1]
 
 
+class PartFrames:
+    """The frames ``start`` to ``stop`` (not included) of others, numbered from 0; to the end where ``stop`` is None.
+
+    Raises:
+        InputError: there are no such frames.
+    """
+
+    def __init__(self, frames: Frames, start: int, stop: int | None = None) -> None:
+        stop = frames.num_frames if stop is None else stop
+        if not 0 <= start < stop <= frames.num_frames:
+            raise InputError(
+                f"frames {start} to {stop}: expected a part of the {frames.num_frames} frames of the video"
+            )
+        self._frames, self._start = frames, start
+        self.num_frames, self.size, self.fps = stop - start, frames.size, frames.fps
+
+    def read(self, start: int, stop: int) -> NDArray[np.uint8]:
+        _check_range(start, stop, self.num_frames)
+        return self._frames.read(self._start + start, self._start + stop)
+
+
 def windows(frames: Frames, length: int = WINDOW, overlap: int = 0) -> Iterator[tuple[int, NDArray[np.uint8]]]:
     """All frames in blocks: (number of the block's first frame, uint8 [n, H, W, 3]) with n up to ``length``.
 

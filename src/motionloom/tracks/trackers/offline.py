@@ -46,13 +46,16 @@ _COMPLEX = np.array([1, 1j])
 _ACCEPT, _REACQUIRE = 0.8, 0.9  # correlation to believe a registration; to bring back a point that had left
 _LARGEST_CORRECTION = 3.0  # px
 # Differences in look (see `Appearance`), tuned on procedural videos of seed 101.
-_DOUBT = 0.1  # above, see whether a smaller patch does better
-_BETTER = 0.05  # by how much it has to
+_DOUBT = 0.05  # above, see whether a smaller patch does better
+_DOUBT_APART = 0.01  # the same where both flows lie more than `_AGREEMENT` apart
+_BETTER = 0.01  # by how much it has to
+_LIKE = 0.1  # below, where a point is and how it moves is believed
 _HIDE = 0.5  # above, a point is hidden
 _HIDE_SUDDEN = 0.15  # above, a point is hidden that at the same time leaves its course
 _SUDDEN = (1.0, 0.3)  # px per frame, and share of its speed, that a course may change by
 _STEADY = 2  # frames after which a point has a course
-_CUT = 0.6  # share of the points that go astray at once where a video is cut
+# Where a video is cut, this share of the points goes astray or has no flow at once, and this one looks different.
+_CUT, _CUT_SEEN = 0.6, 0.1
 _FARTHEST = 8  # px around where it should be that a hidden point is looked for
 _AT_ONCE = 4  # px around where it should be that a doubtful point is looked for
 
@@ -66,6 +69,9 @@ class _Sight:
 
 
 _WHOLE, _SMALL, _AFTER_CUT = _Sight(0.85, 0.2), _Sight(0.95, 0.08), _Sight(0.95, 0.06)
+# How far the linear part of a registration may be from that of the last one (Frobenius norm): a small patch can be bent
+# to look like almost anything.
+_BEND, _BEND_SMALL = 1.0, 0.6
 _COMPANIONS = 8
 _TOGETHER = 1.0  # px per frame between the steps of companions
 
@@ -125,7 +131,7 @@ class _Chain:
         self.shape = np.repeat(np.eye(2)[None], count, 0)  # linear part of the last registration
         self.started, self.left, self.hidden = (np.zeros(count, np.bool_) for _ in range(3))
         self.shown = self.started.copy()  # visible on the frame before
-        self.step = np.zeros((count, 2))  # px from frame to frame when last seen
+        self.step = np.zeros((count, 2))  # px from frame to frame when last believed
         self.age, self.away = np.zeros(count, np.int64), np.zeros(count, np.int64)  # frames shown, frames not shown
         self.cut = np.zeros(count, np.bool_)  # lost where the video is cut
         self.companions: dict[int, NDArray[np.int64]] = {}  # of hidden points: who moved alike, the nearest
@@ -133,7 +139,10 @@ class _Chain:
         self.templates: list[Template | None] = [None] * count
         self.small: list[Template | None] = [None] * count  # for where the others hold an edge
         self.look = Appearance(count, _window(_APPEARANCE, size))
+        self.like = np.ones(count, np.bool_)  # it looked like itself
+        self.believed = self.place.copy()  # where it was then, and has gone since on its course
         self.before: Grey | None = None
+        self.forward: Image | None = None
 
     def advance(self, picture: Grey, position: Array, visible: Bools, arriving: Bools) -> None:
         """Take all points that have started to the next picture, note where they are, and start others on it."""
@@ -169,7 +178,9 @@ class _Chain:
             self._judge(smooth, old, consistent)
         self.left |= self.started & ~self.hidden & ~self._inside(self.place)
         self.shown = self.started & consistent & ~self.left & ~self.hidden
-        self.step[self.shown] = (self.place - old)[self.shown]
+        sure = self.shown & self.like
+        self.step[sure] = (self.place - old)[sure]
+        self.believed = np.where(sure[:, None], self.place, self.believed + self.step)
         self.age = np.where(self.shown, self.age + 1, 0)
         self.away = np.where(self.shown, 0, self.away + 1)
 
@@ -186,6 +197,7 @@ class _Chain:
             # The stubs do not know that no flow to start from is allowed.
             forward = self.dis.calc(before, after, None)  # pyright: ignore[reportArgumentType, reportCallIssue]
             backward = self.dis.calc(after, before, None)  # pyright: ignore[reportArgumentType, reportCallIssue]
+            self.forward = np.asarray(forward, np.float32)
             step = _sample(forward, self.flow[going])
             flow_ok = np.linalg.norm(step + _sample(backward, self.flow[going] + step), axis=1) < _AGREEMENT
         else:  # below DIS' patch pyramid: Lucas-Kanade alone
@@ -214,7 +226,10 @@ class _Chain:
         """Where a point's patch holds an edge of what the point is on, see whether a small one does better."""
         there = np.flatnonzero(self.started & ~self.left & ~self.hidden)
         unlike = self.look.difference(smooth, there, self.place[there], self.shape[there])
-        there, unlike = there[unlike > _DOUBT], unlike[unlike > _DOUBT]
+        dense = old[there] + (_sample(self.forward, old[there]) if self.forward is not None else self.step[there])
+        apart = np.linalg.norm(dense - self.place[there], axis=1) > _AGREEMENT
+        doubtful = (unlike > _DOUBT) | (apart & (unlike > _DOUBT_APART))
+        there, unlike, dense = there[doubtful], unlike[doubtful], dense[doubtful]
         if not len(there):
             return
         start = old[there].astype(np.float32)[:, None]
@@ -224,7 +239,7 @@ class _Chain:
             if template is None:
                 continue
             course = old[number] + self.step[number]
-            guesses = [moved[index, 0].astype(np.float64), self.place[number].copy(), course]
+            guesses = [moved[index, 0].astype(np.float64), dense[index], self.place[number].copy(), course]
             searched = template.search(smooth, course, self.shape[number], _AT_ONCE)
             if searched is not None:
                 guesses.append(searched)
@@ -233,10 +248,12 @@ class _Chain:
                 found = template.register(smooth, guess, self.shape[number])
                 if found is None or np.linalg.norm(found.place - guess) > _LARGEST_CORRECTION:
                     continue
+                if np.linalg.norm(found.shape - self.shape[number]) > _BEND_SMALL:
+                    continue
                 now = self._difference(smooth, number, found)
                 if now < best - _BETTER:
                     best = now
-                    self._settle(number, found.place, found.shape)
+                    self._settle(number, found.place, self.shape[number].copy())  # a small patch says little of it
 
     def _difference(self, smooth: Image, number: int, found: Registration) -> float:
         return float(self.look.difference(smooth, np.array([number]), found.place[None], found.shape[None])[0])
@@ -251,10 +268,12 @@ class _Chain:
         there = np.flatnonzero(self.started & ~self.left & ~self.hidden)
         if len(there):
             unlike = self.look.difference(smooth, there, self.place[there], self.shape[there])
+            self.like[there] = unlike < _LIKE
             turn = np.linalg.norm(self.place[there] - old[there] - self.step[there], axis=1)
             speed = np.linalg.norm(self.step[there], axis=1)
             sudden = (self.age[there] >= _STEADY) & (turn > _SUDDEN[0] + _SUDDEN[1] * speed)
-            if len(there) >= 4 and (~consistent[there] | (unlike > _HIDE)).mean() > _CUT:
+            astray = unlike > _HIDE
+            if astray.mean() > _CUT_SEEN and (~consistent[there] | astray).mean() > _CUT and len(there) >= 4:
                 lost = there  # what still looks alike does so by chance
                 self.cut[lost] = True
             else:
@@ -280,8 +299,9 @@ class _Chain:
         others[number] = False
         order = np.argsort(np.where(others, near, np.inf))[: min(_COMPANIONS, int(others.sum()))]
         self.companions[number] = order
-        self.place[number] = self.flow[number] = old[number]
-        self.offset[number] = old[number] - self._carried(number, order, old) if len(order) >= 3 else 0.0
+        back = self.believed[number]
+        self.place[number] = self.flow[number] = back
+        self.offset[number] = back - self._carried(number, order, old) if len(order) >= 3 else 0.0
 
     def _guess(self, number: int, old: Array) -> Array:
         """Where a hidden point should be by now."""
@@ -314,6 +334,8 @@ class _Chain:
             place = template.search(smooth, guess, shape, radius) if template else None
             found = template.register(smooth, place, shape) if template and place is not None else None
             if found is None or found.correlation < sight.correlation:
+                continue
+            if np.linalg.norm(found.shape - shape) > (_BEND_SMALL if sight is _SMALL else _BEND):
                 continue
             if np.linalg.norm(found.place - guess) > radius + 2 or not self._inside(found.place[None])[0]:
                 continue

@@ -134,7 +134,7 @@ def both_ways(frames: Frames, queries: NDArray[np.float64], one_way: Pass) -> Tr
         mirrored = queries[late].copy()
         mirrored[:, 0] = frames.num_frames - 1 - mirrored[:, 0]
         before, seen = (np.asarray(found)[::-1] for found in one_way(BackwardFrames(frames), mirrored))
-        earlier = np.asarray(np.arange(frames.num_frames)[:, None] < start[late][None])
+        earlier = np.arange(frames.num_frames)[:, None] < start[late][None]
         points[:, late] = np.where(earlier[:, :, None], before, points[:, late])
         visible[:, late] = np.where(earlier, seen, visible[:, late])
     return finished(frames, queries, points, visible)
@@ -143,7 +143,7 @@ def both_ways(frames: Frames, queries: NDArray[np.float64], one_way: Pass) -> Tr
 def finished(frames: Frames, queries: NDArray[np.float64], points: NDArray[Any], visible: NDArray[np.bool_]) -> Tracks:
     """Tracks that go through their queries exactly; what is outside or unknown is not visible."""
     points, visible = np.array(points, np.float64), np.array(visible, np.bool_)
-    known = np.isfinite(points).all(-1)
+    known = np.asarray(np.isfinite(points).all(-1))
     start, number = queries[:, 0].astype(np.int64), np.arange(len(queries))
     height, width = frames.size
     inside = ((points >= 0) & (points < [width, height])).all(-1)
