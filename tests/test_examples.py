@@ -34,7 +34,24 @@ def check_motion_transfer(made):
     assert made["clip"].num_frames == 2 * made["video"].num_frames - 1
 
 
-CHECKS = {"06_time_to_move.py": check_time_to_move, "07_motion_transfer.py": check_motion_transfer}
+def check_evaluate(made):
+    moved, still = made["numbers"].values()
+    assert moved["epe"] < 0.3 * still["epe"]
+    assert still["ic"] == pytest.approx(1, abs=1e-3)
+
+
+def check_benchmark(made):
+    warp, unmoved = ({row.case: row.value("epe") for row in run.rows} for run in made["runs"])
+    assert all(warp[case] < 0.5 * unmoved[case] for case in warp)
+    assert (made["folder"] / "results" / "report.html").is_file()
+
+
+CHECKS = {
+    "08_evaluate.py": check_evaluate,
+    "09_benchmark.py": check_benchmark,
+    "06_time_to_move.py": check_time_to_move,
+    "07_motion_transfer.py": check_motion_transfer,
+}
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
@@ -46,12 +63,12 @@ def test_every_example_runs_and_writes_what_it_says(name, tmp_path, monkeypatch,
     assert capsys.readouterr().out
     if name in CHECKS:
         CHECKS[name](made)
-    written = [path for path in (tmp_path / "out" / "examples").iterdir() if path.suffix in (".mp4", ".gif")]
+    written = [path for path in tmp_path.glob("out/examples/*") if path.suffix in (".mp4", ".gif")]
     for path in written:
         clip = Clip.load(path)
         assert clip.num_frames >= 9
         assert np.abs(clip.frames[0].astype(int) - clip.frames[-1]).mean() > 1, f"nothing moves in {path.name}"
-    assert written or "convert" in name
+    assert written or "convert" in name or name in CHECKS
 
 
 def test_the_examples_are_numbered_without_a_gap():
