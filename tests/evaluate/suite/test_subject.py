@@ -185,6 +185,17 @@ def test_the_tracker_of_the_house_follows_it(picture):
     assert drift.value == pytest.approx(found(video, masks=masks)["subject_drift"].value, abs=0.3)
 
 
+def test_what_a_variant_says_does_not_depend_on_the_subject(picture):
+    """Numbers of one metric stand in one column, whatever the sizes of subjects and how many points fit into them."""
+    video, _ = walking(picture)
+    variants = {
+        each.variant
+        for box in ((11, 19, 37, 45), (20, 28, 26, 34))
+        for each in found(video, metrics=("subject_drift_tracked",), box=box).values()
+    }
+    assert len(variants) == 1, variants
+
+
 def test_trajectories_of_masks(picture):
     video, masks = walking(picture)
     masks[6] = False

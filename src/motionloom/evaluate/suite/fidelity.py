@@ -61,8 +61,8 @@ def beside_reference(evidence: Evidence, variant: str = "") -> str:
     reference = evidence.reference
     if reference is None or tuple(reference.size) == tuple(evidence.frames.size):
         return variant
-    resized = f"true video resized from {reference.size[0]}x{reference.size[1]}"
-    return f"{variant}, {resized}" if variant else resized
+    # Without the size it had: cases of a set may have true videos of many sizes, and one mean.
+    return f"{variant}, true video resized" if variant else "true video resized"
 
 
 def first_and_last(evidence: Evidence) -> tuple[NDArray[np.uint8], NDArray[np.uint8]] | None:

@@ -83,7 +83,7 @@ def _from_box(evidence: Evidence) -> Iterator[Measurement]:
         maths.carried_masks(mask, centres),
         centres=centres,
         suffix="_tracked",
-        variant=f"box on the first frame, median of {len(seeds)} tracked points",
+        variant="box on the first frame, median of the tracked points inside",
         fallback=True,
     )
 
