@@ -168,7 +168,8 @@ def _show_one(row: Row) -> None:
         if each.value is None:
             missing.append(f"{each.name}: {each.reason}")
             continue
-        note = "; ".join(filter(None, ("not comparable with published numbers" if each.fallback else "", each.variant)))
+        doubt = "not comparable with published numbers" if each.fallback else ""
+        note = "; ".join(filter(None, (doubt, each.variant, each.note)))
         table.add_row(each.name, f"{each.value:.4g}", each.unit, each.better or "", note)
     show_table(table)
     for line in missing:

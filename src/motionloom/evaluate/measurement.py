@@ -35,7 +35,12 @@ class Measurement:
         weights: the network it comes from; None where there is none.
         fallback: it stands in for a metric whose weights are not here, and is not comparable with published numbers.
         reason: why ``value`` is None.
+        note: what a reader of the number has to know that does not decide what it may be compared with, such as that it
+            is of few samples. ``variant`` is the same for all videos of a set; this need not be.
         curve: the number over time, one value per frame of the video, None where a frame has none.
+
+    Raises:
+        MotionloomError: neither a value nor a reason, or a value, also of the curve, that is not finite.
     """
 
     name: str
@@ -50,8 +55,14 @@ class Measurement:
     fallback: bool = False
     reason: str | None = None
     curve: tuple[float | None, ...] | None = None
+    note: str = ""
 
     def __post_init__(self) -> None:
+        if self.curve is not None:
+            curve = tuple(None if each is None else float(each) for each in self.curve)
+            if not all(each is None or math.isfinite(each) for each in curve):
+                raise MotionloomError(f"{self.name}: its curve has a value that is not finite, expected None there")
+            object.__setattr__(self, "curve", curve)
         if self.value is None:
             if not self.reason:
                 raise MotionloomError(f"{self.name}: has neither a value nor a reason")

@@ -169,7 +169,7 @@ def _pooled(name: str, rows: Sequence[Row]) -> list[Measurement]:
     mean = over_videos([each.value for each in values], terms)["per_frame"]
     variant = "; ".join(filter(None, (values[0].variant, "mean over the frames of all videos")))
     named = f"{name}_per_frame"
-    return [replace(values[0], name=named, value=mean, n=sum(terms), frames=None, curve=None, variant=variant)]
+    return [replace(values[0], name=named, value=mean, n=sum(terms), frames=None, curve=None, variant=variant, note="")]
 
 
 def features_file(folder: Path, metric: str, key: str, which: Which) -> Path:

@@ -9,7 +9,7 @@ from torch import nn
 from motionloom.evaluate.evidence import Evidence, Tools
 from motionloom.evaluate.frechet import clip_frames, frechet_distance, frechet_distance_by_svd
 from motionloom.evaluate.sample import Sample
-from motionloom.evaluate.suite import METRICS, compare, features
+from motionloom.evaluate.suite import METRICS, compare, features_of
 from motionloom.evaluate.suite.frechet import METRICS as FRECHET
 from motionloom.evaluate.weights import WEIGHTS
 from motionloom.media import Clip
@@ -59,27 +59,27 @@ def test_one_clip_of_a_video_at_the_same_place_in_both(tools):
     both = evidence(brightening(60), tools, brightening(60))
     start = clip_frames(60, "cat")[0]
     for which in ("video", "reference"):
-        rows, reason = features(both, METRICS["fvd"], which)
+        rows, reason = features_of(both, METRICS["fvd"], which)
         assert reason is None
         assert rows[0, :3].tolist() == [start, start + 15, 16]
     assert clip_frames(60, "cat")[0] != clip_frames(60, "dog")[0]
 
 
 def test_longer_protocols(tools):
-    rows, _ = features(evidence(brightening(128), tools), METRICS["fvd_128"], "video")
+    rows, _ = features_of(evidence(brightening(128), tools), METRICS["fvd_128"], "video")
     assert rows[0, :3].tolist() == [0, 127, 128]
-    rows, _ = features(evidence(brightening(121), tools), METRICS["fvd_128_every_8"], "video")
+    rows, _ = features_of(evidence(brightening(121), tools), METRICS["fvd_128_every_8"], "video")
     assert rows[0, :3].tolist() == [0, 120, 16]
 
 
 def test_short_videos_are_left_out_and_no_reference_is_a_reason(tools):
     short = evidence(brightening(15), tools)
-    assert features(short, METRICS["fvd"], "video")[0].shape == (0, 400)
-    assert features(short, METRICS["fvd"], "reference") == (None, "no reference video")
+    assert features_of(short, METRICS["fvd"], "video")[0].shape == (0, 400)
+    assert features_of(short, METRICS["fvd"], "reference") == (None, "no reference video")
     one = evidence(brightening(1), tools)
-    assert features(one, METRICS["fvmd_tracks"], "video")[0].shape == (0, 256)
-    assert features(one, METRICS["fvd_fallback_dct"], "video")[0].shape == (0, 64)
-    assert features(one, METRICS["fid_fallback_dct"], "video")[0].shape == (1, 80)
+    assert features_of(one, METRICS["fvmd_tracks"], "video")[0].shape == (0, 256)
+    assert features_of(one, METRICS["fvd_fallback_dct"], "video")[0].shape == (0, 64)
+    assert features_of(one, METRICS["fid_fallback_dct"], "video")[0].shape == (1, 80)
 
 
 @pytest.mark.parametrize("name", ["fid", "fvd", "fvd_tats", "fvd_movebench", "cd_fvd"])
@@ -87,7 +87,7 @@ def test_missing_weights_are_named(name, monkeypatch, tmp_path):
     monkeypatch.setenv("MOTIONLOOM_MODELS", str(tmp_path))
     monkeypatch.setenv("HF_HOME", str(tmp_path))
     metric = METRICS[name]
-    values, reason = features(evidence(brightening(17), Tools()), metric, "video")
+    values, reason = features_of(evidence(brightening(17), Tools()), metric, "video")
     assert values is None
     assert WEIGHTS[metric.weights[0]].file in reason
 
@@ -100,16 +100,30 @@ def test_protocols_differ_in_covariance_and_roots_and_say_so():
     assert found["fvd_tats"].value == found["fid"].value == frechet_distance(real, made)
     assert found["fvd_movebench"].value == frechet_distance_by_svd(real, made)
     assert found["fvd"].n == 26
-    assert "biased covariance; 30 true and 26 generated samples" in found["fvd"].variant
+    assert found["fvd"].variant.endswith("; biased covariance")
+    assert found["fvd"].note == "30 true and 26 generated samples"
     assert "drawn with seed 0" in found["fvd"].variant
     assert "roots by SVD" in found["fvd_movebench"].variant
-    assert "too few" not in found["fvd"].variant
+
+
+@pytest.mark.parametrize("name", ["fvd", "fid", "fvd_movebench", *OFFLINE])
+def test_a_run_that_lost_a_video_is_of_the_same_variant(name):
+    """Numbers of one metric stand in one column of a report, whatever the sizes of the sets."""
+    generator = np.random.default_rng(3)
+    real, made = generator.normal(size=(30, 12)), generator.normal(size=(26, 12))
+    (whole,), (less,) = compare(METRICS[name], real, made), compare(METRICS[name], real[:9], made[:7])
+    assert whole.value is not None
+    assert less.value is not None
+    assert whole.variant == less.variant
+    assert "9 true and 7 generated samples" in less.note
+    assert "7 samples for" in less.note
+    assert "too few" in less.note
 
 
 def test_few_samples_are_said_and_one_has_no_distance():
     generator = np.random.default_rng(2)
     real = generator.normal(size=(20, 12))
-    assert "20 samples for 12 dimensions: too few (below 24)" in compare(METRICS["fvd"], real, real)[0].variant
+    assert "20 samples for 12 dimensions: too few (below 24)" in compare(METRICS["fvd"], real, real)[0].note
     for name in ("fvd", "fvd_movebench", *OFFLINE):
         (measurement,) = compare(METRICS[name], real, real[:1])
         assert measurement.value is None
@@ -130,10 +144,10 @@ def test_offline_distances_tell_a_set_from_its_like(name, picture):
         base = np.roll(picture, shift * 11, axis=1)
         true, other = sliding(base, 2), (sliding(base, 5) * 0.7).astype(np.uint8)
         for key, video in (("same", true), ("other", other)):
-            rows, reason = features(evidence(video, tools, true), metric, "video")
+            rows, reason = features_of(evidence(video, tools, true), metric, "video")
             assert reason is None
             sets[key].append(rows)
-        sets["true"].append(features(evidence(true, tools, true), metric, "reference")[0])
+        sets["true"].append(features_of(evidence(true, tools, true), metric, "reference")[0])
     joined = {key: np.concatenate(rows) for key, rows in sets.items()}
     (same,), (other,) = (compare(metric, joined["true"], joined[key]) for key in ("same", "other"))
     scale = float(joined["true"].var(0).sum())

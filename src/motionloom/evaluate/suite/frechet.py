@@ -116,11 +116,11 @@ def _compare_by_svd(real: NDArray[Any], generated: NDArray[Any], *, name: str, h
 
 
 def _compare_reduced(real: NDArray[Any], generated: NDArray[Any], *, name: str, how: str) -> Measurement:
+    how = f"{how}; on principal axes of the true set and the rest; unbiased covariance"
     if min(len(real), len(generated)) < 2:
         return _measurement(name, None, how, real, generated, fallback=True)
     a, b = motion_features.reduce(real, generated)
-    reduced = f"{how}; on {a.shape[1] - 1} principal axes of the true set and the rest; unbiased covariance"
-    return _measurement(name, frechet_distance(a, b), reduced, a, b, fallback=True)
+    return _measurement(name, frechet_distance(a, b), how, a, b, fallback=True, said=f"{a.shape[1] - 1} axes")
 
 
 def _measurement(
@@ -131,14 +131,17 @@ def _measurement(
     generated: NDArray[Any],
     *,
     fallback: bool = False,
+    said: str = "",
 ) -> Measurement:
+    # The numbers of samples stand beside the variant: a run that lost a video is still of the same protocol.
     doubt = shortage(len(real), len(generated), real.shape[1])
     counts = f"{len(real)} true and {len(generated)} generated samples"
     return Measurement(
         name,
         value,
         better="lower",
-        variant="; ".join(filter(None, (how, counts, doubt if value is not None else None))),
+        variant=how,
+        note="; ".join(filter(None, (counts, said, doubt if value is not None else None))),
         n=min(len(real), len(generated)),
         fallback=fallback,
         reason=None if value is not None else doubt or "the distance is not defined for these sets",
