@@ -1,9 +1,11 @@
+import warnings
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
+from scipy.special import gamma
 
 from motionloom.errors import InputError
 from motionloom.evaluate import niqe as module
@@ -69,6 +71,40 @@ def test_the_fitted_distribution_is_the_one_values_come_from():
     lopsided = np.where(gauss > 0, 3 * gauss, gauss)
     _, left, right = module._fitted(lopsided)
     assert right[0] / left[0] == pytest.approx(3, rel=0.03)
+
+
+def by_the_definition(block: np.ndarray) -> tuple[float, float, float]:
+    """The published fit of one block, shape by shape: the first of the table where there is no ratio."""
+    shapes = np.arange(0.2, 10.001, 0.001)
+    table = gamma(2 / shapes) ** 2 / (gamma(1 / shapes) * gamma(3 / shapes))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        left, right = (np.sqrt(np.mean(side**2)) for side in (block[block < 0], block[block > 0]))
+        skew, ratio = left / right, np.mean(np.abs(block)) ** 2 / np.mean(block**2)
+        wanted = ratio * (skew**3 + 1) * (skew + 1) / (skew**2 + 1) ** 2
+    shape = shapes[np.argmin((table - wanted) ** 2)]
+    width = np.sqrt(gamma(1 / shape) / gamma(3 / shape))
+    return shape, left * width, right * width
+
+
+def test_flat_blocks_and_those_of_one_sign_are_fitted_as_published():
+    noise = np.random.default_rng(6).normal(size=(16, 16))
+    for block in (noise, np.zeros((16, 16)), np.abs(noise), -np.abs(noise)):
+        found = [float(each[0]) for each in module._fitted(block[None])]
+        np.testing.assert_allclose(found, by_the_definition(block), rtol=1e-9)
+
+
+def test_black_bars_count_as_published(monkeypatch):
+    """The mean takes the shapes of flat blocks in, the covariance leaves such blocks out."""
+    barred = np.random.default_rng(7).integers(0, 256, (1, 384, 288)).astype(np.uint8)
+    barred[:, :96] = 0
+    (found,) = niqe(barred)
+
+    def slowly(blocks: np.ndarray) -> tuple[np.ndarray, ...]:
+        return tuple(np.array(each) for each in zip(*map(by_the_definition, blocks), strict=True))
+
+    monkeypatch.setattr(module, "_fitted", slowly)
+    assert niqe(barred)[0] == pytest.approx(found, rel=1e-9)
 
 
 def test_noise_and_blur_are_less_natural(picture_200):

@@ -68,7 +68,7 @@ def _of_picture(grey: NDArray[np.float64]) -> float | None:
     # The mean takes what a block has, the covariance only blocks that have all: as the published program does.
     difference = _natural()["mean"] - np.nanmean(np.where(np.isfinite(features_BF), features_BF, np.nan), axis=0)
     spread = np.linalg.pinv((_natural()["covariance"] + np.cov(whole, rowvar=False)) / 2)
-    return float(np.sqrt(difference @ spread @ difference))
+    return float(np.sqrt(max(0.0, difference @ spread @ difference)))
 
 
 def _normalised(image: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -134,7 +134,8 @@ def _fitted(blocks_Bhw: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArr
 def _nearest_shape(ratios: NDArray[np.float64]) -> NDArray[np.float64]:
     after = np.clip(np.searchsorted(_RATIOS, ratios), 1, len(_RATIOS) - 1)
     closer = np.abs(_RATIOS[after - 1] - ratios) <= np.abs(_RATIOS[after] - ratios)
-    return _SHAPES[after - closer]
+    # A block that is flat, or of one sign, has no ratio: the published program takes the first shape of its table.
+    return np.where(np.isnan(ratios), _SHAPES[0], _SHAPES[after - closer])
 
 
 @lru_cache(maxsize=1)
