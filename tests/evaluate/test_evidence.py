@@ -33,6 +33,13 @@ def test_only_tracks_that_begin_inside_and_visible_are_wanted(picture):
     assert np.array_equal(found.points, points[:, 2:])
 
 
+def test_wanted_points_are_hidden_where_they_are_outside(picture):
+    tracks = sliding_tracks(20)  # at 30, 40 and 50 of 96 px: outside from the fourth, third and third step on
+    found = evidence(Clip(sliding(picture, 20), FPS), motion=tracks).wanted
+    assert np.array_equal(found.points, tracks.points)
+    assert found.visible.sum(0).tolist() == [4, 3, 3]
+
+
 def test_a_reference_of_another_size_is_resized_and_another_length_refused(picture):
     clip, true = Clip(sliding(picture, 3), FPS), Clip(np.repeat(sliding(picture, 3), 2, axis=1), FPS)
     (start, made, real), *rest = evidence(clip, reference=true).pairs()
@@ -67,9 +74,24 @@ def test_masks_from_an_array_a_file_and_pictures(picture, tmp_path):
         assert np.array_equal(evidence(clip, masks=source).masks, masks)
     with pytest.raises(InputError, match="expected \\[5, H, W\\]"):
         _ = evidence(clip, masks=masks[:3]).masks
+    for index, mask in enumerate(masks):  # labels from one
+        write_image(tmp_path / "labels" / f"{index:03}.png", np.repeat(mask[..., None] * np.uint8(2), 3, -1))
+    assert np.array_equal(evidence(clip, masks=tmp_path / "labels").masks, masks)
     np.save(tmp_path / "objects.npy", np.array([{}], dtype=object), allow_pickle=True)
     with pytest.raises(FileFormatError, match="not readable as masks"):
         _ = evidence(clip, masks=tmp_path / "objects.npy").masks
+    (tmp_path / "empty.npy").write_bytes(b"")
+    with pytest.raises(FileFormatError, match="not readable as masks"):
+        _ = evidence(clip, masks=tmp_path / "empty.npy").masks
+    np.savez(tmp_path / "many.npz", a=masks, b=masks)
+    with pytest.raises(FileFormatError, match="found several arrays"):
+        _ = evidence(clip, masks=tmp_path / "many.npz").masks
+    np.save(tmp_path / "words.npy", np.array(["a"]))
+    with pytest.raises(FileFormatError, match="found <U1"):
+        _ = evidence(clip, masks=tmp_path / "words.npy").masks
+    write_image(tmp_path / "masks" / "002.png", np.zeros((4, 4, 3), np.uint8))
+    with pytest.raises(FileFormatError, match="expected one size"):
+        _ = evidence(clip, masks=tmp_path / "masks").masks
 
 
 def test_networks_are_built_once(tmp_path, monkeypatch):

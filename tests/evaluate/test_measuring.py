@@ -99,7 +99,8 @@ def test_a_row_keeps_its_tracks_and_features(picture, tmp_path, toy):
     wanted, measured = load_tracks(tmp_path / "videos" / row.tracks)
     assert np.allclose(wanted.points, sliding_tracks(3).points)
     assert np.abs(measured.points - sliding_tracks(2).points).mean() < 0.2
-    (total,) = distances(tmp_path / "videos", [row], metrics=["epe", "toy"])
+    pooled, total = distances(tmp_path / "videos", [row], metrics=["epe", "toy"])
+    assert (pooled.name, pooled.value, pooled.n) == ("objmc_pooled", row.value("objmc"), 15)
     assert total.value < 0.5  # the same colours in another order
     assert (total.n, total.resolution) == (5, (64, 96))
 
@@ -189,7 +190,6 @@ def test_sets_seen_through_different_networks_are_not_compared(picture, tmp_path
 
 
 def test_means_over_all_frames_beside_those_over_videos(tmp_path):
-    assert METRICS["subject_consistency"].pooled
     rows = [
         Row("a", None, "done", measurements=(Measurement("subject_consistency", 0.5, n=10),)),
         Row("b", None, "done", measurements=(Measurement("subject_consistency", 0.8, n=30),)),
@@ -197,3 +197,16 @@ def test_means_over_all_frames_beside_those_over_videos(tmp_path):
     (total,) = distances(tmp_path, rows, metrics=["subject_consistency"])
     assert (total.name, total.n) == ("subject_consistency_per_frame", 40)
     assert total.value == pytest.approx(0.725)
+
+
+def test_objmc_pools_all_points_and_frames_beside_the_mean_over_videos(tmp_path):
+    """DragAnything's program has no means of videos: one of four times as many pairs counts four times."""
+    rows = [
+        Row("a", None, "done", measurements=(Measurement("objmc", 2.0, "px", "lower", "all points", n=20),)),
+        Row("b", None, "done", measurements=(Measurement("objmc", 12.0, "px", "lower", "all points", n=80),)),
+        Row("c", None, "done", measurements=(Measurement("objmc", None, "px", "lower", reason="one frame"),)),
+    ]
+    (total,) = distances(tmp_path, rows, metrics=["epe"])
+    assert (total.name, total.n, total.unit, total.better) == ("objmc_pooled", 100, "px", "lower")
+    assert total.value == pytest.approx(10.0)
+    assert total.variant == "all points; all values of all videos together"

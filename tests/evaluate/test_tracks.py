@@ -81,7 +81,6 @@ def test_score_on_another_canvas_and_with_lost_points():
     assert score["epe_256"] == pytest.approx(score["epe"] / 2)
     assert score["epe_pessimistic"] == pytest.approx(score["epe"])
     assert score["lost_fraction"] == pytest.approx(0.5)
-    assert score["points"] == 4
     assert metrics.score(wanted, wanted)["displacement_correlation"] == pytest.approx(1.0)
     with pytest.raises(InputError, match="found 2 frames and 2 tracks, expected 3 and 2"):
         metrics.score(wanted.resample(2), wanted)
@@ -98,6 +97,50 @@ def test_a_constant_offset_is_the_error(frames, count, seed, length):
     assert error is None or error == pytest.approx(length)
     velocity = metrics.velocity_error(measured, wanted, visible)
     assert velocity is None or velocity == pytest.approx(0, abs=1e-9)
+
+
+def test_a_track_seen_on_the_first_frame_alone_has_no_final_error():
+    wanted, measured = np.zeros((3, 2, 2)), np.zeros((3, 2, 2))
+    measured[2, 0] = [3, 4]
+    visible = np.array([[1, 1], [1, 0], [1, 0]], bool)
+    assert metrics.final_error(measured, wanted, visible) == pytest.approx(5)  # not 2.5
+    assert metrics.final_error(measured[:1], wanted[:1]) is None
+
+
+def test_one_frame_has_no_score_rather_than_a_perfect_one():
+    one = Tracks(np.full((1, 3, 2), 8.0), np.ones((1, 3), bool), (64, 64), 8.0)
+    assert metrics.score(one, one) == dict.fromkeys(metrics.SCORES)
+    two = one.resample(2)
+    assert tuple(metrics.score(two, two)) == metrics.SCORES
+
+
+def test_what_does_not_count_may_be_anything_and_what_counts_must_be_a_number():
+    wanted, visible = np.zeros((3, 2, 2)), np.array([[1, 1], [1, 0], [1, 1]], bool)
+    measured = wanted + np.array([3.0, 4.0])
+    measured[1, 1] = np.nan
+    assert metrics.epe(measured, wanted, visible) == pytest.approx(5)
+    assert metrics.epe_over_time(measured, wanted, visible) == pytest.approx([5, 5, 5])
+    assert metrics.tap_vid(measured, visible, wanted, visible)["average_pts_within_thresh"] == pytest.approx(2 / 5)
+    hidden = wanted.copy()
+    hidden[0, 1] = np.inf
+    moving = np.random.default_rng(0).normal(size=(4, 2, 2))
+    late = np.array([[1, 0], [1, 1], [1, 1], [1, 1]], bool)
+    unknown = np.where(late[..., None], moving, np.nan)
+    assert metrics.displacement_correlation(unknown, moving, late) == pytest.approx(1)
+    for function in (metrics.epe, metrics.final_error, metrics.trajectory_error, metrics.velocity_error):
+        with pytest.raises(InputError, match="measured: found a visible point that is not finite"):
+            function(measured, wanted)
+    with pytest.raises(InputError, match="not finite"):
+        metrics.objmc(measured, wanted)
+    with pytest.raises(InputError, match="wanted: found a visible point that is not finite"):
+        metrics.pck(wanted, hidden, threshold=1)
+
+
+def test_objmc_is_cut_to_the_shorter():
+    wanted = np.zeros((5, 2, 2))
+    measured = np.zeros((3, 2, 2))
+    measured[2] = [0, 6]
+    assert metrics.objmc(measured, wanted) == metrics.objmc(wanted, measured) == pytest.approx(2)
 
 
 def test_shapes_that_disagree():

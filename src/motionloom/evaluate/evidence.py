@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from motionloom.errors import FileFormatError, InputError
 from motionloom.evaluate.measurement import UsedWeights
 from motionloom.evaluate.sample import ImageSource, Sample
-from motionloom.evaluate.weights import find_weights, sha256_of
+from motionloom.evaluate.weights import WeightsMissing, find_weights, is_missing, sha256_of
 from motionloom.jobs import fitted
 from motionloom.media.flow import Flow, optical_flow
 from motionloom.media.images import read_image
@@ -37,6 +38,9 @@ class Tools:
         tracker: finds the points again; None is the offline default.
         weights: explicit places of networks, by the names of `motionloom.evaluate.weights.WEIGHTS`.
         allow_download: networks that are not here may be fetched from the hub.
+
+    Raises:
+        InputError: no such device.
     """
 
     def __init__(
@@ -47,6 +51,7 @@ class Tools:
         weights: Mapping[str, Path] | None = None,
         allow_download: bool = False,
     ) -> None:
+        _check_device(device)
         self.device = device
         self.tracker = tracker
         self._weights, self._allow_download = dict(weights or {}), allow_download
@@ -86,6 +91,20 @@ class Tools:
             WeightsMissing: it is not on this disk.
         """
         return find_weights(name, self._weights, allow_download=self._allow_download)
+
+    def lacks(self, name: str) -> bool:
+        """Whether a network is not on this disk as it should be; nothing is fetched."""
+        return is_missing(name, self._weights)
+
+    def wants(self, names: Sequence[str]) -> str:
+        """All that is missing of some networks, in words: each file, where it comes from, and where to put it."""
+        found = []
+        for name in names:
+            try:
+                find_weights(name, self._weights)
+            except WeightsMissing as error:
+                found.append(str(error))
+        return "; and ".join(found)
 
     def network(self, name: str, build: Callable[[Path], T]) -> T:
         """A network by name; ``build`` gets its path, once."""
@@ -135,7 +154,10 @@ class Evidence:
 
     @cached_property
     def wanted(self) -> Tracks | None:
-        """The tracks asked for, on the video's canvas and frames: those that are visible and inside at its start."""
+        """The tracks asked for, on the video's canvas and frames: those that are visible and inside at its start.
+
+        Where they leave the picture they are not visible: nothing can be found there.
+        """
         if self.sample.motion is None:
             return None
         motion, frames = self.sample.motion, self.frames
@@ -148,7 +170,8 @@ class Evidence:
             tracks = motion.resize(frames.size)
         else:
             tracks = fitted(motion, frames.size, frames.num_frames, frames.fps)
-        return tracks.select(tracks.visible[0] & tracks.inside()[0])
+        seen = tracks.visible & tracks.inside()
+        return replace(tracks, visible=seen).select(seen[0])
 
     @cached_property
     def measured(self) -> Tracks | None:
@@ -232,6 +255,22 @@ class Evidence:
         return _resized(image, self.frames.size, cv2.INTER_AREA)
 
 
+def _check_device(device: str) -> None:
+    if device == "cpu":
+        return
+    import torch
+
+    try:
+        found = torch.device(device)
+    except RuntimeError:
+        raise InputError(f"device: found {device!r}, expected cpu, cuda, cuda:1, ... or mps") from None
+    count = torch.cuda.device_count()
+    if found.type == "cuda" and (found.index or 0) >= count:
+        raise InputError(f"device: found {device!r}, but torch {torch.__version__} sees {count} GPUs here; use cpu")
+    if found.type == "mps" and not torch.backends.mps.is_available():
+        raise InputError(f"device: found {device!r}, which torch {torch.__version__} cannot use here; use cpu")
+
+
 def _resized(
     image: NDArray[np.uint8], size: tuple[int, int], interpolation: int = cv2.INTER_LINEAR
 ) -> NDArray[np.uint8]:
@@ -247,9 +286,18 @@ def _read_masks(path: Path) -> NDArray[np.bool_]:
         files = sorted(path.glob("*.png"))
         if not files:
             raise FileFormatError(f"{path}: found no PNG, expected one mask per frame")
-        return np.stack([read_image(file)[..., 0] > 127 for file in files])
+        pictures = [read_image(file).max(-1) for file in files]
+        sizes = sorted({picture.shape for picture in pictures})
+        if len(sizes) > 1:
+            raise FileFormatError(f"{path}: found masks of sizes {sizes[0]} and {sizes[1]}, expected one size")
+        masks = np.stack(pictures)
+        # Masks are drawn in white, or as labels, which count from one.
+        return masks > (127 if masks.max() > 127 else 0)
     try:
         masks = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError) as error:
         raise FileFormatError(f"{path}: not readable as masks ({error}); expected a .npy of bool [T, H, W]") from None
+    if not isinstance(masks, np.ndarray) or masks.dtype.kind not in "buif":
+        found = masks.dtype if isinstance(masks, np.ndarray) else "several arrays"
+        raise FileFormatError(f"{path}: found {found}, expected a .npy of bool [T, H, W]")
     return masks > 0

@@ -25,10 +25,10 @@ from motionloom.evaluate.evidence import Evidence, Tools
 from motionloom.evaluate.features import over_videos
 from motionloom.evaluate.measurement import Measurement, UsedWeights
 from motionloom.evaluate.metric import DistributionMetric, Metric, Which
-from motionloom.evaluate.run import Row, save_tracks
+from motionloom.evaluate.run import Row, row_key, save_tracks
 from motionloom.evaluate.sample import Sample, VideoSource
 from motionloom.evaluate.suite import METRICS, choose, compare, features_of, measure
-from motionloom.evaluate.weights import WeightsMissing
+from motionloom.evaluate.weights import is_missing
 from motionloom.media import Clip
 from motionloom.media.files import replacing
 from motionloom.scale.executors.tasks import failure
@@ -38,22 +38,21 @@ _Kept = tuple[NDArray[np.float32] | None, str | None, dict[str, str] | None]
 """Features, the reason why there are none, and the network they come from."""
 
 
-def row_key(case: str, seed: int | None) -> str:
-    """The name under which files of a row are kept."""
-    return case if seed is None else f"{case}.seed-{seed}"
-
-
 def measured_row(
-    sample: Sample, tools: Tools, folder: Path, *, metrics: Sequence[str] | None = None
+    sample: Sample, tools: Tools, folder: Path, *, metrics: Sequence[str] | None = None, before: Row | None = None
 ) -> tuple[Row, list[str]]:
     """Measure one video; its tracks and features are kept under ``folder``.
+
+    Args:
+        metrics: names of metrics or bundles, of which ``before`` may have had others: those stay.
 
     Returns:
         A row, whose status is "failed" where the video cannot be measured at all, and warnings as of `measured`.
     """
     facts: dict[str, Any] = {"video": _named(sample.video, folder), "reference": _named(sample.reference, folder)}
     try:
-        row, warnings = measured(Evidence(sample, tools), folder, row_key(sample.name, sample.seed), choose(metrics))
+        key = row_key(sample.name, sample.seed)
+        row, warnings = measured(Evidence(sample, tools), folder, key, choose(metrics), before=before)
         return replace(row, **facts), warnings
     except MotionloomError as error:
         text = " ".join(str(error).split())
@@ -105,7 +104,7 @@ def measured(
             numbers = _numbers(evidence, metric, broken)
             found.update({each.name: each for each in numbers})
             of[name] = [each.name for each in numbers]
-        missing[name] = [weights for weights in metric.weights if _misses(evidence.tools, weights)]
+        missing[name] = [weights for weights in metric.weights if evidence.tools.lacks(weights)]
     place = {name: number for number, name in enumerate(METRICS)}
     of = dict(sorted(of.items(), key=lambda item: place.get(item[0], len(place))))
     tracks = before.tracks if before else None
@@ -131,6 +130,29 @@ def measured(
     return row, list(broken.values())
 
 
+def unfinished(row: Row, metrics: Sequence[str], folder: Path, tools: Mapping[str, Any]) -> list[str]:
+    """Metrics of a finished row that are still to be computed: never asked for, broken, or whose weights are here now.
+
+    Args:
+        folder: that of `measured`. tools: arguments of `Tools.of`.
+    """
+    places = {name: Path(path) for name, path in (tools.get("weights") or {}).items()}
+    download = bool(tools.get("allow_download"))
+    lacked = {weights for names in row.facts.get("missing_weights", {}).values() for weights in names}
+    come = {weights for weights in lacked if not is_missing(weights, places, allow_download=download)}
+
+    def is_finished(name: str) -> bool:
+        if name not in row.facts.get("metrics", {}) or name in row.facts.get("broken", ()):
+            return False
+        if not come.isdisjoint(row.facts.get("missing_weights", {}).get(name, ())):
+            return False
+        if not isinstance(METRICS[name], DistributionMetric):
+            return True
+        return all(features_file(folder, name, row_key(row.case, row.seed), which).is_file() for which in _WHICH)
+
+    return [name for name in metrics if not is_finished(name)]
+
+
 def distances(folder: Path, rows: Iterable[Row], *, metrics: Sequence[str] | None = None) -> tuple[Measurement, ...]:
     """Metrics of the whole set, from the features that `measured_row` kept. Every true video counts once."""
     done = [row for row in rows if row.status == "done"]
@@ -139,8 +161,8 @@ def distances(folder: Path, rows: Iterable[Row], *, metrics: Sequence[str] | Non
         metric = METRICS[name]
         if isinstance(metric, DistributionMetric):
             found += _distance(folder, metric, done)
-        elif metric.pooled:
-            found += _pooled(name, done)
+        else:
+            found += [total for each, named in metric.pooled.items() for total in _pooled(each, named, done)]
     return tuple(found)
 
 
@@ -160,15 +182,14 @@ def _distance(folder: Path, metric: DistributionMetric, rows: Sequence[Row]) -> 
     ]
 
 
-def _pooled(name: str, rows: Sequence[Row]) -> list[Measurement]:
-    """The mean over all frames of all videos, as a program that does not average by video first has it."""
+def _pooled(name: str, named: str, rows: Sequence[Row]) -> list[Measurement]:
+    """The mean over all values of all videos, as a program that does not average by video first has it."""
     values = [each for row in rows for each in row.measurements if each.name == name and each.value is not None]
     if not values:
         return []
     terms = [each.n or 1 for each in values]
     mean = over_videos([each.value for each in values], terms)["per_frame"]
-    variant = "; ".join(filter(None, (values[0].variant, "mean over the frames of all videos")))
-    named = f"{name}_per_frame"
+    variant = "; ".join(filter(None, (values[0].variant, "all values of all videos together")))
     return [replace(values[0], name=named, value=mean, n=sum(terms), frames=None, curve=None, variant=variant, note="")]
 
 
@@ -190,14 +211,6 @@ def _broken(name: str, error: Exception, broken: dict[str, str]) -> str:
     reason = f"{what['error']} ({what['where']})" if what["where"] else what["error"]
     broken[name] = f"{name}: {reason}"
     return f"broke: {reason}"
-
-
-def _misses(tools: Tools, name: str) -> bool:
-    try:
-        tools.path(name)
-    except WeightsMissing:
-        return True
-    return False
 
 
 def _keep_features(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from numpy.typing import NDArray
@@ -32,7 +32,8 @@ class Metric:
         weights: names of `motionloom.evaluate.weights.WEIGHTS` without which it has no value.
         compute: from evidence to one measurement or several. A reason for there being no number is a measurement too;
             what is raised as `MotionloomError` becomes one.
-        pooled: over many videos, the mean over all their frames is of interest too, beside that over videos.
+        pooled: measurements of which, over many videos, the mean over all values is of interest too, beside that over
+            videos; and what it is called.
     """
 
     name: str
@@ -43,7 +44,7 @@ class Metric:
     weights: tuple[str, ...] = ()
     unit: str = ""
     better: Better | None = None
-    pooled: bool = False
+    pooled: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
 """How well a video follows its tracks: pure functions of requested and measured positions.
 
 Shapes: positions [T, N, 2] in pixels, visibility bool [T, N]. Every mean is over what is visible in the requested
-tracks; where nothing is, the result is None and never a number that looks like one. Values in pixels depend on the
-size of the canvas: `score` gives them also as if the longer side had 256.
+tracks; where nothing is, the result is None and never a number that looks like one. A position that counts and is not
+finite is refused with an InputError; those that do not count may be anything. Values in pixels depend on the size of
+the canvas: `score` gives them also as if the longer side had 256.
 """
 
 from __future__ import annotations
@@ -17,6 +18,13 @@ from motionloom.tracks.tracks import Tracks
 
 TRACKABLE = 0.01
 """Share of the diagonal within which a tracker counts as having found a point in the true video."""
+
+SCORES = (
+    *("epe", "epe_256", "epe_with_first", "epe_pessimistic", "final_error", "objmc"),
+    *("trajectory_error_mean_xy", "trajectory_error_sum_xy", "velocity_error", "displacement_correlation"),
+    *("pck_02", "pck_05", "pck_10", "pck_4px", "pck_8px", "pck_16px", "lost_fraction"),
+)
+"""Names of what `score` gives."""
 
 _TAP_THRESHOLDS = (1, 2, 4, 8, 16)  # pixels at 256x256
 
@@ -59,11 +67,10 @@ def trackable(
 
 
 def final_error(measured: ArrayLike, wanted: ArrayLike, visible: ArrayLike | None = None) -> float | None:
-    """Mean Euclidean distance in pixels at each track's last visible frame."""
+    """Mean Euclidean distance in pixels at each track's last visible frame, of tracks seen after the first one."""
     distance, seen = _distances(measured, wanted, visible)
-    any_seen = np.asarray(seen.any(0))
     last = len(seen) - 1 - seen[::-1].argmax(0)
-    return _mean(distance[last, np.arange(seen.shape[1])], any_seen)
+    return _mean(distance[last, np.arange(seen.shape[1])], np.asarray(seen[1:].any(0)))
 
 
 def pck(
@@ -76,7 +83,11 @@ def pck(
 
 
 def objmc(measured: ArrayLike, wanted: ArrayLike) -> float | None:
-    """ObjMC of DragAnything: EPE over every frame, hidden or not, cut to the shorter of the two."""
+    """ObjMC of DragAnything: EPE over every frame, hidden or not, cut to the shorter of the two.
+
+    Over several videos its program pools all (object, frame) pairs, so that long videos count more: the mean of these
+    means weighted by T * N.
+    """
     a, b = np.asarray(measured, np.float64), np.asarray(wanted, np.float64)
     frames = min(len(a), len(b))
     return epe(a[:frames], b[:frames], first=True)
@@ -101,9 +112,11 @@ def velocity_error(measured: ArrayLike, wanted: ArrayLike, visible: ArrayLike | 
 
 
 def displacement_correlation(measured: ArrayLike, wanted: ArrayLike, visible: ArrayLike | None = None) -> float | None:
-    """Pearson correlation, -1 to 1, of displacements from the first frame; None where one side does not move."""
+    """Pearson correlation, -1 to 1, of displacements from the first frame, of points that are visible there and then;
+    None where one side does not move."""
     a, b, seen = _checked(measured, wanted, visible)
-    moved_a, moved_b = (a - a[:1])[1:][seen[1:]].ravel(), (b - b[:1])[1:][seen[1:]].ravel()
+    counts = seen[1:] & seen[:1]
+    moved_a, moved_b = (a - a[:1])[1:][counts].ravel(), (b - b[:1])[1:][counts].ravel()
     if moved_a.size < 2 or min(moved_a.std(), moved_b.std()) < 1e-9:
         return None
     return float(np.corrcoef(moved_a, moved_b)[0, 1])
@@ -149,11 +162,15 @@ def tap_vid(
     return scores
 
 
-def score(measured: Tracks, wanted: Tracks) -> dict[str, float | int | None]:
+def score(measured: Tracks, wanted: Tracks) -> dict[str, float | None]:
     """All of the above for tracks measured on a generated video against those that were asked for.
 
     ``measured`` is resized to the canvas of ``wanted``; both have the same frames and tracks. Points the tracker lost
     keep their last position; ``epe_pessimistic`` gives them the error of having stayed at the start where that is more.
+
+    Returns:
+        Numbers by name, None for all of them where there is one frame: points are looked for where they were asked for
+        on the first, and an error of zero there says nothing.
 
     Raises:
         InputError: another number of frames or tracks.
@@ -164,6 +181,8 @@ def score(measured: Tracks, wanted: Tracks) -> dict[str, float | int | None]:
             f"{wanted.num_frames} and {wanted.num_tracks}; resample the wanted tracks to the video first"
         )
     found = measured.resize(wanted.size)
+    if wanted.num_frames == 1:
+        return dict.fromkeys(SCORES)
     a, b, seen = found.points.astype(np.float64), wanted.points.astype(np.float64), wanted.visible
     lost = seen & ~found.visible
     stayed = np.linalg.norm(a[:1] - b, axis=-1) > np.linalg.norm(a - b, axis=-1)
@@ -187,7 +206,6 @@ def score(measured: Tracks, wanted: Tracks) -> dict[str, float | int | None]:
         "pck_10": pck(a, b, seen, threshold=0.1 * diagonal),
         **{f"pck_{px}px": pck(a * movebench, b * movebench, seen, threshold=px) for px in (4, 8, 16)},
         "lost_fraction": _mean(lost[1:].astype(np.float64), seen[1:]),
-        "points": int(seen[1:].sum()),
     }
 
 
@@ -207,6 +225,9 @@ def _checked(
     seen = np.ones(b.shape[:2], np.bool_) if visible is None else np.asarray(visible, np.bool_)
     if seen.shape != b.shape[:2]:
         raise InputError(f"visible: found shape {seen.shape}, expected {b.shape[:2]}")
+    for name, values in (("measured", a), ("wanted", b)):
+        if not np.isfinite(values[seen]).all():
+            raise InputError(f"{name}: found a visible point that is not finite, expected pixels")
     return a, b, seen
 
 

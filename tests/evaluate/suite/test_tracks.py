@@ -49,8 +49,33 @@ def test_every_number_is_what_the_motion_makes_it(found, name, value, tolerance)
 
 def test_the_error_over_time_and_the_tracker_are_told(found):
     assert found["epe"].curve == pytest.approx((0, 1, 2, 3, 4), abs=0.1)
-    assert found["epe"].n == 12
+    counts = {"epe": 12, "epe_with_first": 15, "objmc": 15, "final_error": 3, "velocity_error": 12, "pck_05": 12}
+    assert {name: found[name].n for name in counts} == counts
     assert all("tracker offline" in each.variant for each in found.values())
+
+
+def test_points_that_leave_the_picture_do_not_count(picture):
+    """A video that does exactly what was asked has no error, though no tracker follows a point out of the picture."""
+    wide = np.tile(picture, (1, 2, 1))
+    video = np.stack([wide[:, 6 * t : 6 * t + 96] for t in range(9)])
+    start = np.array([[20, 30], [60, 40], [90, 20]], np.float32)
+    points = start - np.arange(9)[:, None, None] * np.array([6, 0], np.float32)
+    tracks = Tracks(points.astype(np.float32), np.ones((9, 3), bool), (64, 96), 8.0)
+    found = {each.name: each for each in measure(Sample("a", Clip(video, 8.0), tracks), Tools(), metrics=["epe"])}
+    assert found["epe"].n == 3 + 2 * 8  # the first leaves after frame 3
+    assert found["epe"].value < 0.5
+    assert found["lost_fraction"].value < 0.1
+    assert found["objmc"].n == 27
+
+
+def test_one_frame_is_a_reason(picture):
+    tracks = Tracks(np.full((1, 2, 2), 30, np.float32), np.ones((1, 2), bool), (64, 96), 8.0)
+    sample = Sample("a", Clip(picture[None], 8.0), tracks, reference=Clip(picture[None], 8.0))
+    for each in measure(sample, Tools(), metrics=["epe", "epe_trackable", "me"]):
+        assert each.value is None, each.name
+        assert each.curve is None, each.name
+    found = measure(sample, Tools(), metrics=["epe"])
+    assert {each.reason for each in found} == {"the video has one frame"}
 
 
 def test_points_that_the_tracker_loses_in_the_true_video_do_not_count():

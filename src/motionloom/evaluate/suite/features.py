@@ -270,7 +270,7 @@ METRICS = (
         bundle="features",
         weights=(DINO,),
         better="higher",
-        pooled=True,
+        pooled={"subject_consistency": "subject_consistency_per_frame"},
     ),
     Metric(
         "subject_consistency_cr",
@@ -287,7 +287,7 @@ METRICS = (
         bundle="features",
         weights=(BASE,),
         better="higher",
-        pooled=True,
+        pooled={"background_consistency": "background_consistency_per_frame"},
     ),
     Metric(
         "aesthetic",

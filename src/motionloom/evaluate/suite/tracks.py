@@ -9,14 +9,17 @@ from motionloom.evaluate.categories import camera_similarity
 from motionloom.evaluate.evidence import Evidence
 from motionloom.evaluate.measurement import Better, Measurement
 from motionloom.evaluate.metric import Metric
+from motionloom.evaluate.suite.fidelity import ONE_FRAME
+from motionloom.tracks.tracks import Tracks
 
 _NOTHING = "no track is visible and inside on the first frame and on a later one"
+_WORSE = "as epe, lost points where they were or where they began, whichever is farther off"
 _SAME = "256 px on the longer side"
 _KINDS: dict[str, tuple[str, Better, str]] = {
     "epe": ("px", "lower", "visible points, first frame left out"),
     "epe_256": ("px", "lower", f"as epe, at {_SAME}"),
     "epe_with_first": ("px", "lower", "visible points, first frame counted"),
-    "epe_pessimistic": ("px", "lower", "as epe, lost points count as never having moved"),
+    "epe_pessimistic": ("px", "lower", _WORSE),
     "final_error": ("px", "lower", "last visible frame of each track"),
     "objmc": ("px", "lower", "all points and frames, hidden ones too"),
     "trajectory_error_mean_xy": ("px", "lower", "mean of |dx| and |dy|"),
@@ -37,33 +40,51 @@ def _following(evidence: Evidence) -> Iterator[Measurement]:
     wanted, measured = evidence.wanted, evidence.measured
     assert wanted is not None
     assert measured is not None
-    found = maths.score(measured, wanted)
-    by_tracker = f"tracker {_tracker(evidence)}"
+    found, counts = maths.score(measured, wanted), _counts(wanted)
+    by_tracker = f"tracker {tracker_name(evidence)}"
     for name, (unit, better, variant) in _KINDS.items():
         value = found[name]
-        curve = maths.epe_over_time(measured.points, wanted.points, wanted.visible) if name == "epe" else None
+        curve = None
+        if name == "epe" and value is not None:
+            curve = tuple(maths.epe_over_time(measured.points, wanted.points, wanted.visible))
         yield Measurement(
             name,
             value,
             unit,
             better,
             variant="; ".join(filter(None, (variant, by_tracker))),
-            n=int(found["points"] or 0),
+            n=counts.get(name, counts["epe"]),
             frames=wanted.num_frames,
             resolution=wanted.size,
             reason=None if value is not None else _why(wanted.num_tracks, wanted.num_frames),
-            curve=None if curve is None else tuple(curve),
+            curve=curve,
         )
 
 
-def _tracker(evidence: Evidence) -> str:
+def _counts(wanted: Tracks) -> dict[str, int]:
+    """How many values each number is a mean of; those of ``epe`` where it is not said."""
+    seen = wanted.visible
+    all_frames = dict.fromkeys(
+        ("epe_with_first", "trajectory_error_mean_xy", "trajectory_error_sum_xy"), int(seen.sum())
+    )
+    return {
+        "epe": int(seen[1:].sum()),
+        **all_frames,
+        "objmc": seen.size,
+        "final_error": int(seen[1:].any(0).sum()),
+        "velocity_error": int((seen[1:] & seen[:-1]).sum()),
+    }
+
+
+def tracker_name(evidence: Evidence) -> str:
+    """What the variant of a number that stands on a tracker calls it."""
     tracker = evidence.tools.tracker
     return "offline" if tracker is None else tracker.name
 
 
 def _why(tracks: int, frames: int) -> str:
     if frames < 2:
-        return "the video has one frame"
+        return ONE_FRAME
     return _NOTHING if tracks == 0 else "nothing that can be compared: no visible point, or nothing moves"
 
 
@@ -88,12 +109,12 @@ def _beside_floor(evidence: Evidence) -> Iterator[Measurement]:
             value,
             unit,
             better,
-            variant=f"{variant}; tracker {_tracker(evidence)}",
+            variant=f"{variant}; tracker {tracker_name(evidence)}",
             n=counted if name == "epe_trackable" else asked,
             frames=wanted.num_frames,
             resolution=wanted.size,
             reason=None if value is not None else _why(wanted.num_tracks, wanted.num_frames),
-            curve=curve if name == "epe_trackable" else None,
+            curve=curve if name == "epe_trackable" and value is not None else None,
         )
 
 
@@ -104,7 +125,7 @@ def _camera(evidence: Evidence) -> Iterator[Measurement]:
     assert measured is not None
     seen = wanted.visible & measured.visible
     found = camera_similarity(measured.points, wanted.points, seen)
-    variant = f"similarity fitted to all points; tracker {_tracker(evidence)}"
+    variant = f"similarity fitted to all points; tracker {tracker_name(evidence)}"
     for name, unit in (("translation", "px"), ("rotation", "degrees"), ("scale", "")):
         value = None if found is None else getattr(found, name)
         yield Measurement(
@@ -129,6 +150,7 @@ METRICS = (
         needs=("motion",),
         unit="px",
         better="lower",
+        pooled={"objmc": "objmc_pooled"},
     ),
     Metric(
         "epe_trackable",
