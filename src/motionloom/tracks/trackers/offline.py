@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -48,7 +49,7 @@ _LARGEST_CORRECTION = 3.0  # px
 # Differences in look (see `Appearance`), tuned on procedural videos of seed 101.
 _DOUBT = 0.05  # above, see whether a smaller patch does better
 _DOUBT_APART = 0.01  # the same where both flows lie more than `_AGREEMENT` apart
-_BETTER = 0.01  # by how much it has to
+_BETTER, _BETTER_FAR = 0.01, 0.03  # by how much it has to, and for every px away from where flow says
 _LIKE = 0.1  # below, where a point is and how it moves is believed
 _HIDE = 0.5  # above, a point is hidden
 _HIDE_SUDDEN = 0.15  # above, a point is hidden that at the same time leaves its course
@@ -93,7 +94,8 @@ class OfflineTracker:
     def track(self, frames: Frames, queries: Array, *, on_progress: Callable[[int, int], None] | None = None) -> Tracks:
         """Tracks of queries [N, 3] of (frame, x, y), each followed to both ends of the video.
 
-        A lost or hidden point is not visible and keeps its last position.
+        A point that is lost or hidden is not visible. One that has left keeps its last position. A hidden one goes
+        where the flow takes what is in its place: a generated video may just have changed its looks.
         """
         query = np.asarray(queries, np.float64).reshape(-1, 3) - np.array([0.0, 0.5, 0.5])
         start = query[:, 0].astype(np.int64)
@@ -141,8 +143,9 @@ class _Chain:
         self.look = Appearance(count, _window(_APPEARANCE, size))
         self.like = np.ones(count, np.bool_)  # it looked like itself
         self.believed = self.place.copy()  # where it was then, and has gone since on its course
+        self.shadow = self.place.copy()  # of hidden points: where flow takes what is seen in their place
         self.before: Grey | None = None
-        self.forward: Image | None = None
+        self.forward: NDArray[Any] | None = None
 
     def advance(self, picture: Grey, position: Array, visible: Bools, arriving: Bools) -> None:
         """Take all points that have started to the next picture, note where they are, and start others on it."""
@@ -151,7 +154,7 @@ class _Chain:
         if self.before is not None and self.started.any():
             self._move(self.before, picture, smooth)
             visible[self.started] = self.shown[self.started]
-            position[self.started] = self.place[self.started]
+            position[self.started] = np.where(self.hidden[:, None], self.shadow, self.place)[self.started]
         new = np.flatnonzero(arriving)
         self.started |= arriving
         self.shown |= arriving
@@ -167,8 +170,9 @@ class _Chain:
         old = self.place.copy()
         going = np.flatnonzero(self.started & ~self.left & ~self.hidden)
         consistent = np.zeros(len(self.query), np.bool_)
-        if len(going):
+        if (self.started & ~self.left).any():
             consistent[going] = self._follow(before, picture, going)
+        self._shade()
         if smooth is not None and self.options.refine:
             for number in np.flatnonzero(self.started & ~self.hidden).tolist():
                 self._refine(smooth, number)
@@ -186,6 +190,14 @@ class _Chain:
 
     def _follow(self, before: Grey, after: Grey, going: NDArray[np.int64]) -> Bools:
         """Move points by their own flow to the next frame; True for those whose flow is consistent."""
+        forward = backward = None
+        if min(before.shape) >= 16:  # below, there is no room for DIS' patches
+            # The stubs do not know that no flow to start from is allowed.
+            forward = self.dis.calc(before, after, None)  # pyright: ignore[reportArgumentType, reportCallIssue]
+            backward = self.dis.calc(after, before, None)  # pyright: ignore[reportArgumentType, reportCallIssue]
+        self.forward = forward
+        if not len(going):
+            return np.zeros(0, np.bool_)
         options = {"winSize": (self.window, self.window), **_LK}
         start = self.lk[going].astype(np.float32)[:, None]
         moved, found, _ = cv2.calcOpticalFlowPyrLK(before, after, start, start.copy(), **options)
@@ -193,14 +205,10 @@ class _Chain:
         residual = np.linalg.norm((back - start)[:, 0], axis=1)
         lk_ok = (found[:, 0] == 1) & (found_back[:, 0] == 1) & (residual < _AGREEMENT)
         lk_step = moved[:, 0].astype(np.float64) - self.lk[going]
-        if min(before.shape) >= 16:
-            # The stubs do not know that no flow to start from is allowed.
-            forward = self.dis.calc(before, after, None)  # pyright: ignore[reportArgumentType, reportCallIssue]
-            backward = self.dis.calc(after, before, None)  # pyright: ignore[reportArgumentType, reportCallIssue]
-            self.forward = np.asarray(forward, np.float32)
+        if forward is not None and backward is not None:
             step = _sample(forward, self.flow[going])
             flow_ok = np.linalg.norm(step + _sample(backward, self.flow[going] + step), axis=1) < _AGREEMENT
-        else:  # below DIS' patch pyramid: Lucas-Kanade alone
+        else:
             step, flow_ok = (moved - start)[:, 0].astype(np.float64), lk_ok
         by_lk = self.by_lk[going] & lk_ok
         self.place[going] += np.where(by_lk[:, None], lk_step, step)
@@ -208,6 +216,14 @@ class _Chain:
         self.lk[going] = np.where(by_lk[:, None], self.lk[going] + lk_step, self.flow[going])
         self.by_lk[going] = by_lk
         return by_lk | flow_ok
+
+    def _shade(self) -> None:
+        """Take the shadows of hidden points along with the flow, as far as the border."""
+        hidden = np.flatnonzero(self.hidden)
+        if len(hidden) and self.forward is not None:
+            height, width = self.size
+            moved = self.shadow[hidden] + _sample(self.forward, self.shadow[hidden])
+            self.shadow[hidden] = np.clip(moved, -0.5, [width - 0.5, height - 0.5])
 
     def _refine(self, smooth: Image, number: int) -> None:
         """Replace the predicted place by that of a registration, if it is believable."""
@@ -243,7 +259,7 @@ class _Chain:
             searched = template.search(smooth, course, self.shape[number], _AT_ONCE)
             if searched is not None:
                 guesses.append(searched)
-            best = unlike[index]
+            best, flowed = unlike[index], self.place[number].copy()
             for guess in guesses:
                 found = template.register(smooth, guess, self.shape[number])
                 if found is None or np.linalg.norm(found.place - guess) > _LARGEST_CORRECTION:
@@ -251,7 +267,8 @@ class _Chain:
                 if np.linalg.norm(found.shape - self.shape[number]) > _BEND_SMALL:
                     continue
                 now = self._difference(smooth, number, found)
-                if now < best - _BETTER:
+                far = np.linalg.norm(found.place - flowed)
+                if now < best - _BETTER - _BETTER_FAR * far:
                     best = now
                     self._settle(number, found.place, self.shape[number].copy())  # a small patch says little of it
 
@@ -300,6 +317,7 @@ class _Chain:
         order = np.argsort(np.where(others, near, np.inf))[: min(_COMPANIONS, int(others.sum()))]
         self.companions[number] = order
         back = self.believed[number]
+        self.shadow[number] = self.place[number]
         self.place[number] = self.flow[number] = back
         self.offset[number] = back - self._carried(number, order, old) if len(order) >= 3 else 0.0
 
@@ -362,7 +380,7 @@ def _window(side: int, size: tuple[int, ...]) -> int:
     return int(side * min(1.0, max(0.5, min(size) / _FULL_SIZE))) // 2 * 2 + 1
 
 
-def _sample(flow: Image, places: Array) -> Array:
+def _sample(flow: NDArray[Any], places: Array) -> Array:
     """Flow [H, W, 2] at (x, y) [N, 2], bilinear, held beyond the border."""
     height, width = flow.shape[:2]
     at = np.clip(places, 0, [width - 1, height - 1])

@@ -63,7 +63,8 @@ def track(
 
     Returns:
         Tracks on the video's canvas. A point is visible while it is inside, is followed consistently and looks like
-        itself. A lost or hidden point keeps its last position (learned trackers: has the position they guess).
+        itself. One that has left keeps its last position, a hidden one has the position where the flow takes it
+        (learned trackers: that they guess).
 
     Raises:
         InputError: not such a video, or queries outside of it.
