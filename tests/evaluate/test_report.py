@@ -161,15 +161,15 @@ def test_everything_is_there(page, runs):
     data = data_of(page.read_text(encoding="utf-8"))
     assert [run["label"] for run in data["runs"]] == [run.name for run in runs]
     assert len(data["cases"]) == 4
-    assert [column["name"] for column in data["columns"]] == ["epe", "psnr", "lpips", "gms_dissim"]
+    assert [column["name"] for column in data["columns"]] == ["epe", "psnr", "gms_dissim", "lpips"]
     assert data["columns"][0]["floor"] == [0.06, 0.25]
-    assert data["columns"][3]["fallback"] is True
+    assert data["columns"][2]["fallback"] is True
     first, second = data["summary"][0]
     assert first["mean"] == pytest.approx(np.mean([4.5, 5.5, 6.5]))
     assert (first["n"], first["missing"], first["mark"]) == (3, 1, "best")
     assert first["reasons"] == [[f"failed: {HOSTILE}", 1]]
     assert "mark" not in second
-    assert data["summary"][2][0]["missing"] == 4
+    assert data["summary"][3][0]["missing"] == 4
     assert data["differences"][0]["columns"][0]["mean"] == pytest.approx(4.5)
     assert data["by_category"][0][1][1]["mean"] == pytest.approx(22.0)
     assert data["totals"][0]["cells"][1]["value"] == 13.5

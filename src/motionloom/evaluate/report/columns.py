@@ -14,6 +14,7 @@ from functools import cached_property
 
 from motionloom.errors import InputError
 from motionloom.evaluate.measurement import Better, Measurement, UsedWeights
+from motionloom.evaluate.report.groups import group_of, main_metrics
 from motionloom.evaluate.run import Row, Run
 from motionloom.evaluate.statistics import Difference, Estimate, Pair, estimate, paired
 
@@ -89,7 +90,8 @@ class Results:
     Attributes:
         runs: with their rows. labels: their names, made different from each other.
         cases: all names of cases, in the order of the first run that has them; categories: of each case.
-        columns: of single videos, in the order in which metrics were measured.
+        columns: of single videos, what is asked first before the rest, see `motionloom.evaluate.report.groups`.
+        main: those of them that a report shows at once.
         cells: by (number of the run, column).
         totals: metrics of whole sets, by column: one measurement per run, or None.
 
@@ -112,7 +114,10 @@ class Results:
             for row in run.rows:
                 self.categories[row.case] = self.categories.get(row.case) or row.category
         per_video = [[(row, each) for row in run.rows for each in row.measurements] for run in runs]
-        self.columns, cells = _aligned(per_video, self.labels)
+        columns, cells = _aligned(per_video, self.labels)
+        main = main_metrics(list(dict.fromkeys(column.name for column in columns if _has_values(column, cells, runs))))
+        self.columns = sorted(columns, key=lambda column: (group_of(column.name), *_rank(main, column.name)))
+        self.main = {column for column in self.columns if column.name in main}
         rows = [{(row.case, row.seed): row for row in run.rows} for run in runs]
         self.cells = {
             (place, column): Cell(
@@ -146,6 +151,17 @@ class Results:
 
     def _count(self, column: Column) -> int:
         return sum(len(self.cells[place, column].values) for place in range(len(self.runs)))
+
+
+def _has_values(
+    column: Column, cells: Mapping[tuple[int, Column], list[tuple[Row, Measurement]]], runs: Sequence[Run]
+) -> bool:
+    return any(found.value is not None for place in range(len(runs)) for _, found in cells[place, column])
+
+
+def _rank(main: Sequence[str], name: str) -> tuple[bool, int]:
+    """Main metrics before others, in their order; others stay in the order in which they were measured."""
+    return (False, main.index(name)) if name in main else (True, 0)
 
 
 def _aligned(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import datetime
 import json
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from motionloom.evaluate.measurement import Measurement
 from motionloom.evaluate.report.columns import Column, Results
+from motionloom.evaluate.report.groups import TITLES, group_of
 from motionloom.evaluate.run import Row, Run
 from motionloom.evaluate.statistics import Difference, Estimate, holm, over_time
 from motionloom.version import __version__
@@ -22,9 +22,14 @@ TRACKER_FLOOR = (0.06, 0.25)
 """Mean error in px that the offline tracker adds on textured clips (docs/tracking.md); facts of a run may say another,
 ``tracker_floor``, as one number or two."""
 
-_FOLLOWED = re.compile(
-    r"^(epe|objmc|trajectory_error|final_error)(?!_?(256|flow))"
-)  # distances that tracker errors add to
+_OF_THE_SAME_POINTS = ("epe", "epe_with_first", "epe_pessimistic")
+"""Means over the points that ``epe_of_reference`` is of."""
+
+_FOLLOWED = (
+    *_OF_THE_SAME_POINTS,
+    *("epe_trackable", "final_error", "objmc", "trajectory_error_mean_xy", "trajectory_error_sum_xy"),
+)
+"""Distances in px that the tracker's own error adds to; those of masks stand on no tracker."""
 
 
 def page_data(
@@ -59,6 +64,7 @@ def page_data(
         ],
         "cases": [{"name": case, "category": results.categories[case], "prompt": prompts.get(case)} for case in place],
         "rows": [[[place[row.case], row.seed] for row in run.rows] for run in results.runs],
+        "groups": list(TITLES),
         "columns": [_column(column, titles, results) for column in columns],
         "primary": columns.index(results.primary) if results.primary else None,
         "values": [[_values(results, number, column) for column in columns] for number in numbers],
@@ -75,7 +81,10 @@ def page_data(
             {**_column(column, titles, results), "cells": [None if each is None else _total(each) for each in found]}
             for column, found in results.totals.items()
         ],
-        "differences": [{"a": a, "b": b, "columns": _compared(differences[a, b])} for a, b in pairs],
+        "differences": [
+            {"a": a, "b": b, "columns": _compared(differences[a, b], [column in results.main for column in columns])}
+            for a, b in pairs
+        ],
         "curves": _curves(results),
         "media": list(media),
     }
@@ -155,13 +164,16 @@ def _column(column: Column, titles: Mapping[str, str], results: Results) -> dict
         "unit": column.unit,
         "better": column.better,
         "fallback": column.fallback,
+        "group": group_of(column.name),
+        "main": column in results.main,
         "floor": _floor(column, results.runs),
+        "floor_true": short(_floor_in_true_videos(column, results)),
     }
 
 
 def _floor(column: Column, runs: Sequence[Run]) -> list[float] | None:
     """Lowest and highest mean error that the trackers of these runs add themselves; None where it is not known."""
-    if column.unit != "px" or column.fallback or not _FOLLOWED.match(column.name):
+    if column.unit != "px" or column.fallback or column.name not in _FOLLOWED:
         return None
     found: list[float] = []
     for run in runs:
@@ -171,6 +183,19 @@ def _floor(column: Column, runs: Sequence[Run]) -> list[float] | None:
             own = TRACKER_FLOOR if "tracker" not in column.variant or "tracker offline" in column.variant else ()
         found += [float(each) for each in (own if isinstance(own, list | tuple) else [own])]
     return [min(found), max(found)] if found else None
+
+
+def _floor_in_true_videos(column: Column, results: Results) -> float | None:
+    """Mean error of the tracker in the true videos of these very cases, where it was measured: px."""
+    if column.name not in _OF_THE_SAME_POINTS:
+        return None
+    found = [
+        results.cells[number, other].estimate().mean
+        for other in results.columns
+        if other.name == "epe_of_reference" and other.size == column.size
+        for number in range(len(results.runs))
+    ]
+    return max((mean for mean in found if mean is not None), default=None)
 
 
 def _values(results: Results, number: int, column: Column) -> list[float | None]:
@@ -219,8 +244,11 @@ def _total(found: Measurement) -> dict[str, Any]:
     return {"value": short(found.value), "reason": found.reason, "n": found.n, "frames": found.frames}
 
 
-def _compared(found: Sequence[Difference]) -> list[dict[str, Any] | None]:
-    corrected = holm([each.p for each in found])
+def _compared(found: Sequence[Difference], main: Sequence[bool]) -> list[dict[str, Any] | None]:
+    # A reader who looks at the main metrics makes as many tests as there are of them; one who unfolds the rest, all.
+    few = holm([each.p if shown else None for each, shown in zip(found, main, strict=True)])
+    every = holm([each.p for each in found])
+    corrected = [a if shown else b for a, b, shown in zip(few, every, main, strict=True)]
     return [
         None
         if each.mean is None

@@ -36,6 +36,7 @@ _SUMMARIES = (
     "made",
     "baseline",
     "notices",
+    "groups",
     "columns",
     "primary",
     "categories",

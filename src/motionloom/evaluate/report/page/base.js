@@ -81,11 +81,12 @@ const tip = {
 
 function choice(label, options, value, onchange) {
   const select = el('select', { onchange: () => onchange(Number(select.value)) },
-    options.map(([key, text]) => el('option', { value: key }, text)));
+    options.map(([key, text]) => Array.isArray(text) ? el('optgroup', { label: key }, text.map(([key, text]) => el('option', { value: key }, text))) : el('option', { value: key }, text)));
   select.value = String(value);
   return el('label', {}, label, select);
 }
-const columnOptions = list => list.map(column => [column.index, chosenName(column)]);
+// Metrics to choose from, by group; `key` is what is chosen.
+const columnOptions = (list, key = column => column.index) => data.groups.map((title, group) => [title, list.filter(column => column.group === group).map(column => [key(column), chosenName(column)])]).filter(([, inside]) => inside.length);
 
 function setTheme(theme) {
   document.documentElement.dataset.theme = theme;

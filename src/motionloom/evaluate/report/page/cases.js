@@ -38,8 +38,9 @@ function openCase(place) {
   const lines = curve ? caseCurves(curve, place, list).map(line => ({ ...line, thin: false })) : [];
   const errors = data.failures.filter(failure => failure.case === place);
   const measured = columns.filter(column => list.some(run => known(caseMean(run.index, column.index, place))));
-  const numbers = el('table', {}, el('thead', {}, el('tr', {}, el('th', { scope: 'col' }, 'Metric'), list.map(run => el('th', { scope: 'col', class: 'num' }, el('span', { class: 'key' }, ...runName(run.index)))))),
-    el('tbody', {}, measured.map(column => {
+  const fold = new Set(), numbers = el('table', {}), head = el('thead', {}, el('tr', {}, el('th', { scope: 'col' }, 'Metric'), list.map(run => el('th', { scope: 'col', class: 'num' }, el('span', { class: 'key' }, ...runName(run.index))))));
+  const draw = group => {
+    numbers.replaceChildren(head, ...inGroups(measured, { fold, width: list.length + 1, redraw: draw, row: column => {
       const values = list.map(run => caseMean(run.index, column.index, place)), places = digits(values), there = values.filter(known);
       const best = column.better && there.length > 1 ? Math[column.better === 'lower' ? 'min' : 'max'](...there) : null;
       return el('tr', {}, metricHeading({ ...column, floor: null }), list.map((run, index) => {
@@ -47,7 +48,10 @@ function openCase(place) {
         return el('td', { class: `num ${known(best) && values[index] === best ? 'best' : ''} ${known(values[index]) ? '' : 'none'}` }, el('span', { class: 'value' }, fixed(values[index], places)),
           each.length > 1 && el('span', { class: 'sub' }, each.map(([seed, value]) => `${known(seed) ? `seed ${seed}: ` : ''}${fixed(value, places)}`).join(', ')));
       }));
-    })));
+    } }).filter(Boolean));
+    numbers.querySelector(`[data-group="${group}"]`)?.focus();
+  };
+  draw();
   dialog.replaceChildren(el('div', { class: 'top' }, el('h2', { id: 'case-title' }, entry.name, entry.category && el('span', { class: 'unit' }, ` \u00b7 ${entry.category}`)),
     el('button', { onclick: () => go(-1), title: 'Previous case (left arrow)' }, 'Previous'), el('button', { onclick: () => go(1), title: 'Next case (right arrow)' }, 'Next'), el('button', { onclick: () => dialog.close(), autofocus: true }, 'Close')),
   el('div', { class: 'body' }, entry.prompt && el('p', { class: 'prompt' }, entry.prompt), errors.map(failure => el('p', { class: 'notice' }, `${runs[failure.run].label}${known(failure.seed) ? `, seed ${failure.seed}` : ''}: ${failure.error}`)),

@@ -11,12 +11,12 @@ function between(first, second) {
 
 function compare() {
   if (runs.length < 2) return;
-  let first = data.baseline, second = first === 0 ? 1 : 0, sort = 'order', filter = '';
+  let first = data.baseline, second = first === 0 ? 1 : 0, sort = 'order', filter = '', everything = false;
   const box = el('div', { class: 'scroll' });
   const controls = el('div', { class: 'controls flat' });
   const search = el('input', { type: 'search', placeholder: 'Filter metrics', 'aria-label': 'Filter metrics', oninput: () => { filter = search.value.toLowerCase(); draw(); } });
   section('compare', 'Paired differences', 'Over the cases and seeds both runs have. The picture shows each mean difference and its 95 % interval in standard deviations '
-    + 'of the difference, turned so that right is better for the second run; metrics without a direction are grey. p is that of a permutation of signs, corrected for the number of metrics (Holm).',
+    + 'of the difference, turned so that right is better for the second run; metrics without a direction are grey. p is that of a permutation of signs, corrected for the number of main metrics (Holm); for the others, for that of all.',
   el('div', { class: 'controls' }, controls, search), box).dataset.short = 'Compare';
   const names = runs.map(run => [run.index, run.label]);
 
@@ -24,9 +24,11 @@ function compare() {
     controls.replaceChildren(
       choice('First', names, first, value => { if (value === second) second = first; first = value; draw(); }),
       choice('Second', names, second, value => { if (value === first) first = second; second = value; draw(); }),
-      choice('Order', [[0, 'as measured'], [1, 'largest advantage first']], sort === 'order' ? 0 : 1, value => { sort = value ? 'effect' : 'order'; draw(); }));
+      choice('Metrics', [[0, 'main'], [1, 'all']], everything ? 1 : 0, value => { everything = Boolean(value); draw(); }),
+      choice('Order', [[0, 'by question'], [1, 'largest advantage first']], sort === 'order' ? 0 : 1, value => { sort = value ? 'effect' : 'order'; draw(); }));
     const found = between(first, second);
-    const lines = columns.filter(column => found[column.index] && `${column.name} ${column.qualifiers}`.toLowerCase().includes(filter)).map(column => {
+    const some = !everything && !filter && columns.some(column => found[column.index] && column.main);
+    const lines = columns.filter(column => found[column.index] && (!some || column.main) && `${column.name} ${column.qualifiers}`.toLowerCase().includes(filter)).map(column => {
       const each = found[column.index], sign = column.better === 'lower' ? -1 : 1;
       const scale = each.sd > 1e-12 ? sign / each.sd : 0;
       const ends = [each.low, each.high].map(value => known(value) ? value * scale : null);
@@ -41,24 +43,25 @@ function compare() {
       el('th', { scope: 'col', class: 'strip' }, forestAxis(width, x, reach)),
       el('th', { scope: 'col', class: 'num' }, 'First'), el('th', { scope: 'col', class: 'num' }, 'Second'), el('th', { scope: 'col', class: 'num' }, 'Difference'),
       el('th', { scope: 'col', class: 'num', title: 'Share of cases in which the second run is better; a tie counts half' }, 'Second wins'),
-      el('th', { scope: 'col', class: 'num' }, 'n'), el('th', { scope: 'col', class: 'num', title: 'Corrected for the number of metrics (Holm)' }, 'p'))),
-    el('tbody', {}, lines.map(({ column, each, effect, low, high }) => {
+      el('th', { scope: 'col', class: 'num' }, 'n'), el('th', { scope: 'col', class: 'num', title: 'Corrected for the number of main metrics, or, for the others, of all (Holm)' }, 'p'))),
+    sort === 'effect' ? el('tbody', {}, lines.map(row)) : inGroups(lines.map(line => line.column), { whole: true, width: 8, row: column => row(lines.find(line => line.column === column)) })));
+    function row({ column, each, effect, low, high }) {
       const places = digits([each.first, each.second]);
       const paint = column.better ? colour(effect >= 0 ? second : first) : 'var(--faint)';
-      const small = column.floor && Math.abs(each.mean) < column.floor[1];
+      const floor = column.floor && Math.max(column.floor[1], column.floor_true ?? 0), small = floor && Math.abs(each.mean) < floor;
       return el('tr', {}, metricHeading({ ...column, floor: null }),
         el('td', { class: 'strip' }, el('svg', { width, height: 26, viewBox: `0 0 ${width} 26`, role: 'img', 'aria-label': `${plain(effect)} standard deviations` },
           el('line', { class: 'zero', x1: width / 2, x2: width / 2, y1: -6, y2: 32 }),
           known(low) && el('line', { x1: x(low), x2: x(high), y1: 13, y2: 13, 'stroke-width': 2.5, 'stroke-linecap': 'round', css: { stroke: paint } }),
           each.sd > 1e-12 && el('circle', { cx: x(effect), cy: 13, r: 4.5, css: { fill: paint } }),
-          !(each.sd > 1e-12) && el('text', { x: width / 2 + 8, y: 17 }, each.mean === 0 ? 'equal everywhere' : 'the same in all cases'))),
+          !(each.sd > 1e-12) && el('text', { x: width / 2 + 8, y: 17 }, each.mean === 0 ? 'equal everywhere' : known(each.sd) ? 'the same in all cases' : 'one case only'))),
         el('td', { class: 'num' }, fixed(each.first, places)), el('td', { class: 'num' }, fixed(each.second, places)),
         el('td', { class: 'num' }, signed(each.mean, places),
-          small && el('span', { class: 'chip quiet', title: `Smaller than the tracker's own error, ${column.floor.join(' to ')} px: no finding` }, 'below floor'),
+          small && el('span', { class: 'chip quiet', title: `Smaller than the tracker's own mean error, ${plain(floor)} px: no finding` }, 'below floor'),
           el('span', { class: 'sub' }, known(each.low) ? `${signed(each.low, places)} to ${signed(each.high, places)}` : '')),
         el('td', { class: 'num', title: known(each.wins) ? `${each.wins} better, ${each.ties} equal, ${each.losses} worse; sign test p ${pValue(each.p_sign)}` : '' }, percent(each.win_rate)),
         el('td', { class: 'num' }, String(each.n)), el('td', { class: 'num', title: `uncorrected ${pValue(each.p)}` }, pValue(each.p_holm)));
-    }))));
+    }
   }
   function forestAxis(width, x, reach) {
     return el('svg', { width, height: 34, viewBox: `0 0 ${width} 34`, 'aria-hidden': 'true' },

@@ -80,7 +80,7 @@ function player(found, heading) {
 }
 const shownFrames = panel => panel.index ? panel.index.length : panel.frames;
 const colourKeys = () => el('p', { class: 'legend' }, el('span', {}, el('i', { class: 'line', 'aria-hidden': 'true' }), 'asked for'),
-  el('span', {}, el('i', { class: 'ramp', 'aria-hidden': 'true' }), 'found, by its mean error: none to a tenth of the diagonal'));
+  el('span', {}, el('i', { class: 'ramp', 'aria-hidden': 'true' }), 'found, by its mean error: none to a tenth of the diagonal; faint where it is lost'));
 
 function worst() {
   if (!data.media.length) return;

@@ -139,7 +139,7 @@ function curveChart(lines, column, width = 1120, height = 320) {
     ticks(low, high, 5).map(value => [el('line', { class: 'grid', x1: box.left, x2: box.right, y1: y(value), y2: y(value) }), el('text', { x: box.left - 8, y: y(value) + 4, 'text-anchor': 'end' }, tickText(value))]).flat(),
     ticks(0, Math.max(frames - 1, 1), 10).filter(Number.isInteger).map(value => el('text', { x: x(value), y: box.bottom + 18, 'text-anchor': 'middle' }, String(value))),
     el('line', { class: 'axis', x1: box.left, x2: box.right, y1: box.bottom, y2: box.bottom }),
-    el('text', { x: (box.left + box.right) / 2, y: height - 4, 'text-anchor': 'middle' }, `frame (${ownName(column)})`),
+    el('text', { x: (box.left + box.right) / 2, y: height - 4, 'text-anchor': 'middle' }, 'frame'), el('text', { x: 13, y: (box.top + box.bottom) / 2, 'text-anchor': 'middle', transform: `rotate(-90 13 ${(box.top + box.bottom) / 2})` }, `${ownName(column)} ${arrow(column)}`),
     lines.map(band),
     lines.map(line => el('path', { d: pieces(line.mean), fill: 'none', 'stroke-width': line.thin ? 1.6 : 2.2, 'stroke-linejoin': 'round', 'stroke-dasharray': line.thin ? '3 3' : DASHES[line.run % DASHES.length], css: { stroke: colour(line.run) } })),
     lines.filter(line => frames === 1 && known(line.mean[0])).map(line => el('circle', { cx: x(0), cy: y(line.mean[0]), r: 3, css: { fill: colour(line.run) } })));
@@ -161,7 +161,7 @@ function curves() {
   section('curves', 'Over time', 'Mean over cases at each frame, with its 95 % bootstrap interval. A single case is dashed.', controls, chart, keys);
   const names = el('datalist', { id: 'case-names' }, data.cases.slice(0, 2000).map(found => el('option', { value: found.name })));
   const search = el('input', { type: 'search', list: 'case-names', placeholder: 'none', onchange: () => { single = data.cases.findIndex(found => found.name === search.value); draw(); } });
-  const metric = choice('Metric', data.curves.map((curve, index) => [index, chosenName(columns[curve.column])]), chosen, value => { chosen = value; draw(); });
+  const metric = choice('Metric', columnOptions(data.curves.map(curve => columns[curve.column]), column => data.curves.findIndex(curve => curve.column === column.index)), chosen, value => { chosen = value; draw(); });
   controls.append(metric, el('label', {}, 'Single case', search), names);
   function draw() {
     const curve = data.curves[chosen], list = shownRuns().filter(run => curve.runs[run.index]);

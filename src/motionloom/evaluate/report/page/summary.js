@@ -28,13 +28,26 @@ function navigation() {
   document.getElementById('nav').append(bar);
 }
 
+// Rows of metrics under the headings of their groups: the main ones at once, the others when asked for.
+// `fold` holds the numbers of groups that are unfolded; `whole` shows everything.
+function inGroups(list, { fold, whole, width, row, redraw }) {
+  return data.groups.map((title, group) => {
+    const inside = list.filter(column => column.group === group), some = inside.filter(column => column.main), rest = inside.length - some.length;
+    if (!inside.length) return null;
+    const open = whole || !some.length || fold.has(group);
+    const button = !whole && some.length > 0 && rest > 0 && el('button', { class: 'link', 'data-group': group, 'aria-expanded': String(open),
+      onclick: () => { if (open) fold.delete(group); else fold.add(group); redraw(group); } }, open ? 'fewer' : `${rest} more`);
+    return el('tbody', {}, el('tr', { class: 'group' }, el('th', { scope: 'rowgroup', colspan: width }, title, button)), (open ? inside : some).flatMap(row));
+  });
+}
+
 function metricHeading(column) {
   return el('th', { scope: 'row', title: [column.title, direction(column)].filter(Boolean).join('\n') },
     column.name, ' ', el('span', { class: 'unit' }, [column.unit, arrow(column)].filter(Boolean).join(' ')),
     column.fallback && el('span', { class: 'chip', title: 'Stands in for a metric whose weights were not there; not comparable with published numbers.' }, 'fallback'),
     column.qualifiers && el('span', { class: 'sub' }, column.qualifiers),
-    column.floor && column.name === 'epe' && el('span', { class: 'sub', title: 'Mean error the tracker itself adds on textured clips. Differences below it are not findings.' },
-      `tracker floor ${column.floor[0] === column.floor[1] ? column.floor[0] : column.floor.join(' to ')} px`));
+    column.floor && (column.name === 'epe' || column.name === 'epe_trackable') && el('span', { class: 'sub', title: 'Mean error that the tracker itself adds: on textured clips in general, and as it was measured in the true videos here. Differences below it are not findings.' },
+      `tracker floor ${column.floor[0] === column.floor[1] ? column.floor[0] : column.floor.join(' to ')} px` + (known(column.floor_true) ? `; in these true videos ${plain(column.floor_true)} px` : '')));
 }
 
 function estimateCell(found, places) {
@@ -80,10 +93,12 @@ function summary() {
   const box = el('div', { class: 'scroll' }), rest = el('details', { id: 'no-values' });
   const node = section('summary', 'Summary', 'Mean over cases (seeds of a case are averaged first) with its 95 % bootstrap interval over cases. '
     + (runs.length > 1 ? 'Bold is best; a dotted line marks what cannot be told apart from it. ' : '') + 'What is missing is counted and never averaged in.');
-  let sort = { key: 'order', down: false }, filter = '';
+  let sort = { key: 'order', down: false }, filter = '', everything = false;
+  const fold = new Set();
   const search = el('input', { type: 'search', placeholder: 'Filter metrics', 'aria-label': 'Filter metrics', oninput: () => { filter = search.value.toLowerCase(); draw(); } });
   const count = el('span', { class: 'lead' });
-  node.append(el('div', { class: 'controls' }, search, count), box, rest);
+  const all = el('button', { onclick: () => { everything = !everything; fold.clear(); draw(); } });
+  node.append(el('div', { class: 'controls' }, search, all, count), box, rest);
 
   // How far ahead of the other runs' mean this one is, in widths of its interval.
   const lead = (column, run) => {
@@ -115,12 +130,15 @@ function summary() {
     const empty = fitting.filter(column => !found.includes(column));
     const key = keys[sort.key] || (column => lead(column, Number(sort.key)));
     found.sort((a, b) => { const [x, y] = [key(a), key(b)]; return (x < y ? -1 : x > y ? 1 : a.index - b.index) * (sort.down ? -1 : 1); });
-    count.textContent = plural(found.length, 'metric');
+    const whole = everything || filter !== '', grouped = sort.key === 'order';
+    const first = found.filter(column => whole || column.main || fold.has(column.group));
+    all.hidden = filter !== '' || found.every(column => column.main);
+    all.textContent = everything ? 'Main metrics only' : `All ${found.length} metrics`;
+    count.textContent = filter === '' ? '' : found.length ? plural(found.length, 'metric') : 'No metric of that name has a value.';
     rest.hidden = !empty.length;
     rest.replaceChildren(el('summary', {}, `${plural(empty.length, 'metric')} without any value`), el('table', {}, el('tbody', {}, empty.map(column => el('tr', {}, metricHeading(column),
       el('td', {}, reasonList(data.summary[column.index], list)))))));
-    const body = el('tbody');
-    for (const column of found) {
+    const row = column => {
       const cells = data.summary[column.index];
       const places = digits(list.map(run => cells[run.index].mean));
       const missing = list.reduce((sum, run) => sum + cells[run.index].missing, 0);
@@ -128,13 +146,14 @@ function summary() {
       const why = el('tr', { hidden: true }, el('td', { colspan: list.length + 4 }, missing > 0 && reasonList(cells, list)));
       const button = missing ? el('button', { class: 'link', 'aria-expanded': 'false', title: list.flatMap(run => cells[run.index].reasons.slice(0, 3).map(([text, many]) => `${run.label}: ${many} \u00d7 ${text}`)).join('\n'),
         onclick: () => { why.hidden = !why.hidden; button.setAttribute('aria-expanded', String(!why.hidden)); } }, String(missing)) : el('span', { class: 'none' }, '0');
-      body.append(el('tr', {}, metricHeading(column), list.map(run => estimateCell(cells[run.index], places)), strip(cells, list),
-        el('td', { class: 'num' }, counts.join(' / ')), el('td', { class: 'num' }, button)), why);
-    }
+      return [el('tr', {}, metricHeading(column), list.map(run => estimateCell(cells[run.index], places)), strip(cells, list),
+        el('td', { class: 'num' }, counts.join(' / ')), el('td', { class: 'num' }, button)), why];
+    };
+    const redraw = group => { draw(); box.querySelector(`[data-group="${group}"]`)?.focus(); };
     box.replaceChildren(el('table', { id: 'summary-table' }, el('thead', {}, el('tr', {}, head('name', 'Metric'),
       list.map(run => head(String(run.index), runName(run.index), { class: 'num', title: 'Sort by how far this run is ahead of the others' }, true)),
       el('th', { scope: 'col', class: 'wide-only' }, 'Means and intervals'), el('th', { scope: 'col', class: 'num', title: 'Cases with a value' }, 'n'),
-      head('missing', 'Missing', { class: 'num' }, true))), body));
+      head('missing', 'Missing', { class: 'num' }, true))), grouped ? inGroups(found, { fold, whole, width: list.length + 4, row, redraw }) : el('tbody', {}, (first.length ? first : found).flatMap(row))));
   }
   onRuns(draw);
 }
@@ -171,7 +190,7 @@ function categories() {
   const usable = columns.filter(column => data.summary[column.index].some(cell => known(cell.mean)));
   if (!usable.length) return;
   let chosen = (usable.find(column => column.index === data.primary) || usable[0]).index;
-  section('kinds', 'By kind of motion', 'Cases without a kind are in the summary alone.', el('div', { class: 'controls' },
+  section('kinds', 'By kind of motion', 'Bold is the best mean; the intervals say how sure it is. Cases without a kind are in the summary alone.', el('div', { class: 'controls' },
     choice('Metric', columnOptions(usable), chosen, value => { chosen = value; draw(); })), box).dataset.short = 'Kinds';
   function draw() {
     const list = shownRuns(), column = columns[chosen];
