@@ -62,6 +62,18 @@ def test_a_manifest_names_files_from_where_it_lies(videos, tmp_path_factory, mon
         ({"video": "x"}, "found no list"),
         ([], "found no entry"),
         ([{"video": "videos/fast.mp4"}, {"video": "true/fast.mp4"}], "two videos are called 'fast'"),
+        ([{"video": "videos/fast.mp4", "seed": 1}, {"video": "true/fast.mp4", "name": "fast.seed-1"}], "nearly so"),
+        ([{"video": "videos/fast.mp4", "name": "a.true"}, {"video": "true/fast.mp4", "name": "a"}], "nearly so"),
+        ([{"video": "videos/fast.mp4", "name": "../../a"}], r"entry 1: name: found '../../a'"),
+        ([{"video": "videos/fast.mp4", "name": "a/b"}], "expected no path"),
+        ([{"video": "videos/fast.mp4", "name": "a\\b"}], "expected no path"),
+        ([{"video": "videos/fast.mp4", "name": " "}], "name: found ' '"),
+        ([{"video": "videos/fast.mp4", "name": "a\nb"}], "expected the name of a video"),
+        ([{"video": "videos/fast.mp4", "name": "ä" * 80}], "up to 150 letters"),
+        ([{"video": "videos/fast.mp4", "seed": "../x"}], "seed: found '../x', expected a whole number"),
+        ([{"video": "videos/fast.mp4", "seed": 1.5}], "seed: found 1.5"),
+        ([{"video": "videos/fast.mp4", "prompt": 3}], "prompt: found 3, expected text"),
+        ([{"video": "videos/fast.mp4", "category": ["pan"]}], "category: found"),
     ],
 )
 def test_what_is_wrong_with_a_manifest(videos, entries, message):

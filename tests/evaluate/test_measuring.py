@@ -81,6 +81,33 @@ def test_weights_that_are_missing_are_named_and_cost_nothing(picture, tmp_path, 
             assert "--weights" in reason
 
 
+def test_every_file_that_is_missing_is_named_and_a_damaged_one_stops_nothing(picture, tmp_path, monkeypatch):
+    monkeypatch.setenv("MOTIONLOOM_MODELS", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    clip = Clip(sliding(picture, 3), FPS)
+    sample = Sample("a", clip, sliding_tracks(3), reference=clip)
+    row, _ = measured_row(sample, Tools(), tmp_path, metrics=["lpips_alex"])
+    (lpips,) = row.measurements
+    assert "wants alexnet-owt-7be5be79.pth" in lpips.reason
+    assert "wants alex.pth" in lpips.reason
+    (tmp_path / "metrics").mkdir()
+    (tmp_path / "metrics" / "alexnet-owt-7be5be79.pth").write_bytes(b"cut short")
+    (tmp_path / "metrics" / "alex.pth").write_bytes(b"cut short")
+    row, warnings = measured_row(sample, Tools(), tmp_path, metrics=["epe", "lpips_alex", "lpips_vgg"])
+    assert (row.status, warnings) == ("done", [])
+    assert row.value("epe") < 0.3
+    reasons = {each.name: each.reason for each in row.measurements}
+    assert "is not the published alexnet-owt-7be5be79.pth" in reasons["lpips_alex"]
+    assert "wants vgg16-397923af.pth" in reasons["lpips_vgg"]
+    assert row.facts["missing_weights"] == {"lpips_alex": ["alexnet"], "lpips_vgg": ["vgg16", "lpips-vgg"]}
+
+
+def test_devices_that_are_not_here_are_refused_at_once():
+    for device in ("gpu", "cuda:99"):
+        with pytest.raises(InputError, match=f"device: found '{device}'"):
+            Tools(device=device)
+
+
 def test_a_row_keeps_its_tracks_and_features(picture, tmp_path, toy):
     clip, true = Clip(sliding(picture, 2), FPS), Clip(sliding(picture, 3), FPS)
     clip.save(tmp_path / "videos" / "a.mp4", quality=100)

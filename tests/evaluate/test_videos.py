@@ -1,9 +1,12 @@
 import json
 import os
+from dataclasses import replace
 
 import pytest
 
+from motionloom.evaluate.measurement import Measurement
 from motionloom.evaluate.run import Run
+from motionloom.evaluate.suite import METRICS
 from motionloom.evaluate.videos import evaluate_videos
 from motionloom.scale.executors import executor
 
@@ -44,6 +47,36 @@ def test_only_what_has_changed_is_measured_again(videos):
     assert (
         json.loads((videos / "out" / "rows" / "fast.json").read_text())["measurements"][0]["name"] == "motion_magnitude"
     )
+
+
+def test_what_lacked_weights_is_measured_when_they_come_and_nothing_else(videos, tmp_path, monkeypatch):
+    monkeypatch.setenv("MOTIONLOOM_MODELS", str(tmp_path / "models"))
+    asked = []
+
+    def look(evidence):
+        asked.append("motion")
+        return Measurement("motion_magnitude", 1.0)
+
+    def learned(evidence):
+        return Measurement("aesthetic", float(evidence.tools.path("laion-aesthetic").stat().st_size))
+
+    for name, compute in (("motion_magnitude", look), ("aesthetic", learned)):
+        monkeypatch.setitem(METRICS, name, replace(METRICS[name], compute=compute))
+    monkeypatch.setitem(METRICS, "aesthetic", replace(METRICS["aesthetic"], weights=("laion-aesthetic",)))
+
+    def measured() -> Run:
+        return evaluate_videos(videos / "videos", videos / "out", metrics=["motion_magnitude", "aesthetic"])
+
+    assert [row.value("aesthetic") for row in measured().rows] == [None] * 3
+    assert measured().rows
+    assert len(asked) == 3
+    head = tmp_path / "models" / "metrics" / "sa_0_4_vit_l_14_linear.pth"
+    head.parent.mkdir(parents=True)
+    head.write_bytes(b"12345")
+    after = measured()
+    assert [row.value("aesthetic") for row in after.rows] == [5.0] * 3
+    assert [row.value("motion_magnitude") for row in after.rows] == [1.0] * 3
+    assert len(asked) == 3  # not again
 
 
 def test_a_broken_video_does_not_stop_the_others(videos):

@@ -5,7 +5,7 @@ import pytest
 
 from motionloom.errors import InputError
 from motionloom.evaluate import weights
-from motionloom.evaluate.weights import WEIGHTS, WeightsMissing, find_weights, parse_weights, sha256_of
+from motionloom.evaluate.weights import WEIGHTS, WeightsMissing, find_weights, is_missing, parse_weights, sha256_of
 
 
 @pytest.fixture(autouse=True)
@@ -74,10 +74,18 @@ def test_another_file_under_a_published_name_is_refused(tmp_path, monkeypatch):
     assert find_weights("alexnet") == path
 
 
-def test_unknown_names_and_pairs():
+def test_unknown_names_and_pairs(tmp_path):
     with pytest.raises(InputError, match="expected one of"):
         find_weights("gpt")
-    assert parse_weights(["sam=/x"]) == {"sam": Path("/x")}
+    path = put(tmp_path / "alex.pth")
+    assert parse_weights([f"lpips-alex={path}"]) == {"lpips-alex": path}
+    for pair, message in (
+        ("lpips-alex=/x/y", "found nothing there, expected a file"),
+        (f"lpips-alex={tmp_path}", "found a folder, expected a file"),
+        (f"sam={tmp_path}", "found a folder, expected a folder with pytorch_model.bin and config.json"),
+    ):
+        with pytest.raises(InputError, match=message):
+            parse_weights([pair])
     for pair in ("sam", "sam=", "gpt=/x"):
         with pytest.raises(InputError, match="expected NAME=PATH"):
             parse_weights([pair])
@@ -96,3 +104,30 @@ def test_fetching_asks_for_what_the_hub_has(tmp_path, monkeypatch):
     assert ("facebook/sam-vit-base", "config.json") in asked[0]
     with pytest.raises(WeightsMissing):  # on no hub
         find_weights("i3d-tats", allow_download=True)
+
+
+def test_a_single_file_of_the_hub_is_found_again_where_it_was_put(tmp_path, monkeypatch):
+    asked = []
+
+    def fetch(card):
+        (file,) = card.files
+        asked.append((file.repo, file.path))
+        put(tmp_path / "models" / "OpenGVLab--InternVideoMAE_models" / file.path)
+
+    monkeypatch.setattr("motionloom.models.fetch.fetch", fetch)
+    found = find_weights("videomae-ssv2", allow_download=True)
+    assert found.name == "vit_g_hybrid_pt_1200e_ssv2_ft.pth"
+    assert find_weights("videomae-ssv2") == found
+    assert asked == [("OpenGVLab/InternVideoMAE_models", "mae-g/vit_g_hybrid_pt_1200e_ssv2_ft.pth")]
+
+
+def test_missing_is_what_cannot_be_had(tmp_path, monkeypatch):
+    assert is_missing("sam")
+    assert not is_missing("sam", allow_download=True)
+    assert is_missing("i3d-tats", allow_download=True)  # on no hub
+    put(tmp_path / "models" / "metrics" / "i3d_pretrained_400.pt")
+    assert not is_missing("i3d-tats")
+    put(tmp_path / "models" / "metrics" / "alexnet-owt-7be5be79.pth", b"something else")
+    assert is_missing("alexnet")  # damaged
+    monkeypatch.setenv("MOTIONLOOM_WEIGHTS_I3D_TATS", str(tmp_path / "gone"))
+    assert is_missing("i3d-tats")  # the place that is said comes first

@@ -107,10 +107,12 @@ def evaluate(
             run = evaluate_videos(source, Path(folder), **arguments)
         _show_one(run.rows[0])
         return
-    target = out or source.with_name(f"{source.stem}.evaluation")
-    if out is None and target.exists() and not (target / "results.json").exists():
+    whole = source.resolve()  # "." has no name
+    beside = source.parent if source.name else whole.parent
+    target = out or beside / f"{whole.stem}.evaluation"
+    if out is None and target.exists() and not (target / "rows").is_dir():
         refuse_existing([target], False)
-    with progress(source.name) as report:
+    with progress(whole.name) as report:
         run = evaluate_videos(source, target, on_progress=report, **arguments)
     if single:
         _show_one(run.rows[0])
@@ -163,17 +165,17 @@ def _show_one(row: Row) -> None:
     if row.status == "failed":
         raise MotionloomError(str(row.error))
     table = Table("metric", "value", "unit", "better", "what", box=None, pad_edge=False)
-    missing = []
+    missing: dict[str, list[str]] = {}
     for each in row.measurements:
         if each.value is None:
-            missing.append(f"{each.name}: {each.reason}")
+            missing.setdefault(str(each.reason), []).append(each.name)
             continue
         doubt = "not comparable with published numbers" if each.fallback else ""
         note = "; ".join(filter(None, (doubt, each.variant, each.note)))
         table.add_row(each.name, f"{each.value:.4g}", each.unit, each.better or "", note)
     show_table(table)
-    for line in missing:
-        warn(line)
+    for reason, names in missing.items():
+        warn(f"{', '.join(names)}: {reason}")
 
 
 def _list() -> None:

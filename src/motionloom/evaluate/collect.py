@@ -15,6 +15,7 @@ import yaml
 
 from motionloom import provenance
 from motionloom.errors import FileFormatError, InputError, MotionloomError
+from motionloom.evaluate.run import row_key
 from motionloom.evaluate.sample import Sample
 from motionloom.media import read_provenance, video_size
 from motionloom.media.scaled import is_video
@@ -23,6 +24,7 @@ from motionloom.tracks.tracks import Tracks
 
 MANIFESTS = (".jsonl", ".yaml", ".yml", ".json")
 _MAX_BYTES = 64 * 2**20
+_LONGEST_NAME = 150  # bytes; most file systems allow 255, and endings are added
 _FILES = ("video", "motion", "first_image", "last_image", "reference", "masks")
 _KEYS = (*_FILES, "name", "prompt", "box", "category", "seed")
 _ALIASES = {"tracks": "motion", "track": "motion", "image": "first_image", "text": "prompt"}
@@ -64,18 +66,26 @@ def collect(
         samples = _from_manifest(source)
     else:
         samples = _from_folder(source, _present(beside))
-    names = [(sample.name, sample.seed) for sample in samples]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice:
-        raise InputError(
-            f"{source}: two videos are called {twice[0]!r} with seed {twice[1]}; give them names of their own"
-        )
+    _refuse_same_names(samples, source)
     return samples
 
 
 def is_single(source: Path) -> bool:
     """Whether a source is one video."""
     return source.suffix.lower() not in MANIFESTS and is_video(source)
+
+
+def _refuse_same_names(samples: Sequence[Sample], source: Path) -> None:
+    seen: set[str] = set()
+    for sample in samples:
+        key = row_key(sample.name, sample.seed)
+        # Features of a true video are kept as those of KEY.true.
+        if not seen.isdisjoint((key, f"{key}.true", key.removesuffix(".true"))):
+            raise InputError(
+                f"{source}: two videos are called {sample.name!r} with seed {sample.seed}, or nearly so; give them "
+                "names of their own"
+            )
+        seen.add(key)
 
 
 def _from_folder(folder: Path, beside: Mapping[str, Path]) -> list[Sample]:
@@ -120,12 +130,27 @@ def _from_manifest(path: Path) -> list[Sample]:
         video = values.pop("video")
         name = str(values.pop("name", video.stem))
         try:
+            _check_values(name, values)
             samples.append(_sample(name, video, values))
         except MotionloomError as error:
             raise FileFormatError(f"{where}: {error}") from None
     if not samples:
         raise InputError(f"{path}: found no entry in it")
     return samples
+
+
+def _check_values(name: str, values: Mapping[str, Any]) -> None:
+    """Refuse what a manifest says in another type, and names that are no names of files."""
+    if not name.strip() or name.startswith(".") or len(name.encode()) > _LONGEST_NAME or not name.isprintable():
+        raise InputError(f"name: found {name!r}, expected the name of a video, up to {_LONGEST_NAME} letters")
+    if set(name) & set('/\\:*?"<>|'):
+        raise InputError(f'name: found {name!r}, expected no path and none of : * ? " < > |; files are called by it')
+    seed = values.get("seed", 0)
+    if isinstance(seed, bool) or not isinstance(seed, int):
+        raise InputError(f"seed: found {seed!r}, expected a whole number")
+    for key in ("prompt", "category"):
+        if not isinstance(values.get(key, ""), str):
+            raise InputError(f"{key}: found {values[key]!r}, expected text")
 
 
 def _entries(path: Path) -> Sequence[Any]:

@@ -21,6 +21,11 @@ from motionloom.tracks.tracks import Tracks
 FORMAT, VERSION = "motionloom.evaluation", 1
 
 
+def row_key(case: str, seed: int | None) -> str:
+    """The name under which files of a row are kept."""
+    return case if seed is None else f"{case}.seed-{seed}"
+
+
 @dataclass(frozen=True)
 class Row:
     """What became of one case with one seed.

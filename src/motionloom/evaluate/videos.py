@@ -17,12 +17,13 @@ from typing import Any
 from motionloom.errors import FileFormatError
 from motionloom.evaluate.collect import collect
 from motionloom.evaluate.evidence import Tools
-from motionloom.evaluate.measuring import distances, measured_row, row_key
-from motionloom.evaluate.run import Row, Run, read_json, write_json
+from motionloom.evaluate.measuring import distances, measured_row, unfinished
+from motionloom.evaluate.run import Row, Run, read_json, row_key, write_json
 from motionloom.evaluate.sample import Sample
 from motionloom.evaluate.suite import choose
 from motionloom.media import Clip
 from motionloom.scale.executors import Executor, InlineExecutor, Outcome, Task, WorkerSpec
+from motionloom.scale.executors.devices import best_device
 from motionloom.tracks.motion import Motion
 from motionloom.tracks.tracks import Tracks
 from motionloom.version import __version__
@@ -44,7 +45,8 @@ def evaluate_videos(
 ) -> Run:
     """Measure a video, the videos of a folder, or those of a manifest.
 
-    Safe to stop at any moment: the next call measures only what has no row yet, or whose video or files have changed.
+    Safe to stop at any moment: the next call measures only what has no row yet, whose video or files have changed, or
+    what lacked weights that have come since.
 
     Args:
         source, beside, known: see `motionloom.evaluate.collect.collect`; ``beside`` is motion, reference and masks.
@@ -65,11 +67,13 @@ def evaluate_videos(
     rows_folder = out / "rows"
     rows_folder.mkdir(parents=True, exist_ok=True)
     essence = [_essence(sample, wanted, tools or {}) for sample in samples]
-    todo = [
-        Task(row_key(sample.name, sample.seed), {"index": index, "essence": essence[index]})
-        for index, sample in enumerate(samples)
-        if _finished(rows_folder, sample, essence[index]) is None
-    ]
+    todo: list[Task] = []
+    for index, sample in enumerate(samples):
+        row = _finished(rows_folder, sample, essence[index])
+        still = wanted if row is None else unfinished(row, wanted, out, tools or {})
+        if still:
+            content = {"index": index, "essence": essence[index], "metrics": list(still)}
+            todo.append(Task(row_key(sample.name, sample.seed), content))
     done = len(samples) - len(todo)
 
     def count(outcome: Outcome) -> None:
@@ -87,7 +91,7 @@ def evaluate_videos(
 
     if on_progress:
         on_progress(done, len(samples))
-    arguments = {**said, "out": os.fspath(out), "metrics": list(wanted), "tools": dict(tools or {})}
+    arguments = {**said, "out": os.fspath(out), "tools": dict(tools or {})}
     spec = WorkerSpec("motionloom.evaluate.videos:Measurer", arguments)
     (executor or InlineExecutor()).run(todo, spec, on_done=count)
 
@@ -100,7 +104,7 @@ def evaluate_videos(
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": list(command),
     }
-    run = Run(name or source.stem, rows, distances(out, rows, metrics=wanted), facts, out)
+    run = Run(name or source.resolve().stem, rows, distances(out, rows, metrics=wanted), facts, out)
     run.save(out / "results.json")
     return run
 
@@ -116,19 +120,19 @@ class Measurer:
         beside: Mapping[str, str | None],
         known: Mapping[str, Any],
         out: str,
-        metrics: Sequence[str],
         tools: Mapping[str, Any],
     ) -> None:
         places = {name: Path(path) for name, path in beside.items() if path}
         self._samples = collect(Path(source), **places, **known)
-        self._out, self._metrics = Path(out), metrics
-        self._tools = Tools.of(device=device or "cpu", **tools)
+        self._out = Path(out)
+        self._tools = Tools.of(device=best_device(device), **tools)
 
     def run(self, content: Mapping[str, Any]) -> list[str]:
-        """Measure sample ``index`` and write its row; what went wrong that should not."""
-        sample = self._samples[content["index"]]
-        row, warnings = measured_row(sample, self._tools, self._out, metrics=self._metrics)
-        record = {**row.record(), "facts": {**row.facts, "essence": content["essence"]}}
+        """Measure ``metrics`` of sample ``index`` and write its row; what went wrong that should not."""
+        sample, essence = self._samples[content["index"]], content["essence"]
+        before = _finished(self._out / "rows", sample, essence)
+        row, warnings = measured_row(sample, self._tools, self._out, metrics=content["metrics"], before=before)
+        record = {**row.record(), "facts": {**row.facts, "essence": essence}}
         write_json(_row_file(self._out / "rows", sample), record)
         return warnings
 
@@ -148,7 +152,8 @@ def _finished(folder: Path, sample: Sample, essence: str) -> Row | None:
 
 def _essence(sample: Sample, metrics: Sequence[str], tools: Mapping[str, Any]) -> str:
     """Hex SHA-256 of all that decides a row: files by size and time, what is said of them, metrics and tools."""
-    digest = hashlib.sha256(repr((sorted(metrics), sorted(tools.items()), __version__)).encode())
+    lasting = sorted((name, value) for name, value in tools.items() if name != "allow_download")
+    digest = hashlib.sha256(repr((sorted(metrics), lasting, __version__)).encode())
     for name, value in sorted(sample.__dict__.items()):
         if isinstance(value, str | os.PathLike) and name not in ("name", "prompt", "category"):
             for path in sorted(Path(value).glob("*")) if Path(value).is_dir() else [Path(value)]:

@@ -64,8 +64,9 @@ class Weights:
     @property
     def home(self) -> Path:
         """Where it belongs on this disk."""
-        if self.repo and self.is_folder:
-            return repository_folder(self.repo)
+        if self.repo:
+            folder = repository_folder(self.repo)
+            return folder if self.is_folder else folder / (self.path or self.file)
         return models_folder() / "metrics" / self.file
 
     def card(self) -> ModelCard:
@@ -94,7 +95,7 @@ WEIGHTS: dict[str, Weights] = {
             "clip-vit-base-patch32",
             "CLIP ViT-B/32: clip_i_temporal, clipsim, background_consistency",
             _TORCH,
-            "MIT",
+            "MIT (openai/CLIP)",
             True,
             repo="openai/clip-vit-base-patch32",
             extra=_CLIP_FILES,
@@ -103,7 +104,7 @@ WEIGHTS: dict[str, Weights] = {
             "clip-vit-large-patch14",
             "CLIP ViT-L/14: clip_i of MoveBench, the aesthetic head",
             _TORCH,
-            "MIT",
+            "MIT (openai/CLIP)",
             True,
             repo="openai/clip-vit-large-patch14",
             extra=_CLIP_FILES,
@@ -131,21 +132,22 @@ WEIGHTS: dict[str, Weights] = {
             "I3D on Kinetics-400 as StyleGAN-V's FVD has it (TorchScript)",
             "i3d_torchscript.pt",
             "not stated",
-            page="https://github.com/universome/stylegan-v (src/metrics)",
+            page="https://www.dropbox.com/s/ge9e5ujwgetktms/i3d_torchscript.pt (named by universome/stylegan-v)",
         ),
         Weights(
             "i3d-tats",
             "I3D on Kinetics-400 as TATS' FVD has it",
             "i3d_pretrained_400.pt",
-            "not stated",
-            page="https://github.com/SongweiGe/TATS (tats/fvd)",
+            "MIT (songweige/TATS)",
+            page="https://github.com/songweige/TATS/raw/main/tats/fvd/i3d_pretrained_400.pt",
         ),
         Weights(
             "videomae-ssv2",
             "VideoMAEv2 ViT-g on Something-Something v2: content-debiased FVD",
             "vit_g_hybrid_pt_1200e_ssv2_ft.pth",
             "not stated",
-            page="https://github.com/songweige/content-debiased-fvd",
+            repo="OpenGVLab/InternVideoMAE_models",
+            path="mae-g/vit_g_hybrid_pt_1200e_ssv2_ft.pth",
         ),
         Weights(
             "raft-things",
@@ -168,8 +170,8 @@ WEIGHTS: dict[str, Weights] = {
             "alexnet",
             "AlexNet on ImageNet: the backbone of lpips_alex",
             "alexnet-owt-7be5be79.pth",
-            "BSD-3-Clause",
-            True,
+            "BSD-3-Clause (torchvision)",
+            None,
             page="https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
             checksum="7be5be79",
         ),
@@ -177,8 +179,8 @@ WEIGHTS: dict[str, Weights] = {
             "vgg16",
             "VGG-16 on ImageNet: the backbone of lpips_vgg",
             "vgg16-397923af.pth",
-            "BSD-3-Clause",
-            True,
+            "BSD-3-Clause (torchvision)",
+            None,
             page="https://download.pytorch.org/models/vgg16-397923af.pth",
             checksum="397923af",
         ),
@@ -226,7 +228,8 @@ WEIGHTS: dict[str, Weights] = {
         ),
     )
 }
-"""By name. Licences are those of the page the file comes from; "not stated" where it names none."""
+"""By name. Licences are those of the page the file comes from; in brackets, of the program that published it, where the
+page names none; else "not stated"."""
 
 
 def find_weights(name: str, given: Mapping[str, Path] | None = None, *, allow_download: bool = False) -> Path:
@@ -251,7 +254,8 @@ def find_weights(name: str, given: Mapping[str, Path] | None = None, *, allow_do
     ):
         if path:
             return _checked(weights, Path(path).expanduser(), source)
-    for path in (models_folder() / "metrics" / weights.name, weights.home):
+    by_hand = models_folder() / "metrics"
+    for path in (by_hand / weights.name, by_hand / weights.file, weights.home):
         if _holds(weights, path):
             return _checked(weights, path, str(path))
     cached = _in_hub_cache(weights)
@@ -260,6 +264,15 @@ def find_weights(name: str, given: Mapping[str, Path] | None = None, *, allow_do
     if allow_download and weights.repo:
         return _fetched(weights)
     raise WeightsMissing(_missing_text(weights))
+
+
+def is_missing(name: str, given: Mapping[str, Path] | None = None, *, allow_download: bool = False) -> bool:
+    """Whether a network is not to be had: nowhere on this disk, or damaged, and not to be fetched."""
+    try:
+        find_weights(name, given)
+    except MotionloomError:
+        return not (allow_download and WEIGHTS[name].repo)
+    return False
 
 
 @lru_cache(maxsize=64)
@@ -279,28 +292,34 @@ def parse_weights(pairs: tuple[str, ...] | list[str]) -> dict[str, Path]:
     """NAME=PATH pairs of the command line.
 
     Raises:
-        InputError: not such a pair, or no such name.
+        InputError: not such a pair, no such name, or nothing of the kind there.
     """
     given: dict[str, Path] = {}
     for pair in pairs:
         name, equals, path = pair.partition("=")
         if not equals or not path or name not in WEIGHTS:
             raise InputError(f"--weights: found {pair!r}, expected NAME=PATH with NAME one of {', '.join(WEIGHTS)}")
-        given[name] = Path(path)
+        given[name] = Path(path).expanduser()
+        if not _holds(WEIGHTS[name], given[name]):
+            raise InputError(_wrong_place(WEIGHTS[name], given[name], "--weights"))
     return given
 
 
 def _checked(weights: Weights, path: Path, source: str) -> Path:
     if not _holds(weights, path):
-        wanted = f"a folder with {weights.file} and {_CONFIG}" if weights.is_folder else "a file"
-        found = "nothing there" if not path.exists() else "a folder" if path.is_dir() else "a file"
-        raise InputError(f"{source}: {weights.name} at {path}: found {found}, expected {wanted}")
+        raise InputError(_wrong_place(weights, path, source))
     if weights.checksum and not sha256_of(path).startswith(weights.checksum):
         raise InputError(
             f"{source}: {path} is not the published {weights.file} (SHA-256 {sha256_of(path)[:8]}..., expected "
             f"{weights.checksum}...); fetch it again from {weights.page}"
         )
     return path
+
+
+def _wrong_place(weights: Weights, path: Path, source: str) -> str:
+    wanted = f"a folder with {weights.file} and {_CONFIG}" if weights.is_folder else "a file"
+    found = "nothing there" if not path.exists() else "a folder" if path.is_dir() else "a file"
+    return f"{source}: {weights.name} at {path}: found {found}, expected {wanted}"
 
 
 def _holds(weights: Weights, path: Path) -> bool:
@@ -327,16 +346,15 @@ def _fetched(weights: Weights) -> Path:
     from motionloom.models.fetch import fetch
 
     fetch(weights.card())
-    if weights.is_folder:
-        return weights.home
-    assert weights.repo is not None
-    return repository_folder(weights.repo) / (weights.path or weights.file)
+    return weights.home
 
 
 def _missing_text(weights: Weights) -> str:
-    what = f"the folder {weights.repo} ({', '.join((weights.file, *weights.extra))})" if weights.repo else weights.file
+    names = ", ".join((weights.file, *weights.extra))
+    what = f"the folder {weights.repo} ({names})" if weights.is_folder else weights.file
+    hub = "the hub" if weights.is_folder else f"{weights.repo} on the hub"
     fetching = " or let it be fetched with --allow-download," if weights.repo else ""
     return (
-        f"wants {what}, licence {weights.licence}, from {weights.page or 'the hub'}; put it at {weights.home},"
+        f"wants {what}, licence {weights.licence}, from {weights.page or hub}; put it at {weights.home},"
         f"{fetching} or say where it is with --weights {weights.name}=PATH or {weights.variable}"
     )

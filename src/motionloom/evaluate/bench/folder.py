@@ -26,8 +26,7 @@ from typing import Any
 
 from motionloom.errors import FileFormatError, InputError
 from motionloom.evaluate.bench.candidate import Candidate
-from motionloom.evaluate.measuring import row_key
-from motionloom.evaluate.run import Row, read_json, write_json
+from motionloom.evaluate.run import Row, read_json, row_key, write_json
 
 FORMAT, VERSION = "motionloom.benchmark-run", 1
 FIXED = ("benchmark", "language", "mode", "seed_rule", "tracker")

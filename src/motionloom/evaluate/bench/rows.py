@@ -11,12 +11,9 @@ from motionloom.errors import FileFormatError, MotionloomError
 from motionloom.evaluate.bench.candidate import Candidate
 from motionloom.evaluate.bench.folder import CandidateFolder
 from motionloom.evaluate.bench.identity import file_digest, made_from, measured_against
-from motionloom.evaluate.measuring import features_file, row_key
-from motionloom.evaluate.metric import DistributionMetric
+from motionloom.evaluate.measuring import unfinished
 from motionloom.evaluate.movebench import Case
 from motionloom.evaluate.run import Row
-from motionloom.evaluate.suite import METRICS
-from motionloom.evaluate.weights import WeightsMissing, find_weights
 from motionloom.media import read_provenance
 
 
@@ -89,23 +86,8 @@ def work_on(
         return work(make, metrics, why="the video is another one")
     if facts.get("measured_against") != against:
         return work("measure", metrics, why="the true video, the case or the tracker has changed")
-    known, missing = facts.get("metrics", {}), facts.get("missing_weights", {})
-    wanted = [
-        name
-        for name in metrics
-        if name not in known
-        or name in facts.get("broken", ())
-        or any(not _is_missing(weights, tools) for weights in missing.get(name, ()))
-        or not _has_features(name, folder, case.id, seed)
-    ]
+    wanted = unfinished(row, metrics, folder.root, tools)
     return work("measure", wanted, kept=row) if wanted else work("nothing", ())
-
-
-def _has_features(name: str, folder: CandidateFolder, case: str, seed: int) -> bool:
-    if not isinstance(METRICS[name], DistributionMetric):
-        return True
-    key = row_key(case, seed)
-    return all(features_file(folder.root, name, key, which).is_file() for which in ("video", "reference"))
 
 
 def _made_inside(video: Path) -> str | None:
@@ -117,12 +99,3 @@ def _made_inside(video: Path) -> str | None:
     except MotionloomError:
         return None
     return record.get("made_from") if isinstance(record, dict) else None
-
-
-def _is_missing(name: str, tools: Mapping[str, Any]) -> bool:
-    places = {each: Path(path) for each, path in (tools.get("weights") or {}).items()}
-    try:
-        find_weights(name, places)
-    except WeightsMissing:
-        return not tools.get("allow_download")
-    return False

@@ -18,11 +18,12 @@ from motionloom.evaluate.bench.folder import CandidateFolder
 from motionloom.evaluate.bench.identity import file_digest
 from motionloom.evaluate.bench.rows import Work, work_on
 from motionloom.evaluate.evidence import Evidence, Tools
-from motionloom.evaluate.measuring import measured, row_key
+from motionloom.evaluate.measuring import measured
 from motionloom.evaluate.movebench import Case, open_benchmark
-from motionloom.evaluate.run import write_json
+from motionloom.evaluate.run import row_key, write_json
 from motionloom.media import Clip, read_provenance
 from motionloom.models.parameters import RESOLUTIONS
+from motionloom.scale.executors.devices import best_device
 from motionloom.tracks.tracks import Tracks
 from motionloom.version import __version__
 
@@ -79,7 +80,7 @@ class BenchWorker:
             digest = self._model.digest
             self._record(digest, signature, device)
         self._digest = digest or ""
-        self._measuring = Tools.of(device=_device(device), **tools)
+        self._measuring = Tools.of(device=best_device(device), **tools)
 
     def run(self, content: Mapping[str, Any]) -> dict[str, Any]:
         """Do what is still to be done for ``case`` with ``seed``, the one asked for, and ``used_seed``.
@@ -243,16 +244,8 @@ def _named(path: Path, folder: Path) -> str:
         return os.fspath(path.resolve())
 
 
-def _device(device: str | None) -> str:
-    if device is not None:
-        return device
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"
-
-
 def _device_name(device: str | None) -> str:
-    where = _device(device)
+    where = best_device(device)
     if not where.startswith("cuda"):
         return platform.processor() or platform.machine()
     import torch

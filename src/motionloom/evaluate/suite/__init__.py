@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from motionloom.errors import InputError, MissingDependencyError, MotionloomError
+from motionloom.errors import InputError, MotionloomError
 from motionloom.evaluate.evidence import Evidence, Tools
 from motionloom.evaluate.measurement import Measurement
 from motionloom.evaluate.metric import Bundle, DistributionMetric, Metric, Which
 from motionloom.evaluate.sample import Sample
+from motionloom.evaluate.weights import WeightsMissing
 
 BUNDLES: tuple[Bundle, ...] = ("core", "features", "distribution")
 DEFAULT = ("core", "distribution")
@@ -95,8 +96,8 @@ def features_of(
         if which == "reference" and evidence.sample.reference is None:
             return None, "no reference video"
         values = np.asarray(metric.features(evidence, which), np.float32)
-    except (MotionloomError, MissingDependencyError) as error:
-        return None, " ".join(str(error).split())
+    except MotionloomError as error:
+        return None, _reason(metric, evidence.tools, error)
     if not np.isfinite(values).all():
         return None, f"{evidence.sample.name}: features that are not numbers"
     return values, None
@@ -114,7 +115,13 @@ def _computed(metric: Metric, evidence: Evidence) -> tuple[Measurement, ...]:
     try:
         return _as_tuple(metric.compute(evidence))
     except MotionloomError as error:
-        return (_without_value(metric, str(error)),)
+        return (_without_value(metric, _reason(metric, evidence.tools, error)),)
+
+
+def _reason(metric: Metric | DistributionMetric, tools: Tools, error: MotionloomError) -> str:
+    """Why there is no number; of a metric that looks through several networks, all that are missing."""
+    missing = tools.wants(metric.weights) if isinstance(error, WeightsMissing) else ""
+    return " ".join((missing or str(error)).split())
 
 
 def _as_tuple(found: Measurement | Iterable[Measurement]) -> tuple[Measurement, ...]:

@@ -50,6 +50,11 @@ def places(workers: int | None, device: str | None, *, gpus: int | None = None) 
     return [Place(number, where, threads) for number, where in enumerate(devices)]
 
 
+def best_device(wanted: str | None) -> str:
+    """What is wanted, or the best there is."""
+    return wanted or ("cuda" if _count_gpus() else "cpu")
+
+
 def use(device: str | None) -> None:
     """Make a GPU the one of this process, so that nothing is put on the first one by accident."""
     if device is not None and device.startswith("cuda:"):
