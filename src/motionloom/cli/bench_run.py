@@ -71,6 +71,10 @@ def run(
     ray_address: Annotated[
         str | None, typer.Option("--ray-address", help="Of a running cluster: auto, or ray://HOST:PORT.")
     ] = None,
+    time_limit: Annotated[
+        float | None,
+        typer.Option("--time-limit", help="Seconds a row may take on process or ray before its worker is ended."),
+    ] = None,
     device: Annotated[
         str | None, typer.Option("--device", help="cpu, cuda, cuda:1 ...; default: the best there is.")
     ] = None,
@@ -136,7 +140,13 @@ def run(
             seed_rule=seed_rule,  # pyright: ignore[reportArgumentType]
             metrics=split(metrics),
             tools=tool_values(tracker, checkpoint, code, weights, allow_download),
-            executor=executor_of(executor, workers=workers, device=device, address=ray_address),  # pyright: ignore[reportArgumentType]
+            executor=executor_of(
+                executor,  # pyright: ignore[reportArgumentType]
+                workers=workers,
+                device=device,
+                address=ray_address,
+                time_limit=time_limit,
+            ),
             limit=limit,
             categories=category,
             part=shard,

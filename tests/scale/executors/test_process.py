@@ -41,6 +41,36 @@ def test_a_task_that_kills_its_workers_is_left_out_with_the_reason(writing):
     assert "SIGSEGV (Fatal Python error: Segmentation fault File " in found["b"].error
 
 
+def test_a_task_that_hangs_is_ended_and_tried_again(writing):
+    found = writing.run(ProcessExecutor(1, device="cpu", time_limit=0.7), {"a": "hang once", "b": None})
+    assert {name: (outcome.status, outcome.attempts) for name, outcome in found.items()} == {
+        "a": ("done", 2), "b": ("done", 1),
+    }  # fmt: skip
+    assert writing.workers() == 2
+
+
+@pytest.mark.slow
+def test_a_task_that_always_hangs_is_left_out_with_the_reason(writing):
+    found = writing.run(ProcessExecutor(2, device="cpu", time_limit=0.7), {"a": "hang always", "b": None})
+    assert (found["a"].status, found["a"].attempts, found["b"].status) == ("failed", 3, "done")
+    assert found["a"].error == (
+        "a worker was ended because its task took longer than 0.7 s; 3 workers in a row ended at this task, so it is "
+        "left out"
+    )
+
+
+@pytest.mark.slow
+def test_a_hanging_task_ends_with_its_driver(tmp_path):
+    """Ctrl-C, to which the worker is deaf."""
+    driver = _driver(tmp_path, 2, 0.0, "hang always")
+    _wait_for(lambda: len(list(tmp_path.glob("attempts-*"))) == 2)
+    began = time.monotonic()
+    driver.send_signal(signal.SIGTERM)
+    driver.wait(timeout=60)
+    assert time.monotonic() - began < 30
+    assert not any(_alive(int(path.name.removeprefix("built-"))) for path in tmp_path.glob("built-*"))
+
+
 def test_a_worker_that_cannot_be_built_is_one_error(writing):
     with pytest.raises(CheckpointError, match=r"^no such model: mystery$"):
         writing.run(ProcessExecutor(1), {"a": None, "b": None}, fail_to_build="ours")
@@ -104,10 +134,17 @@ def test_the_workers_end_with_the_program_and_a_second_run_finishes(number, tmp_
     assert len(list(tmp_path.glob("*.txt"))) == 6
 
 
-def _driver(folder, count, seconds):
+def _driver(folder, count, seconds, what=""):
     return subprocess.Popen(
-        [sys.executable, PROGRAM, str(folder), str(count), str(seconds)], stdout=subprocess.PIPE, text=True
+        [sys.executable, PROGRAM, str(folder), str(count), str(seconds), what], stdout=subprocess.PIPE, text=True
     )
+
+
+def _wait_for(condition):
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def _alive(pid):

@@ -92,6 +92,15 @@ def test_two_actors_one_of_them_killed(writing, cluster):
 
 
 @pytest.mark.slow
+def test_an_actor_that_hangs_is_ended_and_its_task_tried_again(writing, cluster):
+    found = writing.run(executor("ray", workers=1, time_limit=2.0), {"a": "hang once", "b": None, "c": "hang always"})
+    assert {name: (outcome.status, outcome.attempts) for name, outcome in found.items()} == {
+        "a": ("done", 2), "b": ("done", 1), "c": ("failed", 3),
+    }  # fmt: skip
+    assert found["c"].error.startswith("a worker was ended because its task took longer than 2 s; 3 workers in a row")
+
+
+@pytest.mark.slow
 def test_an_actor_that_cannot_be_built_is_one_error(writing, cluster):
     with pytest.raises(CheckpointError, match=r"^no such model: mystery$"):
         writing.run(executor("ray", workers=1), {"a": None, "b": None}, fail_to_build="ours")

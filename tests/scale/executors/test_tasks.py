@@ -63,6 +63,8 @@ def test_a_worker_is_named_and_its_arguments_are_json():
         ({"kind": "process", "workers": 0}, "found 0, expected at least 1"),
         ({"kind": "inline", "workers": 2}, "found 2 for inline"),
         ({"kind": "process", "address": "auto"}, "address: is that of a Ray cluster"),
+        ({"kind": "process", "time_limit": 0}, "time_limit: found 0, expected seconds above zero"),
+        ({"kind": "inline", "time_limit": 5}, "time_limit: inline cannot end a task"),
     ],
 )
 def test_executors_that_make_no_sense_are_refused(arguments, message):

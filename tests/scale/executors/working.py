@@ -1,6 +1,6 @@
 """Workers for the tests; processes import them by name. Also a program that drives some of them.
 
-python working.py FOLDER COUNT SECONDS      COUNT tasks of SECONDS each on two processes
+python working.py FOLDER COUNT SECONDS [WHAT]      COUNT tasks of SECONDS each on two processes
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 import time
 import warnings
 from pathlib import Path
@@ -44,6 +45,9 @@ class Writer:
             import ctypes
 
             ctypes.string_at(0)
+        if what == "hang always" or (what == "hang once" and attempts == 1):
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            threading.Event().wait()
         if what == "refuse":
             raise InputError(f"{name}: found nonsense, expected sense")
         if what == "break":
@@ -62,10 +66,10 @@ class Writer:
         return {"threads": os.environ.get("OMP_NUM_THREADS"), "device": self.device, "pid": os.getpid()}
 
 
-def drive(folder: str, count: int, seconds: float) -> None:
+def drive(folder: str, count: int, seconds: float, what: str = "") -> None:
     from motionloom.scale.executors import Task, WorkerSpec, executor
 
-    tasks = [Task(f"t{i}", {"name": f"t{i}", "seconds": seconds}) for i in range(count)]
+    tasks = [Task(f"t{i}", {"name": f"t{i}", "seconds": seconds, "what": what}) for i in range(count)]
     unfinished = [task for task in tasks if not (Path(folder) / f"{task.name}.txt").exists()]
     executor("process", workers=2, device="cpu").run(
         unfinished, WorkerSpec("working:Writer", {"folder": folder}), on_done=lambda o: print(o.task.name, flush=True)
@@ -75,6 +79,6 @@ def drive(folder: str, count: int, seconds: float) -> None:
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        drive(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]))
+        drive(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), *sys.argv[4:])
     except KeyboardInterrupt:
         print("stopped", flush=True)

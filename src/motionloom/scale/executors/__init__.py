@@ -7,6 +7,7 @@ started them ends all of them, and running it again skips what has files already
 
 from __future__ import annotations
 
+import math
 from typing import Literal, get_args
 
 from motionloom.errors import InputError
@@ -30,7 +31,12 @@ __all__ = [
 
 
 def executor(
-    kind: Kind = "inline", *, workers: int | None = None, device: str | None = None, address: str | None = None
+    kind: Kind = "inline",
+    *,
+    workers: int | None = None,
+    device: str | None = None,
+    address: str | None = None,
+    time_limit: float | None = None,
 ) -> Executor:
     """An executor by name.
 
@@ -42,6 +48,8 @@ def executor(
             the GPUs in turn.
         address: of a Ray cluster that is running, such as "auto" or "ray://host:10001"; without it one is started on
             this machine for as long as the tasks take.
+        time_limit: seconds a task may take before its worker is killed, as one that hangs would otherwise hold up the
+            run for ever; it counts as lost then, and the task is tried again. Building the worker is not limited.
 
     Raises:
         InputError: no such executor, or arguments that do not go together.
@@ -53,14 +61,18 @@ def executor(
         raise InputError(f"workers: found {workers}, expected at least 1")
     if address is not None and kind != "ray":
         raise InputError(f"address: is that of a Ray cluster, found executor {kind!r}; use ray, or leave it out")
+    if time_limit is not None and not (math.isfinite(time_limit) and time_limit > 0):
+        raise InputError(f"time_limit: found {time_limit:g}, expected seconds above zero")
     if kind == "inline":
+        if time_limit is not None:
+            raise InputError("time_limit: inline cannot end a task, since it is one process; use process or ray")
         if workers not in (None, 1):
             raise InputError(f"workers: found {workers} for inline, which is one process; use process or ray")
         return InlineExecutor(device=device)
     if kind == "process":
         from motionloom.scale.executors.process import ProcessExecutor
 
-        return ProcessExecutor(workers, device=device)
+        return ProcessExecutor(workers, device=device, time_limit=time_limit)
     from motionloom.scale.executors.ray import RayExecutor
 
-    return RayExecutor(workers, device=device, address=address)
+    return RayExecutor(workers, device=device, address=address, time_limit=time_limit)

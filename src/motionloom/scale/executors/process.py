@@ -19,7 +19,7 @@ from typing import IO, Any
 import motionloom
 from motionloom.errors import MotionloomError
 from motionloom.scale.executors.devices import Place, places
-from motionloom.scale.executors.tasks import Ledger, OnDone, Outcome, Task, WorkerSpec, raise_unbuildable
+from motionloom.scale.executors.tasks import Ledger, OnDone, Outcome, Task, WorkerSpec, overdue, raise_unbuildable
 
 STOP_SECONDS = 10.0
 """How long a worker that is told to stop may take before it is killed."""
@@ -33,17 +33,23 @@ class ProcessExecutor:
 
     A process that dies (out of memory, a crash of native code, killed) is started again, and its task tried again. All
     of them end when this program does, even when it is killed.
+
+    Args:
+        workers, device: see `motionloom.scale.executors.devices.places`.
+        time_limit: seconds a task may take; a process that takes longer is killed, and its task tried again.
     """
 
-    def __init__(self, workers: int | None = None, *, device: str | None = None) -> None:
-        self.workers, self.device = workers, device
+    def __init__(
+        self, workers: int | None = None, *, device: str | None = None, time_limit: float | None = None
+    ) -> None:
+        self.workers, self.device, self.time_limit = workers, device, time_limit
 
     def run(self, tasks: Sequence[Task], work: WorkerSpec, *, on_done: OnDone | None = None) -> None:
         """See `Executor.run`."""
         ledger = Ledger(tasks)
         if not ledger.waiting:
             return
-        run = _Run(ledger, work, on_done or (lambda outcome: None))
+        run = _Run(ledger, work, on_done or (lambda outcome: None), self.time_limit)
         try:
             for place in places(self.workers, self.device)[: len(ledger.waiting)]:
                 run.start(place)
@@ -55,8 +61,8 @@ class ProcessExecutor:
 class _Run:
     """The state of one run, all of it in the main thread: a thread per process does nothing but read its answers."""
 
-    def __init__(self, ledger: Ledger, work: WorkerSpec, on_done: OnDone) -> None:
-        self.ledger, self.work, self.on_done = ledger, work, on_done
+    def __init__(self, ledger: Ledger, work: WorkerSpec, on_done: OnDone, time_limit: float | None) -> None:
+        self.ledger, self.work, self.on_done, self.time_limit = ledger, work, on_done, time_limit
         self.events: queue.SimpleQueue[tuple[_Child, dict[str, Any] | None]] = queue.SimpleQueue()
         self.children: list[_Child] = []
         self.rebuilds: dict[int, int] = {}
@@ -73,6 +79,7 @@ class _Run:
                     f"no worker is left for {len(self.ledger.waiting)} tasks: {self.last_reason}; what is finished is "
                     "kept, the same command goes on from there"
                 )
+            self._end_overdue()
             try:
                 # The timeout lets Ctrl-C through where the wait itself cannot be interrupted (Windows).
                 child, answer = self.events.get(timeout=1.0)
@@ -132,9 +139,14 @@ class _Run:
         if self.ledger.waiting and self.rebuilds.get(place.number, 0) <= _REBUILDS:
             self.start(place)
 
+    def _end_overdue(self) -> None:
+        for child in self.children:
+            if child.task and self.time_limit is not None and time.monotonic() - child.began > self.time_limit:
+                child.kill_overdue(self.time_limit)
+
     def _give(self, child: _Child) -> None:
         if self.ledger.waiting:
-            child.task = self.ledger.take()
+            child.task, child.began = self.ledger.take(), time.monotonic()
             child.send({"content": dict(child.task.content)})
 
     def _drop(self, child: _Child) -> None:
@@ -157,6 +169,8 @@ class _Child:
     ) -> None:
         self.place, self.task, self.is_built = place, None, False
         self.task: Task | None
+        self.began = 0.0
+        self._overdue: str | None = None
         self._words: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115, read when the process has ended
         detached: dict[str, Any] = {"start_new_session": True}  # Ctrl-C is for this program, which ends them in order
         if sys.platform == "win32":
@@ -194,8 +208,15 @@ class _Child:
             self._process.kill()
             self._process.wait()
 
+    def kill_overdue(self, limit: float) -> None:
+        """Its task hangs, and maybe so does all that could end it in order."""
+        self._overdue = overdue(limit)
+        self._process.kill()
+
     def epitaph(self) -> str:
         """How it ended, and what it wrote last."""
+        if self._overdue:
+            return self._overdue
         code = self._process.returncode
         how = f"a worker ended with exit code {code}"
         if code < 0:

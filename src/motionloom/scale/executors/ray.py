@@ -9,12 +9,13 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from motionloom.errors import InputError, MissingDependencyError, MotionloomError
 from motionloom.scale.executors.devices import cores
-from motionloom.scale.executors.tasks import Ledger, OnDone, Task, WorkerSpec, do, failure, raise_unbuildable
+from motionloom.scale.executors.tasks import Ledger, OnDone, Task, WorkerSpec, do, failure, overdue, raise_unbuildable
 
 _REBUILDS = 2
 _WAIT_SECONDS = 60.0
@@ -29,15 +30,23 @@ class RayExecutor:
             its data sets, needs a core that no actor holds, and would wait for ever.
         device: "cpu" leaves the cluster's GPUs alone.
         address: of a running cluster; without one (and without RAY_ADDRESS) one is started here, and ended again.
+        time_limit: seconds a task may take; an actor that takes longer is killed, and its task tried again.
     """
 
-    def __init__(self, workers: int | None = None, *, device: str | None = None, address: str | None = None) -> None:
+    def __init__(
+        self,
+        workers: int | None = None,
+        *,
+        device: str | None = None,
+        address: str | None = None,
+        time_limit: float | None = None,
+    ) -> None:
         _ray()
         if device not in (None, "cpu", "cuda"):
             raise InputError(
                 f"device: found {device!r}, with ray expected cuda or cpu; Ray gives every actor its own GPU"
             )
-        self.workers, self.device, self.address = workers, device, address
+        self.workers, self.device, self.address, self.time_limit = workers, device, address, time_limit
 
     def run(self, tasks: Sequence[Task], work: WorkerSpec, *, on_done: OnDone | None = None) -> None:
         """See `Executor.run`."""
@@ -46,7 +55,7 @@ class RayExecutor:
             return
         ray = _ray()
         started = self._connect(ray)
-        run = _Run(ray, ledger, work, on_done or (lambda outcome: None))
+        run = _Run(ray, ledger, work, on_done or (lambda outcome: None), self.time_limit)
         try:
             for number in range(min(self._count(ray), len(ledger.waiting))):
                 run.start(number, self._options(ray))
@@ -133,12 +142,15 @@ class _Slot:
         self.number, self.options = number, options
         self.actor: Any = None
         self.task: Task | None = None
+        self.began, self.overdue = 0.0, False
         self.was_built, self.rebuilds = False, 0
 
 
 class _Run:
-    def __init__(self, ray: Any, ledger: Ledger, work: WorkerSpec, on_done: OnDone) -> None:
-        self.ray, self.ledger, self.work, self.on_done = ray, ledger, work, on_done
+    def __init__(
+        self, ray: Any, ledger: Ledger, work: WorkerSpec, on_done: OnDone, time_limit: float | None = None
+    ) -> None:
+        self.ray, self.ledger, self.work, self.on_done, self.time_limit = ray, ledger, work, on_done, time_limit
         self.pending: dict[Any, _Slot] = {}
         self.slots: list[_Slot] = []
         self.last_reason = ""
@@ -158,6 +170,7 @@ class _Run:
                     "kept, the same command goes on from there"
                 )
             ready, _ = self.ray.wait(list(self.pending), num_returns=1, timeout=1.0)
+            self._end_overdue()
             waited = 0.0 if ready else waited + 1.0
             if waited >= _WAIT_SECONDS and not any(slot.was_built for slot in self.slots):
                 self._refuse_crowded()
@@ -198,6 +211,9 @@ class _Run:
 
     def _lost(self, slot: _Slot, error: Exception) -> None:
         self.last_reason = reason = f"a worker was lost ({_essence(error)})"
+        if slot.overdue and self.time_limit is not None:
+            self.last_reason = reason = overdue(self.time_limit)
+        slot.overdue = False
         task, slot.task, slot.actor = slot.task, None, None
         outcome = None
         if task is not None:
@@ -213,9 +229,16 @@ class _Run:
         else:
             self._close(slot)
 
+    def _end_overdue(self) -> None:
+        for slot in self.slots:
+            late = self.time_limit is not None and time.monotonic() - slot.began > self.time_limit
+            if slot.task and late and not slot.overdue:
+                slot.overdue = True
+                self.ray.kill(slot.actor)
+
     def _give(self, slot: _Slot) -> None:
         if self.ledger.waiting:
-            slot.task = self.ledger.take()
+            slot.task, slot.began = self.ledger.take(), time.monotonic()
             self.pending[slot.actor.do.remote(dict(slot.task.content))] = slot
 
     def _close(self, slot: _Slot) -> None:

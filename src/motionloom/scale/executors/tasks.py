@@ -182,6 +182,11 @@ def do(worker: Worker, content: Mapping[str, Any]) -> dict[str, Any]:
     return {**answer, "seconds": round(time.perf_counter() - started, 3)}
 
 
+def overdue(limit: float) -> str:
+    """Why a worker was lost whose task took too long."""
+    return f"a worker was ended because its task took longer than {limit:g} s"
+
+
 def failure(error: BaseException) -> dict[str, Any]:
     """An error as JSON values: "error", "kind" and, for one that nobody foresaw, "where"."""
     text = " ".join(str(error).split())
