@@ -113,7 +113,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
         if debug:
             raise
         if isinstance(error, OSError) and error.filename is not None:
-            return _fail(f"{error.filename}: {error.strerror}", FAILED)
+            # Of a copy or a rename the target is what could not be written.
+            return _fail(f"{error.filename2 or error.filename}: {error.strerror}", FAILED)
         return _fail(f"{type(error).__name__}: {error} (MOTIONLOOM_DEBUG=1 shows where)", FAILED)
     finally:
         signal.signal(signal.SIGTERM, previous)

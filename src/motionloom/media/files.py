@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,9 +28,12 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     temporary = _beside(target)
     try:
         yield temporary
+        _open_to_others(temporary)
         os.replace(temporary, target)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno is not None and error.filename is None:
+            error.filename = os.fspath(target)  # a full disk does not say which file it was
         raise
 
 
@@ -53,6 +57,16 @@ def replacing_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
             os.replace(old, target)
         raise
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _open_to_others(path: Path) -> None:
+    """Some writers (safetensors) make files for their owner alone, which is no use in a folder that people share."""
+    if os.name == "nt" or stat.S_IMODE(path.stat().st_mode) != 0o600:
+        return
+    probe = _beside(path)
+    os.close(os.open(probe, os.O_CREAT | os.O_EXCL, 0o666))  # what new files get here
+    path.chmod(stat.S_IMODE(probe.stat().st_mode))
+    probe.unlink()
 
 
 def _beside(target: Path) -> Path:
