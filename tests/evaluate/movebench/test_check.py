@@ -1,4 +1,5 @@
 import json
+import os
 
 import numpy as np
 import pytest
@@ -29,6 +30,16 @@ def write(name, content):
     return lambda en: (en / name).write_bytes(content)
 
 
+def pipe(name):
+    """Reading it would wait for ever."""
+
+    def make(en):
+        (en / name).unlink()
+        os.mkfifo(en / name)
+
+    return make
+
+
 def array(name, values):
     return lambda en: np.save(en / f"track/single/{FIRST}_{name}.npy", values)
 
@@ -52,6 +63,8 @@ def mask(size, value):
         (write(f"first_frame/{FIRST}.jpg", b"x"), "error", "not an image"),
         (remove(f"track/single/{FIRST}_tracks.npy"), "error", "no track/single/"),
         (remove(f"track/single/{FIRST}_visibility.npy"), "warning", "every point counts as visible"),
+        (pipe(f"track/single/{FIRST}_tracks.npy"), "error", "no track/single/"),
+        (pipe(f"first_frame/{FIRST}.jpg"), "error", "no first_frame/"),
         (array("visibility", np.ones((1, 3, 5), bool)), "error", "swapped"),
         (array("visibility", np.zeros((1, 5, 3), bool)), "error", "no track is visible on the first"),
         (array("tracks", np.ones((1, 5, 3))), "error", "expected"),

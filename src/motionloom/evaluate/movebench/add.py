@@ -262,7 +262,7 @@ def _entries(path: Path) -> list[Any]:
         raise source.error(f"larger than {MAX_LIST_BYTES >> 20} MiB, expected a list of cases")
     try:
         if path.suffix.lower() == ".jsonl":
-            entries: Any = [json.loads(line) for line in source.text.splitlines() if line.strip()]
+            entries: Any = [json.loads(line) for line in source.text.split("\n") if line.strip()]
         else:
             if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(source.text, Loader=yaml.SafeLoader)):
                 raise source.error("holds YAML aliases (*name), write the items out instead")

@@ -243,8 +243,11 @@ def _alike(part: Part, mode: str, ids: list[str]) -> Iterator[Finding]:
     """Cases whose first frame and tracks are byte for byte those of another."""
     seen: dict[bytes, str] = {}
     for id in ids:
+        files = part.first_frame(id), part.tracks(id, mode)
+        if not all(path.is_file() for path in files):  # a pipe would be waited for
+            continue
         try:
-            content = part.first_frame(id).read_bytes() + part.tracks(id, mode).read_bytes()
+            content = files[0].read_bytes() + files[1].read_bytes()
         except OSError:
             continue
         other = seen.setdefault(hashlib.sha256(content).digest(), id)

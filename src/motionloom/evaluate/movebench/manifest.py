@@ -56,7 +56,7 @@ def read_manifest(path: Path) -> Manifest:
     manifest = Manifest()
     if not path.exists():
         return manifest
-    for number, line in enumerate(Source(path).text.splitlines(), 1):
+    for number, line in enumerate(Source(path).text.split("\n"), 1):  # not splitlines: U+2028 may stand in notes
         if not line.strip():
             continue
         try:
@@ -77,6 +77,11 @@ def read_manifest(path: Path) -> Manifest:
             raise FileFormatError(
                 f"{path}: line {number}: category is {category!r}, expected one of {', '.join(CATEGORIES)}"
             )
+        tags, content = record.get("tags", []), record.get("content", "")
+        if not (isinstance(tags, list) and all(isinstance(tag, str) for tag in tags)):
+            raise FileFormatError(f"{path}: line {number}: tags is {tags!r:.80}, expected a list of words")
+        if not isinstance(content, str):
+            raise FileFormatError(f"{path}: line {number}: content is {content!r:.80}, expected text")
         manifest.cases[id] = record
     return manifest
 
