@@ -5,7 +5,7 @@ need their authors' code and a checkpoint on this disk, and have their own licen
 """
 
 from motionloom.tracks.trackers.catalog import TrackerCard, list_trackers, load_tracker
-from motionloom.tracks.trackers.floor import FLOOR, Floor
+from motionloom.tracks.trackers.floor import FLOOR, Floor, floor_of
 from motionloom.tracks.trackers.tracker import Tracker, grid, track
 
-__all__ = ["FLOOR", "Floor", "Tracker", "TrackerCard", "grid", "list_trackers", "load_tracker", "track"]
+__all__ = ["FLOOR", "Floor", "Tracker", "TrackerCard", "floor_of", "grid", "list_trackers", "load_tracker", "track"]
