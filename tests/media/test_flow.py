@@ -28,6 +28,16 @@ def test_frames_too_small_for_flow_do_not_move():
     assert not optical_flow(small, small[::-1].copy()).any()
 
 
+def test_flow_does_not_depend_on_what_was_looked_at_before(picture):
+    small, moved = np.ascontiguousarray(picture[:17, :33]), np.roll(picture, (2, 5), (0, 1))
+    for coarse in (False, True):
+        for frame, other in ((picture, 255 - moved), (small, 255 - small)):
+            before = optical_flow(frame, other, coarse=coarse)
+            for each in (small, picture):
+                optical_flow(each, each[::-1].copy(), coarse=coarse)
+            np.testing.assert_array_equal(optical_flow(frame, other, coarse=coarse), before)
+
+
 def test_the_frame_between_has_no_ghosts(picture):
     """A dark square slides over a bright ground: what it uncovers is only in the second frame, what it covers only in
     the first. A blend would be half dark there."""

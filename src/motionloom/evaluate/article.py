@@ -14,11 +14,8 @@ from numpy.typing import NDArray
 from motionloom.errors import InputError
 from motionloom.evaluate.fidelity import ssim_map
 from motionloom.evaluate.tracks import epe
-from motionloom.media.flow import Flow, fetch
+from motionloom.media.flow import SMALLEST, Flow, fetch
 from motionloom.tracks.tracks import Tracks
-
-SMALLEST = 16
-"""Pixels of height and width from which there is optical flow."""
 
 _AGREEMENT = 1.0  # px between where a pixel began and where the way there and back ends
 

@@ -144,6 +144,7 @@ def choose_detection(boxes: ArrayLike, classes: ArrayLike, confidence: ArrayLike
 def choose_same(boxes: ArrayLike, classes: ArrayLike, confidence: ArrayLike, box: ArrayLike) -> int | None:
     """Which detection is what ``box`` showed a moment ago: the one that overlaps it most, if by 0.3 or more."""
     found, _, sure = _detections(boxes, classes, confidence)
+    box = _box(box)
     ious = np.array([box_iou(each, box) or 0.0 for each in found])
     overlap = np.where(sure > _ANY_CONFIDENCE, ious, 0.0)
     return int(overlap.argmax()) if len(found) and overlap.max() >= _SAME_OBJECT else None
@@ -201,9 +202,7 @@ def cut_out(frame: NDArray[np.uint8], box: ArrayLike) -> NDArray[np.bool_]:
         InputError: the box has no area inside of the frame.
     """
     height, width = frame.shape[:2]
-    edges = np.asarray(box, np.float64)
-    if edges.shape != (4,) or not np.isfinite(edges).all():
-        raise InputError(f"box: found {box}, expected (x0, y0, x1, y1) in pixels")
+    edges = _box(box)
     x0, y0, x1, y1 = (round(float(each)) for each in np.clip(edges, 0, [width, height, width, height]))
     if x1 <= x0 or y1 <= y0:
         raise InputError(f"box: {tuple(edges.tolist())} has no area inside of the {width}x{height} video")
@@ -269,6 +268,13 @@ def carried_masks(mask: ArrayLike, centres: ArrayLike) -> NDArray[np.bool_]:
             stays = (x >= 0) & (x < width) & (y >= 0) & (y < height)
             moved[index, y[stays], x[stays]] = True
     return moved
+
+
+def _box(box: ArrayLike) -> NDArray[np.float64]:
+    edges = np.asarray(box, np.float64)
+    if edges.shape != (4,) or not np.isfinite(edges).all():
+        raise InputError(f"box: found {box}, expected (x0, y0, x1, y1) in pixels")
+    return edges
 
 
 def _masks(masks: ArrayLike) -> NDArray[np.bool_]:

@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 
 Flow = NDArray[np.float32]
 
-_SMALLEST = 16  # px: DIS' patch pyramid needs them
+SMALLEST = 16
+"""Pixels of height and width from which there is flow: DIS' pyramid of patches needs them."""
+
 _COLOUR_DIFFERENCE = 4.0  # grey levels at which two ends of a flow are believed e times less
 _TOLERANCE = 1.0  # px of disagreement between a pixel's own flow and the one it is fetched with
 _TOLERANCE_SHARE = 0.1  # of the flow's length, on top
@@ -32,13 +34,13 @@ def optical_flow(
         coarse: a fifth of the time, less exact at edges.
     """
     height, width = frame.shape[:2]
-    if min(height, width) < _SMALLEST:
+    if min(height, width) < SMALLEST:
         return np.zeros((height, width, 2), np.float32)
     grey = [np.asarray(cv2.cvtColor(each, cv2.COLOR_RGB2GRAY)) for each in (frame, other)]
     if blur:
         grey = [cv2.GaussianBlur(each, (0, 0), blur) for each in grey]
     # The stubs do not know that no flow to start from is allowed.
-    flow = _dis(coarse).calc(grey[0], grey[1], None)  # pyright: ignore[reportArgumentType, reportCallIssue]
+    flow = _dis(coarse, height, width).calc(grey[0], grey[1], None)  # pyright: ignore[reportArgumentType, reportCallIssue]
     return np.asarray(flow, np.float32)
 
 
@@ -166,6 +168,7 @@ def _pixels(height: int, width: int) -> tuple[NDArray[np.float32], NDArray[np.fl
     return column, row
 
 
-@lru_cache(maxsize=2)
-def _dis(coarse: bool) -> cv2.DISOpticalFlow:
+@lru_cache(maxsize=4)
+def _dis(coarse: bool, height: int, width: int) -> cv2.DISOpticalFlow:
+    # One for each size: what it chooses for small pictures it would go on using for large ones.
     return cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST if coarse else cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)

@@ -23,6 +23,7 @@ def test_motion_error_of_a_clip_that_stays(picture):
     assert values["me_norm"].value == pytest.approx(values["me"].value / np.hypot(64, 96))
     assert (values["me"].n, values["me"].unit, values["me_norm"].unit) == (12, "px", "")
     assert found(sliding(picture, 3), motion=sliding_tracks(3))["me"].value < 0.3
+    assert all(values[name].variant.endswith("; tracker offline") for name in ("me", "me_256", "me_norm"))
     assert "me" not in found(sliding(picture, 3))
 
 
@@ -54,6 +55,6 @@ def test_one_frame_and_small_frames(picture):
     values = found(picture[None])
     assert values["ic"].reason == values["ic_coverage"].reason == "the video has one frame"
     small = found(np.zeros((3, 12, 40, 3), np.uint8))
-    assert small["ic"].reason == "found 12x40 pixels, expected at least 16 for optical flow"
+    assert small["ic"].reason == "found 12x40 pixels, expected at least 16 on each side for optical flow"
     assert small["qs"].reason == small["qs_reciprocal"].reason
     assert "expected at least 192" in small["qs"].reason

@@ -14,7 +14,9 @@ from motionloom.evaluate.evidence import Evidence
 from motionloom.evaluate.measurement import Measurement
 from motionloom.evaluate.metric import Metric
 from motionloom.evaluate.suite.fidelity import ONE_FRAME, over_frames
+from motionloom.evaluate.suite.flow import too_small_for_flow
 from motionloom.evaluate.suite.niqe import measure_niqe
+from motionloom.evaluate.suite.tracks import tracker_name
 from motionloom.media.stream import Frames, windows
 
 _OURS = "motionloom's definition"
@@ -27,25 +29,26 @@ def _me(evidence: Evidence) -> Iterator[Measurement]:
     assert measured is not None
     assert wanted is not None
     count = int(wanted.visible[1:].sum())
+    reason = "no track is visible on the first frame and on a later one" if wanted.num_frames > 1 else ONE_FRAME
+    definition = f"{_OURS}: visible points, first frame left out"
     for name, value in maths.motion_error(measured, wanted).items():
         yield Measurement(
             name,
             value,
             _UNITS[name],
             "lower",
-            variant=f"{_OURS}: visible points, first frame left out{_VARIANTS[name]}",
+            variant=f"{definition}{_VARIANTS[name]}; tracker {tracker_name(evidence)}",
             n=count,
             frames=wanted.num_frames,
             resolution=wanted.size,
-            reason=None if value is not None else "no track is visible on the first frame and on a later one",
+            reason=None if value is not None else reason,
         )
 
 
 def _ic(evidence: Evidence) -> Iterator[Measurement]:
     frames, names = evidence.frames, ("ic", "ic_coverage")
     reason = ONE_FRAME if frames.num_frames < 2 else None
-    if min(frames.size) < maths.SMALLEST:
-        reason = f"found {frames.size[0]}x{frames.size[1]} pixels, expected at least {maths.SMALLEST} for optical flow"
+    reason = reason or too_small_for_flow(evidence)
     if reason:
         yield from (Measurement(name, None, better="higher" if name == "ic" else None, reason=reason) for name in names)
         return

@@ -203,7 +203,7 @@ METRICS: tuple[Metric, ...] = (
         needs=("reference",),
         better="higher",
     ),
-    Metric("ms_ssim", "multi-scale SSIM beside the true video", _ms_ssim, needs=("reference",), better="higher"),
+    Metric("ms_ssim", "Multi-scale SSIM beside the true video", _ms_ssim, needs=("reference",), better="higher"),
     Metric(
         "psnr_subject",
         "PSNR inside and outside the masks of the subject, beside the true video",
@@ -213,10 +213,10 @@ METRICS: tuple[Metric, ...] = (
         better="higher",
     ),
     # Circle-Rotate's: neither direction is better, since a video that stands still has the highest value.
-    Metric("first_last_psnr", "how alike the last frame is to the first", _first_last, unit="dB"),
+    Metric("first_last_psnr", "How alike the last frame is to the first", _first_last, unit="dB"),
     Metric(
         "endpoint_first_psnr",
-        "how alike the first frame is to the first image",
+        "How alike the first frame is to the first image",
         _endpoint_first,
         needs=("first_image",),
         unit="dB",
@@ -224,7 +224,7 @@ METRICS: tuple[Metric, ...] = (
     ),
     Metric(
         "endpoint_last_psnr",
-        "how alike the last frame is to the last image",
+        "How alike the last frame is to the last image",
         _endpoint_last,
         needs=("last_image",),
         unit="dB",

@@ -11,10 +11,10 @@ from motionloom.evaluate import flow as maths
 from motionloom.evaluate.evidence import Evidence
 from motionloom.evaluate.measurement import Measurement, UsedWeights
 from motionloom.evaluate.metric import Metric
-from motionloom.media.flow import optical_flow
+from motionloom.evaluate.suite.fidelity import ONE_FRAME
+from motionloom.media.flow import SMALLEST, optical_flow
 
 _RAFT = "raft-large"
-_SMALLEST = 16  # px: what DIS flow needs
 _TOGETHER = 4  # frames that are held at RAFT's size, and pairs that an accelerator looks at together
 
 
@@ -42,8 +42,8 @@ def _by_raft(evidence: Evidence) -> Measurement:
 
 def _by_dis(evidence: Evidence) -> Iterator[Measurement]:
     size = evidence.frames.size
-    if min(size) < _SMALLEST:
-        reason = f"{size[1]}x{size[0]} pixels are too few for DIS flow, which needs {_SMALLEST}"
+    reason = too_small_for_flow(evidence)
+    if reason:
         yield Measurement("epe_flow_dis", None, "px", "lower", fallback=True, reason=reason)
         return
     # In step with the kept flow of the video, of which a second copy would be computed otherwise.
@@ -54,6 +54,14 @@ def _by_dis(evidence: Evidence) -> Iterator[Measurement]:
     yield _measurement(evidence, "epe_flow_dis", errors, size, "DIS medium at the video's size")
     scaled = [error * 256 / max(size) for error in errors]
     yield _measurement(evidence, "epe_flow_dis_256", scaled, size, "DIS medium, 256 px on the longer side")
+
+
+def too_small_for_flow(evidence: Evidence) -> str | None:
+    """The reason why there is no DIS flow of a video; None where there is."""
+    height, width = evidence.frames.size
+    if min(height, width) >= SMALLEST:
+        return None
+    return f"found {height}x{width} pixels, expected at least {SMALLEST} on each side for optical flow"
 
 
 def _true_flows(evidence: Evidence) -> Iterator[NDArray[np.float32]]:
@@ -84,8 +92,8 @@ def _measurement(
         resolution=size,
         weights=weights,
         fallback=weights is None,
-        reason=None if errors else "the video has one frame",
-        curve=(None, *errors),
+        reason=None if errors else ONE_FRAME,
+        curve=(None, *errors) if errors else None,
     )
 
 

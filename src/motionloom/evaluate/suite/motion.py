@@ -13,11 +13,11 @@ from motionloom.evaluate import motion as maths
 from motionloom.evaluate.evidence import Evidence
 from motionloom.evaluate.measurement import Better, Measurement, UsedWeights
 from motionloom.evaluate.metric import Metric
+from motionloom.evaluate.suite.fidelity import ONE_FRAME
+from motionloom.evaluate.suite.flow import too_small_for_flow
 from motionloom.media.flow import optical_flow
 from motionloom.media.stream import windows
 
-_ONE_FRAME = "the video has one frame"
-_SMALLEST = 16  # px: what DIS flow needs
 _RAFT = "raft-things"
 
 
@@ -58,12 +58,11 @@ def _dynamic_by_raft(evidence: Evidence) -> Iterator[Measurement]:
 
 def _dynamic_by_dis(evidence: Evidence) -> Iterator[Measurement]:
     step = maths.sampling_step(evidence.frames.fps)
-    too_small = min(evidence.frames.size) < _SMALLEST
     if step == 1:  # other metrics look at the same pairs
         flows = (there for _, there, _ in evidence.flows())
     else:
         flows = (optical_flow(first, second) for first, second in pairwise(_sampled(evidence, step)))
-    return _dynamic(evidence, flows, "_dis", "DIS medium", None, _too_small(evidence) if too_small else None)
+    return _dynamic(evidence, flows, "_dis", "DIS medium", None, too_small_for_flow(evidence))
 
 
 def _dynamic(
@@ -88,14 +87,14 @@ def _dynamic(
     moving = None if reason else maths.is_dynamic(speeds, frames.size)
     if moving is None and reason is None:
         reason = f"{len(numbers)} of {frames.num_frames} frames are sampled at {frames.fps:g} fps, and it takes 3"
-    variant = f"{network}; sampling step {step} (VBench 0.1.5)"
+    variant = f"{network}; sampled about 8 times a second (VBench 0.1.5)"
     speed = maths.mean(speeds)
     curve: list[float | None] = [None] * frames.num_frames
     for number, value in zip(numbers[1:], speeds, strict=False):
         curve[number] = value
     for name, number, unit, meaning, why in (
         ("dynamic_degree", None if moving is None else float(moving), "", "1 moves, 0 does not", reason),
-        ("fastest_flow", speed, "px", "mean of the fastest 5 %, between samples", reason or _ONE_FRAME),
+        ("fastest_flow", speed, "px", "mean of the fastest 5 %, between samples", reason or ONE_FRAME),
     ):
         yield Measurement(
             name + suffix,
@@ -109,6 +108,7 @@ def _dynamic(
             fallback=bool(suffix),
             reason=None if number is not None else why,
             curve=tuple(curve) if name == "fastest_flow" and speed is not None else None,
+            note=f"every {step}th frame" if step > 1 else "",
         )
 
 
@@ -130,8 +130,9 @@ def _smoothness_by_flow(evidence: Evidence) -> Iterator[Measurement]:
         ("motion_smoothness_average", maths.average, "in between by averaging, for orientation"),
     )
     for name, interpolate, variant in fallbacks:
-        if interpolate is maths.halfway and min(frames.size) < _SMALLEST:
-            yield Measurement(name, None, better="higher", fallback=True, reason=_too_small(evidence))
+        small = too_small_for_flow(evidence) if interpolate is maths.halfway else None
+        if small:
+            yield Measurement(name, None, better="higher", fallback=True, reason=small)
             continue
         errors: list[float] = []
         # Blocks of an odd length that share a frame all begin with an even one.
@@ -151,13 +152,8 @@ def _smoothness_by_flow(evidence: Evidence) -> Iterator[Measurement]:
             resolution=frames.size,
             fallback=True,
             reason=None if errors else f"the video has {frames.num_frames} frames, and it takes 3",
-            curve=tuple(curve),
+            curve=tuple(curve) if errors else None,
         )
-
-
-def _too_small(evidence: Evidence) -> str:
-    height, width = evidence.frames.size
-    return f"{width}x{height} pixels are too few for DIS flow, which needs {_SMALLEST}"
 
 
 def _over_pairs(evidence: Evidence, of: Callable[[NDArray[np.uint8]], NDArray[np.floating]]) -> NDArray[np.float64]:
@@ -193,8 +189,8 @@ def _measurement(
         n=len(values),
         frames=frames.num_frames,
         resolution=frames.size,
-        reason=None if value is not None else _ONE_FRAME,
-        curve=(None, *values.tolist()) if curve else None,
+        reason=None if value is not None else ONE_FRAME,
+        curve=(None, *values.tolist()) if curve and value is not None else None,
     )
 
 

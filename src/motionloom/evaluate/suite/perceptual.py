@@ -134,14 +134,14 @@ METRICS: tuple[Metric, ...] = (
     ),
     Metric(
         "gms_dissim",
-        "difference of gradients beside the true video; where LPIPS has no weights",
+        "Difference of gradients beside the true video; where LPIPS has no weights",
         _gms_dissim,
         needs=("reference",),
         better="lower",
     ),
     *_pair_metrics(
         "first_last",
-        "how different the last frame looks from the first",
+        "How different the last frame looks from the first",
         "first and last frame of the video",
         first_and_last,
         (),
@@ -149,7 +149,7 @@ METRICS: tuple[Metric, ...] = (
     ),
     *_pair_metrics(
         "endpoint_first",
-        "how different the first frame looks from the first image",
+        "How different the first frame looks from the first image",
         "first frame and first image",
         _first_frames,
         ("first_image",),
@@ -157,7 +157,7 @@ METRICS: tuple[Metric, ...] = (
     ),
     *_pair_metrics(
         "endpoint_last",
-        "how different the last frame looks from the last image",
+        "How different the last frame looks from the last image",
         "last frame and last image",
         _last_frames,
         ("last_image",),

@@ -125,7 +125,7 @@ def _measurements(
             weights=weights,
             fallback=fallback,
             reason=None if value is not None else reason,
-            curve=tuple(curve) if name == "subject_drift" and drift is not None else None,
+            curve=tuple(curve) if name == "subject_drift" and value is not None else None,
         )
 
     still = "the video has one frame" if frames.num_frames == 1 else None

@@ -13,6 +13,11 @@ from motionloom.evaluate.suite.fidelity import ONE_FRAME
 from motionloom.tracks.tracks import Tracks
 
 _NOTHING = "no track is visible and inside on the first frame and on a later one"
+_TOO_FEW = {
+    "translation": "no point is seen on the first frame and later",
+    "rotation": "fewer than two points apart from each other are seen on the first frame and later",
+    "scale": "fewer than two points apart from each other are seen on the first frame and later",
+}
 _WORSE = "as epe, lost points where they were or where they began, whichever is farther off"
 _SAME = "256 px on the longer side"
 _KINDS: dict[str, tuple[str, Better, str]] = {
@@ -137,8 +142,8 @@ def _camera(evidence: Evidence) -> Iterator[Measurement]:
             n=None if found is None else found.frames,
             frames=wanted.num_frames,
             resolution=wanted.size,
-            reason=None if value is not None else "fewer than two points that are seen on the first frame and later",
-            curve=None if found is None else getattr(found, f"{name}_curve"),
+            reason=None if value is not None else ONE_FRAME if wanted.num_frames < 2 else _TOO_FEW[name],
+            curve=None if value is None else getattr(found, f"{name}_curve"),
         )
 
 
