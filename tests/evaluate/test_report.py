@@ -86,7 +86,9 @@ def runs(tmp_path_factory):
                 )
             )
         made.append(Row("late", 0, "failed", error=HOSTILE))
-        totals = (Measurement("fid", 12.5 + number, better="lower", n=27, variant="unbiased covariance"),)
+        totals = (
+            Measurement("fid", 12.5 + number, better="lower", n=27, variant="unbiased covariance", note="27 axes"),
+        )
         facts = {"model": HOSTILE, "parameters": {"steps": 4}, "tracker": "offline", "command": ["motionloom", HOSTILE]}
         found.append(Run(label, tuple(made), totals, facts, own))
     return found
@@ -173,6 +175,7 @@ def test_everything_is_there(page, runs):
     assert data["differences"][0]["columns"][0]["mean"] == pytest.approx(4.5)
     assert data["by_category"][0][1][1]["mean"] == pytest.approx(22.0)
     assert data["totals"][0]["cells"][1]["value"] == 13.5
+    assert data["totals"][0]["cells"][1]["note"] == "27 axes"
     assert data["curves"][0]["runs"][0]["mean"][1:3] == [2.0, 3.0]
     assert data["curves"][0]["runs"][0]["mean"][0] is None
     assert len(data["failures"]) == 2

@@ -241,7 +241,13 @@ def _estimate(found: Estimate) -> dict[str, Any]:
 
 
 def _total(found: Measurement) -> dict[str, Any]:
-    return {"value": short(found.value), "reason": found.reason, "n": found.n, "frames": found.frames}
+    return {
+        "value": short(found.value),
+        "reason": found.reason,
+        "n": found.n,
+        "frames": found.frames,
+        "note": found.note,
+    }
 
 
 def _compared(found: Sequence[Difference], main: Sequence[bool]) -> list[dict[str, Any] | None]:

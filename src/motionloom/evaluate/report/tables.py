@@ -17,7 +17,7 @@ FORMAT, VERSION = "motionloom.report", 1
 
 VALUES = (
     *("run", "case", "seed", "category", "metric", "variant", "value", "unit", "better", "fallback", "weights"),
-    *("sha256", "n", "frames", "height", "width", "status", "reason"),
+    *("sha256", "n", "frames", "height", "width", "status", "reason", "note"),
 )
 """Columns of the file of values."""
 
@@ -84,11 +84,11 @@ def _value_lines(results: Results) -> Iterable[list[Any]]:
         for row in run.rows:
             begin = [label, row.case, row.seed, row.category]
             if row.status == "failed" and not row.measurements:
-                yield [*begin, *[None] * 12, row.status, row.error]
+                yield [*begin, *[None] * 12, row.status, row.error, None]
             for each in row.measurements:
-                yield [*begin, *_line(each), row.status, each.reason]
+                yield [*begin, *_line(each), row.status, each.reason, each.note]
         for each in run.totals:
-            yield [label, None, None, None, *_line(each), "done", each.reason]
+            yield [label, None, None, None, *_line(each), "done", each.reason, each.note]
 
 
 def _line(each: Measurement) -> list[Any]:
