@@ -34,7 +34,7 @@ function compare() {
       const ends = [each.low, each.high].map(value => known(value) ? value * scale : null);
       return { column, each, effect: each.mean * scale, low: known(ends[0]) ? Math.min(...ends) : null, high: known(ends[1]) ? Math.max(...ends) : null };
     });
-    if (!lines.length) { box.replaceChildren(el('p', { class: 'none' }, filter ? 'No metric of that name has a value in both.' : 'These runs have no case and seed in common.')); return; }
+    if (!lines.length) { box.replaceChildren(el('p', { class: 'none' }, filter ? 'No metric of that name has a value in both.' : 'There is no case and seed for which a metric has a value in both.')); return; }
     if (sort === 'effect') lines.sort((a, b) => Boolean(b.column.better) - Boolean(a.column.better) || b.effect - a.effect);
     // A difference without any spread would stretch the scale beyond use: it is drawn at the edge.
     const reach = Math.max(.5, Math.min(3, 1.08 * Math.max(...lines.map(line => Math.max(Math.abs(line.low ?? line.effect), Math.abs(line.high ?? line.effect))))));

@@ -98,6 +98,7 @@ function summary() {
   const search = el('input', { type: 'search', placeholder: 'Filter metrics', 'aria-label': 'Filter metrics', oninput: () => { filter = search.value.toLowerCase(); draw(); } });
   const count = el('span', { class: 'lead' });
   const all = el('button', { onclick: () => { everything = !everything; fold.clear(); draw(); } });
+  if (!withValues().length) { node.append(el('p', { class: 'notice' }, data.failures.length ? `Nothing was measured: ${data.failures.length} of ${plural(data.rows.flat().length, 'video')} failed, for the reasons below.` : 'Nothing was measured.')); if (!columns.length) return; }
   node.append(el('div', { class: 'controls' }, search, all, count), box, rest);
 
   // How far ahead of the other runs' mean this one is, in widths of its interval.
@@ -161,7 +162,7 @@ function summary() {
 function totals() {
   if (!data.totals.length) return;
   const box = el('div', { class: 'scroll' }), rest = el('details');
-  section('sets', 'Distances of whole sets', 'All videos of a run against all true videos: one number each, which has no interval. Sets of few videos make such distances large.', box, rest).dataset.short = 'Sets';
+  section('sets', 'Whole sets', 'All videos of a run together: how far their set is from that of the true videos, and means over all frames or points of all videos. One number each, which has no interval; distances of sets of few videos are large for that alone.', box, rest).dataset.short = 'Sets';
   onRuns(() => {
     const list = shownRuns();
     const found = data.totals.filter(total => list.some(run => known(total.cells[run.index]?.value)));
@@ -175,7 +176,7 @@ function totals() {
           const cell = total.cells[run.index];
           if (!cell) return el('td', { class: 'num none' }, '\u2013');
           if (!known(cell.value)) return el('td', { class: 'num none' }, 'none', el('span', { class: 'sub text' }, cell.reason));
-          return el('td', { class: `num ${cell.value === best ? 'best' : ''}` }, el('span', { class: 'value' }, fixed(cell.value, places)), known(cell.n) && el('span', { class: 'sub' }, `n = ${cell.n}`));
+          return el('td', { class: `num ${cell.value === best ? 'best' : ''}` }, el('span', { class: 'value' }, fixed(cell.value, places)), known(cell.n) && el('span', { class: 'sub' }, `n = ${cell.n}`), cell.note && el('span', { class: 'sub text' }, cell.note));
         }));
       }))) : '');
     rest.hidden = !empty.length;
