@@ -6,6 +6,7 @@ import tracemalloc
 
 import av
 import numpy as np
+import pytest
 
 from motionloom.media import Clip
 from motionloom.media.stream import HeldFrames, VideoFrames, open_frames
@@ -40,6 +41,7 @@ def test_a_file_read_piece_by_piece_gives_the_same_tracks(tmp_path):
     assert isinstance(open_frames(path), HeldFrames)
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_length(tmp_path):
     peaks = []
     queries = np.array([[0, 20.0, 20.0], [40, 40.0, 30.0]])

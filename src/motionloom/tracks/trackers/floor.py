@@ -1,6 +1,7 @@
 """What the default tracker adds to an error that is measured with it.
 
-Source: `benchmarks/trackers.py`, `benchmarks/results/trackers.json` (procedural videos of seed 303, 17 frames, 81 points each).
+Source: `benchmarks/trackers.py`, `benchmarks/results/trackers.json` (procedural videos of seed 303, 17 frames of 81
+points).
 """
 
 from __future__ import annotations
