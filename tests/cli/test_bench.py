@@ -52,6 +52,16 @@ def test_make_from_videos_says_what_became_of_them(folder, call):
     assert "none of 1 videos became a case" in done.err
 
 
+def test_going_on_where_a_run_had_finished_is_fine(folder, call, monkeypatch):
+    from motionloom.evaluate.make_bench import Made
+
+    skipped = {"a.mp4": "is in the benchmark already; --overwrite makes it again", "black.mp4": "nothing moves"}
+    monkeypatch.setattr("motionloom.evaluate.make_bench.make_from_videos", lambda *_, **__: Made(skipped=skipped))
+    done = call("bench", "make", "out", "--from", "videos")
+    assert done.code == 0
+    assert "out: 0 cases (none new)" in done.out
+
+
 def test_add_annotate_export(folder, call):
     done = call(
         "bench", "add", "mine", "--image", "photo.png", "--motion", "slide.motion.json", "--prompt", "A square, slides",

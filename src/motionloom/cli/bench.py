@@ -62,7 +62,7 @@ def make(
         warn(f"skipped {name}: {why}")
     kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(made.categories.items()))
     say(f"{out}: {_many(len(made.ids), 'case')} ({kinds or 'none new'}), {made.multi} of them with several objects")
-    if not made.ids and any("already" not in why for why in made.skipped.values()):
+    if made.skipped and not made.ids and not any("already" in why for why in made.skipped.values()):
         raise InputError(f"{out}: none of {len(made.skipped)} videos became a case; the lines above say why")
 
 

@@ -277,6 +277,12 @@ def test_a_model_that_cannot_be_loaded_is_one_error(going, tmp_path):
     assert (going.out / "warp" / "run.json").exists(), "what was done before is reported"
 
 
+def test_a_device_that_is_not_there_is_one_error(going):
+    with pytest.raises(InputError, match=r"device: found 'cuda:77', but torch .* sees \d+ GPUs here"):
+        going.run("nano", executor=executor("inline", device="cuda:77"), limit=1)
+    assert not list(going.out.glob("*/rows/*"))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["process", "ray"])
 def test_every_executor_writes_the_same_rows(going, kind, tmp_path):

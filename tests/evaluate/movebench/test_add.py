@@ -182,12 +182,24 @@ def test_many_at_once_from_a_list(published, photo, tmp_path):
         ("- {image: a.png}", "expected motion"),
         ("- {image: a.png, motion: a_tracks.npy, speed: 3}", "'speed' is unknown"),
         ("- &a {image: a.png, motion: a_tracks.npy}\n- *a", "aliases"),
+        (
+            "- {image: a.png, motion: a_tracks.npy}\n- {image: a.png, motion: a_tracks.npy, id: ../x}",
+            r"item 2: id: .*dot",
+        ),
+        ("- {image: a.png, motion: a_tracks.npy, category: spin}", "item 1: category: found 'spin'"),
+        ("- {image: a.png, motion: a_tracks.npy, mode: both}", "item 1: mode: found 'both'"),
         ("image: a.png", "expected a list"),
         ("[", "neither a YAML list"),
     ):
         (tmp_path / "list.yaml").write_text(text)
         with pytest.raises(FileFormatError, match=why):
             read_case_list(tmp_path / "list.yaml")
+
+
+def test_a_line_that_is_not_json_is_named(tmp_path):
+    (tmp_path / "list.jsonl").write_text("\n{}\nnot json\n")
+    with pytest.raises(FileFormatError, match="line 3 is not JSON"):
+        read_case_list(tmp_path / "list.jsonl")
 
 
 def test_two_writers_lose_nothing(published, photo):

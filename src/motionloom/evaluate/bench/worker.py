@@ -73,6 +73,7 @@ class BenchWorker:
         self._candidate = Candidate.from_record(candidate)
         self._folder, self._reference_features = CandidateFolder(Path(folder)), Path(reference_features)
         self._metrics, self._command, self._tools = tuple(metrics), tuple(command), dict(tools)
+        self._measuring = Tools.of(device=best_device(device), **tools)  # first: what is wrong there is told at once
         self._model: Model | None = None
         if self._candidate.videos is None and digest is None:
             signature = weights_signature(self._candidate)  # before the weights are read, which may take minutes
@@ -80,7 +81,6 @@ class BenchWorker:
             digest = self._model.digest
             self._record(digest, signature, device)
         self._digest = digest or ""
-        self._measuring = Tools.of(device=best_device(device), **tools)
 
     def run(self, content: Mapping[str, Any]) -> dict[str, Any]:
         """Do what is still to be done for ``case`` with ``seed``, the one asked for, and ``used_seed``.

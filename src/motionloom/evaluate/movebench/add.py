@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from motionloom.errors import FileFormatError, InputError
 from motionloom.evaluate.categories import CATEGORIES, categorise
 from motionloom.evaluate.movebench.benchmark import Case, case_at
-from motionloom.evaluate.movebench.layout import FPS, NUM_FRAMES, Layout, check_id, read_list
+from motionloom.evaluate.movebench.layout import FPS, LANGUAGES, MODES, NUM_FRAMES, Layout, check_id, read_list
 from motionloom.evaluate.movebench.manifest import Manifest, read_manifest
 from motionloom.evaluate.movebench.write import NewCase, layout_to_write, write_case, writing
 from motionloom.media import Clip, read_image
@@ -135,6 +135,7 @@ def read_case_list(path: Path) -> list[dict[str, Any]]:
         if "motion" not in values or not ("image" in values or "video" in values):
             raise FileFormatError(f"{where}: expected motion, and image or video")
         values.setdefault("id", _name_of(values.get("image", values.get("video"))))
+        _refuse_impossible(where, values)
         place = f"{values['id']} {values.get('language')} {values.get('mode')}"
         if place in taken:
             raise FileFormatError(f"{where}: is called {values['id']!r} like item {taken[place]}; give each an id")
@@ -262,7 +263,9 @@ def _entries(path: Path) -> list[Any]:
         raise source.error(f"larger than {MAX_LIST_BYTES >> 20} MiB, expected a list of cases")
     try:
         if path.suffix.lower() == ".jsonl":
-            entries: Any = [json.loads(line) for line in source.text.split("\n") if line.strip()]
+            entries: Any = [
+                _json(source, number, line) for number, line in enumerate(source.text.split("\n"), 1) if line.strip()
+            ]
         else:
             if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(source.text, Loader=yaml.SafeLoader)):
                 raise source.error("holds YAML aliases (*name), write the items out instead")
@@ -274,6 +277,24 @@ def _entries(path: Path) -> list[Any]:
     if not isinstance(entries, list) or len(entries) > MAX_ITEMS:
         raise source.error(f"expected a list of up to {MAX_ITEMS} cases")
     return entries
+
+
+def _json(source: Source, number: int, line: str) -> Any:
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise source.error(f"line {number} is not JSON ({error})") from None
+
+
+def _refuse_impossible(where: str, values: Mapping[str, Any]) -> None:
+    """What `add_case` would refuse is known before the first case is added."""
+    try:
+        check_id(values["id"])
+    except InputError as error:
+        raise FileFormatError(f"{where}: {error}") from None
+    for name, known in (("category", CATEGORIES), ("mode", MODES), ("language", LANGUAGES)):
+        if values.get(name) not in (None, *known):
+            raise FileFormatError(f"{where}: {name}: found {values[name]!r}, expected one of {', '.join(known)}")
 
 
 def _value(where: str, folder: Path, key: str, value: Any) -> Any:
