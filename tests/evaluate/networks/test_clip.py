@@ -1,7 +1,10 @@
+import json
+
 import numpy as np
 import pytest
 import torch
 from published import noise
+from safetensors.torch import load_file
 from tiny_encoders import make_clip, make_dino
 
 from motionloom.errors import CheckpointError
@@ -35,6 +38,24 @@ def test_a_prompt_is_cut_to_77_tokens(folder):
     np.testing.assert_allclose(cut, longer, atol=1e-6)
     assert np.abs(short - cut).max() > 0.1
     np.testing.assert_allclose(encoder.texts(["a cat"])[0], short, atol=1e-5)  # padding does not tell
+
+
+def test_the_published_folder_opens(tmp_path, folder):
+    """`openai/clip-vit-base-patch32` (2021): a torch file with indices in it, and 2 as the end of text."""
+    make_clip(tmp_path)
+    tensors = load_file(tmp_path / "model.safetensors")
+    for part, positions in (("text_model", 77), ("vision_model", 17)):
+        tensors[f"{part}.embeddings.position_ids"] = torch.arange(positions)[None]
+    torch.save(tensors, tmp_path / "pytorch_model.bin", _use_new_zipfile_serialization=False)
+    (tmp_path / "model.safetensors").unlink()
+    config = json.loads((tmp_path / "config.json").read_text())
+    config["text_config"] |= {"bos_token_id": 0, "eos_token_id": 2}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    ours, theirs = ClipEncoder(folder), ClipEncoder(tmp_path)
+    prompts = ["a cat", "cat cat cat"]
+    np.testing.assert_allclose(theirs.texts(prompts), ours.texts(prompts), atol=1e-6)
+    frames = noise(2, 40, 70, 3)
+    np.testing.assert_allclose(theirs.images(frames), ours.images(frames), atol=1e-6)
 
 
 def test_other_folders_are_refused(tmp_path, folder):

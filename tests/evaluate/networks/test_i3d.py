@@ -15,8 +15,8 @@ class Program(nn.Module):
     """The interface of StyleGAN-V's file; what it gives tells how it was called."""
 
     def forward(self, x: torch.Tensor, rescale: bool = False, resize: bool = False, return_features: bool = False):
-        values = x.mean(dim=[2, 3, 4]).repeat(1, 134)[:, :400]
-        return values * float(rescale) * float(resize) * float(return_features)
+        values = x.float().mean(dim=[2, 3, 4]).repeat(1, 134)[:, :400]
+        return values * float(rescale) * float(resize) * float(return_features) * float(x.dtype == torch.uint8)
 
 
 class Other(nn.Module):
@@ -39,6 +39,16 @@ def test_frames_are_resized_to_a_square():
     assert pixels.shape == (1, 3, 9, 16, 16)
     # Bilinear without blur at every fourth pixel: halfway between the two in the middle.
     np.testing.assert_allclose(pixels[0, 0, 0, 0].numpy(), (np.arange(16) * 4 + 1.5) * 4)
+
+
+def test_large_frames_are_resized_a_few_at_a_time(monkeypatch):
+    clips = noise(2, 9, 20, 30, 3)
+    whole = resized_clips(clips, 16)
+    monkeypatch.setattr("motionloom.evaluate.networks.i3d._RESIZED_PIXELS", 20 * 30 * 4)
+    assert torch.equal(resized_clips(clips, 16), whole)
+    frames = torch.from_numpy(clips[1]).permute(0, 3, 1, 2).float()
+    expected = nn.functional.interpolate(frames, (16, 16), mode="bilinear", align_corners=False).transpose(0, 1)
+    assert torch.equal(whole[1], expected)
 
 
 def test_a_torchscript_program_is_called_as_stylegan_v_does(tmp_path):

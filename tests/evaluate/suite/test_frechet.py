@@ -24,7 +24,7 @@ class Brightness(nn.Module):
     """In place of I3D: 400 numbers that tell brightness of the first and last frame and the number of frames."""
 
     def forward(self, x: torch.Tensor, rescale: bool = False, resize: bool = False, return_features: bool = False):
-        ends = torch.stack([x[:, :, 0].mean(dim=[1, 2, 3]), x[:, :, -1].mean(dim=[1, 2, 3])], 1)
+        ends = torch.stack([x[:, :, 0].float().mean(dim=[1, 2, 3]), x[:, :, -1].float().mean(dim=[1, 2, 3])], 1)
         count = torch.full((x.shape[0], 398), float(x.shape[2]))
         return torch.cat([ends, count], 1) * float(rescale and resize and return_features)
 
@@ -50,7 +50,7 @@ def test_every_metric_says_what_it_needs_and_fallbacks_bear_no_official_name():
         assert metric.needs == ("reference",)
         assert bool(metric.weights) != (metric.name in OFFLINE)
         assert set(metric.weights) <= set(WEIGHTS)
-        measurement = metric.compare(np.random.default_rng(0).normal(size=(6, 4)), np.zeros((6, 4)))
+        measurement = compare(metric, np.random.default_rng(0).normal(size=(6, 4)), np.zeros((6, 4)))[0]
         assert measurement.name == metric.name
         assert measurement.fallback == (metric.name in OFFLINE)
 
@@ -106,12 +106,27 @@ def test_protocols_differ_in_covariance_and_roots_and_say_so():
     assert "roots by SVD" in found["fvd_movebench"].variant
 
 
+@pytest.mark.parametrize(
+    ("name", "own", "other"),
+    [("fid", "unbiased", "biased"), ("fvd", "biased", "unbiased"), ("cd_fvd", "biased", "unbiased")],
+)
+def test_the_other_covariance_stands_beside_the_published_one(name, own, other):
+    generator = np.random.default_rng(4)
+    real, made = generator.normal(size=(30, 12)), generator.normal(size=(26, 12)) + 0.3
+    first, second = compare(METRICS[name], real, made)
+    assert (first.name, second.name) == (name, f"{name}_{other}")
+    assert first.value == frechet_distance(real, made, covariance=own)
+    assert second.value == frechet_distance(real, made, covariance=other)
+    assert first.value != pytest.approx(second.value, rel=0.01)
+    assert second.variant.endswith(f"; {other} covariance")
+
+
 @pytest.mark.parametrize("name", ["fvd", "fid", "fvd_movebench", *OFFLINE])
 def test_a_run_that_lost_a_video_is_of_the_same_variant(name):
     """Numbers of one metric stand in one column of a report, whatever the sizes of the sets."""
     generator = np.random.default_rng(3)
     real, made = generator.normal(size=(30, 12)), generator.normal(size=(26, 12))
-    (whole,), (less,) = compare(METRICS[name], real, made), compare(METRICS[name], real[:9], made[:7])
+    whole, less = (compare(METRICS[name], *sets)[0] for sets in ((real, made), (real[:9], made[:7])))
     assert whole.value is not None
     assert less.value is not None
     assert whole.variant == less.variant

@@ -22,13 +22,14 @@ from torch.nn import functional as F
 
 from motionloom.errors import CheckpointError, InputError
 from motionloom.evaluate.networks.files import load_network
-from motionloom.evaluate.networks.preprocess import batches
+from motionloom.evaluate.networks.preprocess import batches, to_tensor
 
 DIMENSIONS = 400
 SHORTEST = 9
 """Frames below which the network has nothing left to pool over."""
 
 _SIDE = 224
+_RESIZED_PIXELS = 1 << 23
 
 ClipNetwork = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 """From clips uint8 [B, T, H, W, 3] to features float32 [B, D]."""
@@ -76,9 +77,12 @@ def load_i3d_torchscript(path: str | Path, device: str = "cpu", batch: int = 4) 
         found = [np.zeros((0, DIMENSIONS), np.float32)]
         with torch.inference_mode():
             for block in batches(checked_clips(clips), batch):
-                pixels = torch.from_numpy(np.ascontiguousarray(block)).permute(0, 4, 1, 2, 3).float().to(device)
+                # Bytes, as StyleGAN-V hands them over (metric_utils.py); the program makes numbers of them itself.
+                pixels = torch.from_numpy(np.ascontiguousarray(block)).permute(0, 4, 1, 2, 3).contiguous().to(device)
                 try:
                     values = network(pixels, rescale=True, resize=True, return_features=True)
+                except torch.OutOfMemoryError:
+                    raise
                 except (RuntimeError, TypeError) as error:
                     raise CheckpointError(
                         f"{path}: its program does not run as StyleGAN-V's does ({' '.join(str(error).split())[:160]})"
@@ -105,10 +109,15 @@ def checked_clips(clips: NDArray[np.uint8], shortest: int = SHORTEST) -> NDArray
 
 def resized_clips(clips: NDArray[np.uint8], side: int) -> Tensor:
     """float32 [B, 3, T, side, side], 0 to 255: every frame bilinear to a square, whatever its shape was."""
-    count, frames = clips.shape[:2]
-    pixels = torch.from_numpy(np.ascontiguousarray(clips)).flatten(0, 1).permute(0, 3, 1, 2).float()
-    pixels = F.interpolate(pixels, size=(side, side), mode="bilinear", align_corners=False)
-    return pixels.unflatten(0, (count, frames)).transpose(1, 2).contiguous()
+    count, frames, height, width = clips.shape[:4]
+    resized = torch.empty(count, 3, frames, side, side)
+    at_once = max(1, _RESIZED_PIXELS // (height * width))  # large frames are never all there as floating numbers
+    for clip, target in zip(clips, resized, strict=True):
+        for start in range(0, frames, at_once):
+            pixels = to_tensor(clip[start : start + at_once])
+            pixels = F.interpolate(pixels, size=(side, side), mode="bilinear", align_corners=False)
+            target[:, start : start + at_once] = pixels.transpose(0, 1)
+    return resized
 
 
 class I3D(nn.Module):

@@ -105,9 +105,14 @@ def _frames(evidence: Evidence, which: Which) -> Frames:
 
 def _compare(
     real: NDArray[Any], generated: NDArray[Any], *, name: str, how: str, covariance: Covariance
-) -> Measurement:
-    value = frechet_distance(real, generated, covariance=covariance)
-    return _measurement(name, value, f"{how}; {covariance} covariance", real, generated)
+) -> Iterator[Measurement]:
+    """The distance by the published program's covariance under the name, that by the other one beside it."""
+    other: Covariance = "unbiased" if covariance == "biased" else "biased"
+    for named, convention in ((name, covariance), (f"{name}_{other}", other)):
+        value = frechet_distance(real, generated, covariance=convention)
+        yield _measurement(named, value, f"{how}; {convention} covariance", real, generated)
+        if value is None:
+            return
 
 
 def _compare_by_svd(real: NDArray[Any], generated: NDArray[Any], *, name: str, how: str) -> Measurement:
