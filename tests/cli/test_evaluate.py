@@ -50,6 +50,7 @@ def test_failures_are_named_and_the_exit_code_says_so(clips, call):
         (("gone.mp4",), "no such file"),
         (("clips/a.mp4", "--metrics", "beauty"), "metrics: found 'beauty'"),
         (("clips/a.mp4", "--box", "1,2"), "--box: found '1,2'"),
+        (("clips/a.mp4", "--box", "1,2,nan,4"), "--box: found '1,2,nan,4'"),
         (("clips/a.mp4", "--weights", "x"), "--weights: found 'x'"),
         (("clips/a.mp4", "--tracker", "eyes"), "eyes"),
         (("clips/a.mp4", "--executor", "magic"), "executor: found 'magic'"),

@@ -58,6 +58,7 @@ def test_a_manifest_names_files_from_where_it_lies(videos, tmp_path_factory, mon
         ([{"video": "videos/fast.mp4", "colour": 1}], "unknown key 'colour'"),
         ([{"video": 3}], "video: found 3, expected a file's name"),
         ([{"video": "videos/fast.mp4", "box": [1, 2]}], r"box: found \[1, 2\]"),
+        ([{"video": "videos/fast.mp4", "box": "1234"}], "box: found '1234'"),
         (["videos/fast.mp4"], "entry 1: found str"),
         ({"video": "x"}, "found no list"),
         ([], "found no entry"),

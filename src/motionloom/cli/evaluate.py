@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -206,7 +207,7 @@ def _box(text: str | None) -> list[float] | None:
         values = [float(part) for part in text.split(",")]
     except ValueError:
         values = []
-    if len(values) != 4:
+    if len(values) != 4 or not all(map(math.isfinite, values)):
         raise InputError(f"--box: found {text!r}, expected x0,y0,x1,y1 in pixels of the video")
     return values
 

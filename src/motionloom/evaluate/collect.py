@@ -6,6 +6,7 @@ A clip that motionloom made knows what was asked of it; only what it does not kn
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -187,12 +188,16 @@ def _sample(name: str, video: Path, values: Mapping[str, Any]) -> Sample:
         said["motion"] = read_motion_for(Path(said["motion"]), size)
     box = said.get("box")
     if box is not None:
-        if not (isinstance(box, Sequence) and len(box) == 4 and all(isinstance(x, int | float) for x in box)):
+        if not (isinstance(box, Sequence) and len(box) == 4 and all(map(_is_number, box))):
             raise InputError(f"box: found {box!r}, expected [x0, y0, x1, y1] in pixels of the video")
         said["box"] = tuple(float(x) for x in box)
     sample = replace(made, **said)
     # Track files of other programs hold no rate: frame i of one belongs to frame i of the other.
     return replace(sample, by_frame=made.motion is None and isinstance(sample.motion, Tracks))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
 
 
 def _from_provenance(name: str, video: Path) -> Sample:

@@ -102,6 +102,9 @@ def test_visible_points_have_to_be_numbers(bad, tmp_path):
     np.save(tmp_path / "a_tracks.npy", points)
     with pytest.raises(FileFormatError, match="frame 3, track 1"):
         read_tracks(tmp_path / "a_tracks.npy", size=(9, 9))
+    np.save(tmp_path / "none_tracks.npy", np.full_like(POINTS, np.nan))
+    with pytest.raises(FileFormatError, match="frame 0, track 0, expected finite numbers"):
+        read_tracks(tmp_path / "none_tracks.npy", size=(9, 9))
     visible = np.ones((9, 4), bool)
     visible[3, 1] = False
     np.save(tmp_path / "a_visibility.npy", visible)

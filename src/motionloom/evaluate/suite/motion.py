@@ -151,9 +151,13 @@ def _smoothness_by_flow(evidence: Evidence) -> Iterator[Measurement]:
             frames=frames.num_frames,
             resolution=frames.size,
             fallback=True,
-            reason=None if errors else f"the video has {frames.num_frames} frames, and it takes 3",
+            reason=None if errors else _too_short(frames.num_frames),
             curve=tuple(curve) if errors else None,
         )
+
+
+def _too_short(frames: int) -> str:
+    return ONE_FRAME if frames == 1 else f"the video has {frames} frames, and it takes 3"
 
 
 def _over_pairs(evidence: Evidence, of: Callable[[NDArray[np.uint8]], NDArray[np.floating]]) -> NDArray[np.float64]:

@@ -88,7 +88,7 @@ def positions(source: Source) -> NDArray[Any]:
 
 def looks_normalised(points: NDArray[Any]) -> bool:
     """No position beyond a few units: parts of the image, or pixels that never leave its corner."""
-    if points.size == 0:
+    if points.size == 0 or np.isnan(points).all():
         return False
     with np.errstate(invalid="ignore"):
         return bool(np.nanmax(np.abs(points), initial=0.0) <= NORMALISED_REACH)
