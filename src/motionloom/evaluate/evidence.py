@@ -137,10 +137,14 @@ class Evidence:
         """The true video as it is, maybe of another size and length."""
         return None if self.sample.reference is None else open_frames(self.sample.reference)
 
-    def pairs(self, length: int = WINDOW) -> Iterator[tuple[int, NDArray[np.uint8], NDArray[np.uint8]]]:
+    def pairs(
+        self, length: int = WINDOW, *, size: tuple[int, int] | None = None
+    ) -> Iterator[tuple[int, NDArray[np.uint8], NDArray[np.uint8]]]:
         """Blocks of frames beside those of the true video: (first frame, video, reference), both uint8 [n, H, W, 3].
 
-        The reference is resized (bilinear, as the programs of MoveBench do) where its size is another.
+        Args:
+            size: (height, width) that both are brought to (bilinear); that of the video when not given. The programs
+                of MoveBench take that of the true video.
 
         Raises:
             InputError: there is no reference, or it has another number of frames.
@@ -148,9 +152,10 @@ class Evidence:
         if self.reference is None:
             raise InputError("reference: none is known")
         self._refuse_length(self.reference)
+        wanted = size or self.frames.size
         for start, block in windows(self.frames, length):
             true = self.reference.read(start, start + len(block))
-            yield start, block, np.stack([_resized(frame, self.frames.size) for frame in true])
+            yield start, _all_resized(block, wanted), _all_resized(true, wanted)
 
     @cached_property
     def wanted(self) -> Tracks | None:
@@ -253,6 +258,12 @@ class Evidence:
             return None
         image = source if isinstance(source, np.ndarray) else read_image(os.fspath(source))
         return _resized(image, self.frames.size, cv2.INTER_AREA)
+
+
+def _all_resized(block: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    if block.shape[1:3] == tuple(size):
+        return block
+    return np.stack([_resized(frame, size) for frame in block])
 
 
 def _check_device(device: str) -> None:

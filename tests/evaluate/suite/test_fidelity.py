@@ -1,3 +1,4 @@
+import cv2
 import numpy as np
 import pytest
 from slides import FPS, sliding
@@ -73,11 +74,26 @@ def test_inside_and_outside_the_masks(picture):
     assert boxed["psnr_subject"].reason == boxed["psnr_background"].reason == "no masks of the subject are given"
 
 
+def test_as_movebench_the_video_is_brought_to_the_true_size(picture):
+    true = sliding(picture, 3)
+    small = np.stack([cv2.resize(frame, (48, 32), interpolation=cv2.INTER_AREA) for frame in sliding(picture, 2)])
+    enlarged = np.stack([cv2.resize(frame, (96, 64), interpolation=cv2.INTER_LINEAR) for frame in small])
+    values = found(small, reference=true)
+    assert values["psnr_movebench"].value == pytest.approx(mean_of(psnr(enlarged, true)))
+    assert values["ssim_movebench"].value == pytest.approx(ssim(enlarged, true).mean())
+    assert abs(values["psnr"].value - values["psnr_movebench"].value) > 1
+    assert values["psnr_movebench"].resolution == (64, 96)
+    same = found(enlarged, reference=true)
+    assert same["psnr_movebench"].value == same["psnr"].value == values["psnr_movebench"].value
+    assert same["psnr_movebench"].variant == values["psnr_movebench"].variant, "one column for models of any size"
+
+
 def test_another_size_is_said_and_another_length_refused(picture):
     made = sliding(picture, 3)
     larger = found(made, reference=np.repeat(np.repeat(made, 2, axis=1), 2, axis=2))
     assert larger["psnr"].variant.endswith(", true video resized")
     assert larger["ssim"].value == 1  # twice the size and back
+    assert (larger["ssim"].resolution, larger["ssim_movebench"].resolution) == ((64, 96), (128, 192))
     shorter = found(made, reference=made[:4])
     for name in ("psnr", "ssim", "ssim_gray_cr"):
         assert shorter[name].value is None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,12 +15,17 @@ from motionloom.evaluate.measurement import Better, Measurement, UsedWeights
 from motionloom.evaluate.metric import Metric
 
 Values = Sequence[float | None] | NDArray[np.float64]
+Pairs = Iterable[tuple[int, NDArray[np.uint8], NDArray[np.uint8]]]
 
 FIRST_FRAMES = 16
 """Frames that the public sibling of MoveBench's evaluation looks at; ``*_first16`` are over those."""
 
 ONE_FRAME = "the video has one frame"
 _IDENTICAL = "identical: every frame equals that of the true video"
+
+_TRUE_SIZE = "at the true video's size"
+"""As MoveBench's programs do, which makes models of different sizes comparable; the other metrics are taken at the
+size of the video."""
 
 
 def over_frames(
@@ -72,13 +78,7 @@ def first_and_last(evidence: Evidence) -> tuple[NDArray[np.uint8], NDArray[np.ui
 
 
 def _psnr(evidence: Evidence) -> Iterator[Measurement]:
-    totals, counts = [], []
-    for _, video, reference in evidence.pairs():
-        total, count = maths.squared_error(video, reference)
-        totals.append(total)
-        counts.append(count)
-    total, count = np.concatenate(totals), np.concatenate(counts)
-    values = [maths.decibels(each, number) for each, number in zip(total, count, strict=True)]
+    total, count, values = _decibels_of(evidence.pairs())
     settings: dict[str, Any] = {"unit": "dB", "better": "higher", "reason": _IDENTICAL}
     variant = "mean over frames, identical ones left out"
     yield over_frames(evidence, "psnr", values, variant=beside_reference(evidence, variant), **settings)
@@ -86,13 +86,42 @@ def _psnr(evidence: Evidence) -> Iterator[Measurement]:
     yield over_frames(evidence, f"psnr_first{FIRST_FRAMES}", values, frames=FIRST_FRAMES, variant=first, **settings)
     pooled = beside_reference(evidence, "one mean squared error for all frames")
     yield _pooled(evidence, "psnr_video", total, count, pooled, _IDENTICAL)
+    at_true_size = _at_true_size(evidence, values, lambda pairs: _decibels_of(pairs)[2])
+    variant = f"{variant}, {_TRUE_SIZE}"
+    yield _of_true_size(evidence, over_frames(evidence, "psnr_movebench", at_true_size, variant=variant, **settings))
+
+
+def _decibels_of(pairs: Pairs) -> tuple[NDArray[np.float64], NDArray[np.int64], list[float | None]]:
+    """Squared errors, numbers of values, and PSNR of each frame."""
+    totals, counts = zip(*(maths.squared_error(video, reference) for _, video, reference in pairs), strict=True)
+    total, count = np.concatenate(totals), np.concatenate(counts)
+    return total, count, [maths.decibels(each, number) for each, number in zip(total, count, strict=True)]
+
+
+def _at_true_size(evidence: Evidence, values: Values, look: Callable[[Pairs], Values]) -> Values:
+    """``values`` where the video has the true one's size; else those of the video brought to it."""
+    assert evidence.reference is not None
+    size = evidence.reference.size
+    return values if tuple(size) == tuple(evidence.frames.size) else look(evidence.pairs(size=size))
+
+
+def _of_true_size(evidence: Evidence, measurement: Measurement) -> Measurement:
+    assert evidence.reference is not None
+    return replace(measurement, resolution=evidence.reference.size)
 
 
 def _ssim(evidence: Evidence) -> Iterator[Measurement]:
-    values = np.concatenate([maths.ssim(video, reference) for _, video, reference in evidence.pairs()])
+    values = _ssim_of(evidence.pairs())
     for name, frames in (("ssim", None), (f"ssim_first{FIRST_FRAMES}", FIRST_FRAMES)):
         variant = beside_reference(evidence, "RGB channels" + (f", first {frames} frames" if frames else ""))
         yield over_frames(evidence, name, values, frames=frames, better="higher", variant=variant)
+    at_true_size, variant = _at_true_size(evidence, values, _ssim_of), f"RGB channels, {_TRUE_SIZE}"
+    measured = over_frames(evidence, "ssim_movebench", at_true_size, better="higher", variant=variant)
+    yield _of_true_size(evidence, measured)
+
+
+def _ssim_of(pairs: Pairs) -> NDArray[np.float64]:
+    return np.concatenate([maths.ssim(video, reference) for _, video, reference in pairs])
 
 
 def _ssim_gray_cr(evidence: Evidence) -> Measurement:
