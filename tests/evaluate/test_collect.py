@@ -94,6 +94,9 @@ def test_what_cannot_be_collected(videos, tmp_path):
         collect(tmp_path / "notes.txt")
     with pytest.raises(InputError, match="expected a folder of files"):
         collect(videos / "videos", motion=videos / "motions" / "fast.npz")
+    (tmp_path / "empty" / "other.npz").write_bytes(b"")
+    with pytest.raises(InputError, match=r"none of its files is called as a video .* expected fast.\* as the motion"):
+        collect(videos / "videos", motion=tmp_path / "empty")
     with pytest.raises(InputError, match="--prompt: is for a single video"):
         collect(videos / "videos", prompt="x")
 

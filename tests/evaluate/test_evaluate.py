@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 import motionloom as ml
+from motionloom.errors import FileFormatError, InputError
 from motionloom.prepare.procedural import render, sample_scene
+from motionloom.tracks.formats import write_tracks
 from motionloom.tracks.tracks import Tracks
 
 
@@ -48,6 +50,28 @@ def test_a_clip_that_stays_has_the_length_of_the_motion(picture: np.ndarray):
 def test_other_canvas_and_rate_are_fitted(picture: np.ndarray):
     twice = wanted(3).resize((192, 256)).resample(11)
     assert ml.evaluate(shifting(picture, 3), twice)["epe"] < 0.3
+
+
+def test_files_of_all_that_is_known(picture: np.ndarray, tmp_path):
+    clip = shifting(picture, 3)
+    clip.save(tmp_path / "clip.mp4", quality=100)
+    write_tracks(wanted(3), tmp_path / "wanted.npz", format="cotracker")
+    masks = np.zeros((6, 96, 128), bool)
+    for t in range(6):
+        masks[t, 20:40, 30 + 3 * t : 50 + 3 * t] = True
+    np.save(tmp_path / "masks.npy", masks)
+    metrics = ["epe", "subject_drift"]
+    for source in (clip, tmp_path / "clip.mp4"):
+        scores = ml.evaluate(source, tmp_path / "wanted.npz", masks=tmp_path / "masks.npy", metrics=metrics)
+        assert scores["epe"] < 0.3
+        # 16 samples of six frames, 3 px apart.
+        x = 3 * np.linspace(0, 5, 16).astype(int)
+        assert scores["subject_drift"] == pytest.approx(x.std(), abs=1e-6)
+    assert ml.evaluate(clip, wanted(3), masks=masks, metrics=metrics) == pytest.approx(scores, abs=0.2)
+    with pytest.raises(FileFormatError, match=r"gone\.npz: no such file, expected the motion of the clip"):
+        ml.evaluate(clip, tmp_path / "gone.npz")
+    with pytest.raises(InputError, match="box: found"):
+        ml.evaluate(clip, box=(1, 2, 3))  # pyright: ignore[reportArgumentType]
 
 
 def test_nothing_drawn_is_no_number(picture: np.ndarray):

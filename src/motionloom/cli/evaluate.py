@@ -174,7 +174,8 @@ def _show_one(row: Row) -> None:
         doubt = "not comparable with published numbers" if each.fallback else ""
         note = "; ".join(filter(None, (doubt, each.variant, each.note)))
         table.add_row(each.name, f"{each.value:.4g}", each.unit, each.better or "", note)
-    show_table(table)
+    if table.row_count:
+        show_table(table)
     for reason, names in missing.items():
         warn(f"{', '.join(names)}: {reason}")
 

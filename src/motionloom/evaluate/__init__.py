@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from motionloom.evaluate.sample import ImageSource
     from motionloom.media import Clip
     from motionloom.tracks.motion import Motion
@@ -16,11 +19,13 @@ if TYPE_CHECKING:
 
 def evaluate(
     clip: Clip | str | os.PathLike[str],
-    motion: Motion | Tracks | None = None,
+    motion: Motion | Tracks | str | os.PathLike[str] | None = None,
     *,
     reference: Clip | str | os.PathLike[str] | None = None,
     first_image: ImageSource | None = None,
     last_image: ImageSource | None = None,
+    masks: NDArray[np.bool_] | str | os.PathLike[str] | None = None,
+    box: tuple[float, float, float, float] | None = None,
     prompt: str | None = None,
     metrics: Sequence[str] = ("core",),
     weights: Mapping[str, Path] | None = None,
@@ -30,9 +35,12 @@ def evaluate(
 
     Args:
         clip: generated, or a video file; a long file is read window by window.
-        motion: what was asked for; fitted to the clip's size, frames and rate.
+        motion: what was asked for, or a file of it; fitted to the clip's size, frames and rate. A file that motionloom
+            made knows its own, as it does its prompt and photographs.
         reference: the true video, for what compares with it.
         first_image, last_image: the photographs the clip should begin and end with.
+        masks: where the subject is, bool [T, H, W], or a file of that (.npy), or a folder of PNGs.
+        box: (x0, y0, x1, y1) of the subject on the first frame, pixels of the clip.
         prompt: what was asked for in words, for CLIPSIM.
         metrics: names of metrics or of bundles: "core" needs no network, "features" does.
         weights: places of networks by name; see `motionloom.evaluate.weights.WEIGHTS`.
@@ -45,15 +53,14 @@ def evaluate(
         differences of EPE mean nothing.
 
     Raises:
-        FileFormatError: a video cannot be read.
-        InputError: an unknown metric.
+        FileFormatError: a file is missing or cannot be read.
+        InputError: an unknown metric or device, or a box that is none.
     """
+    from motionloom.evaluate.collect import sample_of
     from motionloom.evaluate.evidence import Tools
-    from motionloom.evaluate.sample import Sample
     from motionloom.evaluate.suite import measure
 
-    sample = Sample(
-        "clip", clip, motion, prompt=prompt, first_image=first_image, last_image=last_image, reference=reference
-    )
+    known = {"motion": motion, "reference": reference, "first_image": first_image, "last_image": last_image}
+    sample = sample_of("clip", clip, {**known, "masks": masks, "box": box, "prompt": prompt})
     found = measure(sample, Tools(device=device, weights=weights), metrics=metrics)
     return {measurement.name: measurement.value for measurement in found}

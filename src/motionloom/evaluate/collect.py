@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,8 +18,8 @@ import yaml
 from motionloom import provenance
 from motionloom.errors import FileFormatError, InputError, MotionloomError
 from motionloom.evaluate.run import row_key
-from motionloom.evaluate.sample import Sample
-from motionloom.media import read_provenance, video_size
+from motionloom.evaluate.sample import Sample, VideoSource
+from motionloom.media import Clip, read_provenance, video_size
 from motionloom.media.scaled import is_video
 from motionloom.models.model import read_motion_for
 from motionloom.tracks.tracks import Tracks
@@ -56,7 +57,7 @@ def collect(
         raise FileFormatError(f"{source}: no such file or folder; expected a video, a folder of videos or a manifest")
     beside = {"motion": motion, "reference": reference, "masks": masks}
     if is_single(source):
-        return [_sample(source.stem, source, {**known, **_present(beside)})]
+        return [sample_of(source.stem, source, {**known, **_present(beside)})]
     for name, value in known.items():
         if value is not None:
             raise InputError(f"--{name.replace('_', '-')}: is for a single video, {source} is none; use a manifest")
@@ -93,22 +94,28 @@ def _from_folder(folder: Path, beside: Mapping[str, Path]) -> list[Sample]:
     videos = sorted(path for path in folder.iterdir() if not path.name.startswith(".") and is_video(path))
     if not videos:
         raise InputError(f"{folder}: found no video in it")
-    samples = []
-    for video in videos:
-        found = {name: _called(video, place) for name, place in beside.items()}
-        samples.append(_sample(video.stem, video, _present(found)))
-    return samples
+    called = {name: _by_stem(place) for name, place in beside.items()}
+    for name, files in called.items():
+        if not any(video.stem in files for video in videos):
+            raise InputError(
+                f"{beside[name]}: none of its files is called as a video of {folder} is; expected {videos[0].stem}.* "
+                f"as the {name} of {videos[0].name}"
+            )
+    return [
+        sample_of(video.stem, video, _present({name: files.get(video.stem) for name, files in called.items()}))
+        for video in videos
+    ]
 
 
-def _called(video: Path, place: Path) -> Path | None:
-    """The file for a video in a folder of files that are called as the videos are."""
+def _by_stem(place: Path) -> dict[str, Path]:
+    """Files of a folder by the names of the videos they are for: cat.npz, cat.motion.json and cat_tracks.npy of cat."""
     if not place.is_dir():
         raise InputError(f"{place}: found {'a file' if place.exists() else 'nothing'}, expected a folder of files")
-    stem = video.stem
-    found = sorted(
-        path for path in place.iterdir() if path.name.split(".")[0] == stem or path.stem in (stem, f"{stem}_tracks")
-    )
-    return found[0] if found else None
+    found: dict[str, Path] = {}
+    for path in sorted(place.iterdir()):
+        for stem in (path.name.split(".")[0], path.stem, path.stem.removesuffix("_tracks")):
+            found.setdefault(stem, path)
+    return found
 
 
 def _from_manifest(path: Path) -> list[Sample]:
@@ -132,7 +139,7 @@ def _from_manifest(path: Path) -> list[Sample]:
         name = str(values.pop("name", video.stem))
         try:
             _check_values(name, values)
-            samples.append(_sample(name, video, values))
+            samples.append(sample_of(name, video, values))
         except MotionloomError as error:
             raise FileFormatError(f"{where}: {error}") from None
     if not samples:
@@ -171,29 +178,43 @@ def _entries(path: Path) -> Sequence[Any]:
     return entries
 
 
-def _sample(name: str, video: Path, values: Mapping[str, Any]) -> Sample:
-    """A sample from what is said of a video and from what it knows itself."""
-    if not video.exists():
+def sample_of(name: str, video: VideoSource, values: Mapping[str, Any]) -> Sample:
+    """A sample from what is said of a video and from what it knows itself.
+
+    Args:
+        video: a file, or a clip in memory.
+        values: attributes of `Sample`; ``motion`` may be a file of any format. Frame i of a file's tracks belongs to
+            frame i of the video, since files of other programs hold no rate.
+
+    Raises:
+        FileFormatError: a file is missing, or not a motion.
+        InputError: a box that is none.
+    """
+    what = "the clip" if isinstance(video, Clip) else Path(video).name
+    if not isinstance(video, Clip) and not Path(video).exists():
         raise FileFormatError(f"{video}: no such file, expected a video")
     for key in _FILES:
-        if values.get(key) is not None and not Path(values[key]).exists():
-            raise FileFormatError(f"{values[key]}: no such file, expected the {key.replace('_', ' ')} of {video.name}")
-    made = _from_provenance(name, video)
+        value = values.get(key)
+        if isinstance(value, str | os.PathLike) and not Path(value).exists():
+            raise FileFormatError(f"{value}: no such file, expected the {key.replace('_', ' ')} of {what}")
+    made = Sample(name, video) if isinstance(video, Clip) else _from_provenance(name, Path(video))
     said = {key: value for key, value in values.items() if value is not None}
-    if "motion" in said:
+    from_file = isinstance(said.get("motion"), str | os.PathLike)
+    if from_file:
         try:
-            size = video_size(video)
+            size = video.size if isinstance(video, Clip) else video_size(video)
         except FileFormatError:
             return made  # measuring will say what is wrong with it; the others are not concerned
         said["motion"] = read_motion_for(Path(said["motion"]), size)
+    if isinstance(said.get("masks"), str):
+        said["masks"] = Path(said["masks"])
     box = said.get("box")
     if box is not None:
         if not (isinstance(box, Sequence) and len(box) == 4 and all(map(_is_number, box))):
             raise InputError(f"box: found {box!r}, expected [x0, y0, x1, y1] in pixels of the video")
         said["box"] = tuple(float(x) for x in box)
     sample = replace(made, **said)
-    # Track files of other programs hold no rate: frame i of one belongs to frame i of the other.
-    return replace(sample, by_frame=made.motion is None and isinstance(sample.motion, Tracks))
+    return replace(sample, by_frame=from_file and made.motion is None and isinstance(sample.motion, Tracks))
 
 
 def _is_number(value: Any) -> bool:

@@ -267,7 +267,8 @@ def _together(folder: Path, metric: str, which: Which, keys: Sequence[str]) -> _
             with safe_open(os.fspath(path), "np") as file:
                 facts = file.metadata() or {}
                 if "features" not in file.keys():  # noqa: SIM118
-                    return None, facts.get("reason") or "no features", None
+                    reason = facts.get("reason") or "no features"
+                    return None, f"{key}: {reason}" if blocks else reason, None
                 blocks.append(file.get_tensor("features"))
         except (OSError, SafetensorError):
             return None, f"features of {key} are missing; measure it again", None

@@ -108,7 +108,8 @@ def _compare(
 ) -> Iterator[Measurement]:
     """The distance by the published program's covariance under the name, that by the other one beside it."""
     other: Covariance = "unbiased" if covariance == "biased" else "biased"
-    for named, convention in ((name, covariance), (f"{name}_{other}", other)):
+    both: tuple[tuple[str, Covariance], ...] = ((name, covariance), (f"{name}_{other}", other))
+    for named, convention in both:
         value = frechet_distance(real, generated, covariance=convention)
         yield _measurement(named, value, f"{how}; {convention} covariance", real, generated)
         if value is None:
