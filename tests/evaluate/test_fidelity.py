@@ -94,6 +94,8 @@ def test_mean_of_leaves_none_out():
     assert mean_of([1.0, None, 4.0, 5.0], 2) == 1
     assert mean_of([None]) is None
     assert mean_of([]) is None
+    with pytest.raises(InputError, match="no mean can hold"):
+        mean_of([1.0, float("nan")])
 
 
 @pytest.mark.parametrize("function", [psnr, ssim, ssim_gray_cr, ms_ssim])

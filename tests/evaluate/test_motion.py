@@ -151,6 +151,10 @@ def test_other_shapes_and_types_are_refused(frames):
 def test_numbers_that_are_none_are_refused():
     with pytest.raises(InputError, match="finite"):
         motion.is_dynamic([1.0, float("nan")], (64, 64))
+    with pytest.raises(InputError, match="flow: found values that are not finite"):
+        motion.fastest_flow(np.full((4, 5, 2), np.nan, np.float32))
+    with pytest.raises(InputError, match="no mean can hold"):
+        motion.mean([1.0, float("inf")])
     with pytest.raises(InputError, match="fps"):
         motion.sampling_step(float("nan"))
     with pytest.raises(InputError, match="interpolate"):

@@ -196,3 +196,5 @@ def test_other_shapes_are_refused(masks):
         subject.centres_of(masks)
     with pytest.raises(InputError, match="classes"):
         subject.choose_detection(np.zeros((2, 4)), [1], [0.5, 0.5])
+    with pytest.raises(InputError, match="box: found"):
+        subject.choose_same([[0, 0, 4, 4]], [2], [0.9], (0, 0, np.nan, 4))

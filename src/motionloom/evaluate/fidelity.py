@@ -133,8 +133,14 @@ def ssim_map(frame: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[
 
 
 def mean_of(values: Sequence[float | None] | NDArray[np.float64], frames: int | None = None) -> float | None:
-    """Mean of what is not None, over the first ``frames`` values or all of them; None where nothing is left."""
+    """Mean of what is not None, over the first ``frames`` values or all of them; None where nothing is left.
+
+    Raises:
+        InputError: one of them is not finite.
+    """
     known = [float(value) for value in values[:frames] if value is not None]
+    if not all(map(math.isfinite, known)):
+        raise InputError("values: found one that is not finite, which no mean can hold; None stands for nothing")
     return math.fsum(known) / len(known) if known else None
 
 

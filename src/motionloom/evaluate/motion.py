@@ -102,6 +102,8 @@ def fastest_flow(flow: NDArray[np.floating]) -> float | None:
     if flow.ndim != 3 or flow.shape[-1] != 2:
         raise InputError(f"flow: found shape {flow.shape}, expected [H, W, 2]")
     length = np.linalg.norm(flow, axis=-1).ravel()
+    if not np.isfinite(length).all():
+        raise InputError("flow: found values that are not finite, expected pixels")
     count = int(FASTEST * length.size)
     if count == 0:
         return None
@@ -171,7 +173,9 @@ def average(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> NDArray[np.u
 
 
 def mean(values: Sequence[float] | NDArray[np.float64]) -> float | None:
-    """Arithmetic mean; None of nothing."""
+    """Arithmetic mean of finite numbers; None of nothing."""
+    if not np.isfinite(values).all():
+        raise InputError("values: found one that is not finite, which no mean can hold")
     return float(np.mean(values)) if len(values) else None
 
 

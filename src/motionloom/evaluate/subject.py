@@ -179,7 +179,7 @@ def mask_iou(masks: ArrayLike, others: ArrayLike) -> list[float | None]:
 
 def box_iou(box: ArrayLike, other: ArrayLike) -> float | None:
     """Intersection over union of two boxes; None where both have no area."""
-    a, b = np.asarray(box, np.float64), np.asarray(other, np.float64)
+    a, b = _box(box), _box(other)
     sides = np.clip(np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2]), 0, None)
     areas = np.prod(np.clip(a[2:] - a[:2], 0, None)) + np.prod(np.clip(b[2:] - b[:2], 0, None))
     return float(sides.prod() / (areas - sides.prod())) if areas else None

@@ -10,8 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from motionloom.errors import CheckpointError
-from motionloom.evaluate.networks.local import load_folder
+from motionloom.evaluate.networks.local import load_folder, load_processor
 from motionloom.evaluate.networks.preprocess import batches, checked_frames
 
 CONFIDENCE = 0.2
@@ -49,11 +48,11 @@ class Detector:
     """
 
     def __init__(self, folder: str | Path, device: str = "cpu", batch: int = 4) -> None:
-        from transformers import AutoModelForObjectDetection
+        from transformers import AutoImageProcessor, AutoModelForObjectDetection
 
         # Published folders hold tensors of training (denoising, copies of shared heads) that inference has no use for.
         self._model = load_folder(AutoModelForObjectDetection, folder, device=device, unused=("",))
-        self._processor = _processor(folder)
+        self._processor = load_processor(AutoImageProcessor, folder, backend="pil")
         self._device, self._batch = device, batch
         self._names: dict[int, str] = dict(self._model.config.id2label)
 
@@ -77,13 +76,3 @@ class Detector:
         names = tuple(self._names[int(label)] for label in result["labels"].cpu().numpy()[order])
         classes = np.array([_VEHICLES.get(name, -1) for name in names], np.int64)
         return Detections(boxes.astype(np.float32).reshape(-1, 4), classes, names, sure[order])
-
-
-def _processor(folder: str | Path) -> Any:
-    from transformers import AutoImageProcessor
-
-    try:
-        return AutoImageProcessor.from_pretrained(str(folder), local_files_only=True, backend="pil")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        text = " ".join(str(error).split())[:200]
-        raise CheckpointError(f"{folder}: found no usable preprocessor_config.json ({text})") from None

@@ -42,6 +42,22 @@ def load_folder(
     return network.to(device).eval().requires_grad_(False)
 
 
+def load_processor(processor: Any, folder: str | Path, **options: Any) -> Any:
+    """What prepares pictures for a model: a class of transformers from a local folder.
+
+    Args:
+        options: of ``from_pretrained``.
+
+    Raises:
+        CheckpointError: the folder does not hold its settings.
+    """
+    try:
+        return processor.from_pretrained(str(folder), local_files_only=True, **options)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        text = " ".join(str(error).split())[:200]
+        raise CheckpointError(f"{folder}: found no usable preprocessor_config.json ({text})") from None
+
+
 def load_tokenizer(tokenizer: Any, folder: str | Path, *, words: int) -> Any:
     """A tokenizer class of transformers from a local folder.
 

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from motionloom.errors import CheckpointError, InputError
-from motionloom.evaluate.networks.local import load_folder
+from motionloom.errors import InputError
+from motionloom.evaluate.networks.local import load_folder, load_processor
 from motionloom.evaluate.networks.preprocess import checked_frames
 
 
@@ -25,11 +25,7 @@ class Segmenter:
         from transformers.models.sam.image_processing_pil_sam import SamImageProcessorPil
 
         self._model = load_folder(SamModel, folder, device=device)
-        try:
-            self._processor = SamImageProcessorPil.from_pretrained(str(folder), local_files_only=True)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            text = " ".join(str(error).split())[:200]
-            raise CheckpointError(f"{folder}: found no usable preprocessor_config.json ({text})") from None
+        self._processor = load_processor(SamImageProcessorPil, folder)
         self._device = device
 
     def outline(self, frame: NDArray[np.uint8], box: ArrayLike) -> NDArray[np.bool_]:
