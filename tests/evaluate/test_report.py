@@ -80,6 +80,8 @@ def runs(tmp_path_factory):
                     measurements=(
                         epe(float(np.mean(error[1:])), curve=tuple(error), n=16, frames=9),
                         Measurement("psnr", 20.0 + number + case, "dB", "higher"),
+                        Measurement("epe_256", 4.0 + case, "px", "lower"),
+                        Measurement("mine", 0.5, "", "higher"),
                         Measurement("lpips", None, "", "lower", reason=f"alex.pth is not here {HOSTILE}"),
                         Measurement("gms_dissim", 0.2, "", "lower", fallback=True),
                     ),
@@ -163,17 +165,17 @@ def test_everything_is_there(page, runs):
     data = data_of(page.read_text(encoding="utf-8"))
     assert [run["label"] for run in data["runs"]] == [run.name for run in runs]
     assert len(data["cases"]) == 4
-    assert [column["name"] for column in data["columns"]] == ["epe", "psnr", "gms_dissim", "lpips"]
+    assert [column["name"] for column in data["columns"]] == ["epe", "epe_256", "psnr", "gms_dissim", "lpips", "mine"]
     assert data["columns"][0]["floor"] == [0.06, 0.25]
-    assert data["columns"][2]["fallback"] is True
+    assert data["columns"][3]["fallback"] is True
     first, second = data["summary"][0]
     assert first["mean"] == pytest.approx(np.mean([4.5, 5.5, 6.5]))
     assert (first["n"], first["missing"], first["mark"]) == (3, 1, "best")
     assert first["reasons"] == [[f"failed: {HOSTILE}", 1]]
     assert "mark" not in second
-    assert data["summary"][3][0]["missing"] == 4
+    assert data["summary"][4][0]["missing"] == 4
     assert data["differences"][0]["columns"][0]["mean"] == pytest.approx(4.5)
-    assert data["by_category"][0][1][1]["mean"] == pytest.approx(22.0)
+    assert data["by_category"][0][2][1]["mean"] == pytest.approx(22.0)
     assert data["totals"][0]["cells"][1]["value"] == 13.5
     assert data["totals"][0]["cells"][1]["note"] == "27 axes"
     assert data["curves"][0]["runs"][0]["mean"][1:3] == [2.0, 3.0]
@@ -227,10 +229,10 @@ def test_json_and_csv(page, runs):
     assert (page.parent / record["runs"][0]["rows"][0]["video"]).resolve() == runs[0].folder / "0.mp4"
     with page.with_suffix(".csv").open(newline="", encoding="utf-8") as file:
         lines = list(csv.DictReader(file))
-    assert len(lines) == 2 * (3 * 4 + 1 + 1)
+    assert len(lines) == 2 * (3 * 6 + 1 + 1)
     assert lines[0]["metric"] == "epe"
     assert float(lines[0]["value"]) == 4.5
-    assert lines[2]["reason"].startswith("alex.pth")
+    assert lines[4]["reason"].startswith("alex.pth")
     assert sum(line["status"] == "failed" for line in lines) == 2
     with page.with_name("report.summary.csv").open(newline="", encoding="utf-8") as file:
         wide = list(csv.DictReader(file))
@@ -400,7 +402,12 @@ def test_in_a_browser(page, tmp_path):
     ids = {attributes.get("id") for _, attributes in parsed.elements}
     assert {"summary", "sets", "compare", "kinds", "scatter", "curves", "worst", "cases", "failures", "facts"} <= ids
     table = done.stdout[done.stdout.index('id="summary-table"') :]
-    assert "5.50" in table[: table.index("</table>")]
+    table = table[: table.index("</table>")]
+    assert "5.50" in table
+    places = [table.index(title) for title in ("Does it move as asked", "Is it like the true video", "Other metrics")]
+    assert places == sorted(places)
+    assert "epe_256" not in table  # folded: no one opened its group
+    assert '<button class="link" data-group="0" aria-expanded="false">1 more</button>' in table
     assert "<img" not in done.stdout
     assert done.stdout.count("<video") >= 4
     assert "owned" not in re.search("<title>(.*?)</title>", done.stdout, re.S)[1].split("Title")[0]

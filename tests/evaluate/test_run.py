@@ -53,6 +53,27 @@ def test_what_is_no_run_says_so(tmp_path, text, message):
         Run.load(path)
 
 
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ('"seed": "1"', "seed: found '1', expected a whole number"),
+        ('"seed": true', "seed: found True"),
+        ('"seconds": "long"', "seconds: found 'long', expected a number"),
+        ('"category": 3', "category: found 3, expected text"),
+        ('"video": ["a.mp4"]', r"video: found \['a.mp4'\], expected text"),
+        ('"facts": []', "facts: found"),
+        ('"seconds": NaN', "not readable .found NaN"),
+        ('"measurements": [{"name": "epe", "value": 1e999}]', "row 'a': measurement 'epe': damaged .epe: found inf"),
+    ],
+)
+def test_rows_of_other_types_are_refused(tmp_path, values, message):
+    path = tmp_path / "run.json"
+    row = '{"case": "a", "status": "done", ' + ("" if "seed" in values else '"seed": 0, ') + values + "}"
+    path.write_text('{"format": "motionloom.evaluation", "version": 1, "name": "x", "rows": [' + row + "]}")
+    with pytest.raises(FileFormatError, match=message):
+        Run.load(path)
+
+
 def test_a_missing_run(tmp_path):
     with pytest.raises(FileFormatError, match="no such file"):
         Run.load(tmp_path / "run.json")

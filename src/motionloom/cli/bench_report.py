@@ -53,6 +53,10 @@ def report(
     failed = sum(row.status == "failed" for row in rows)
     if failed:
         warn(f"{failed} of {len(rows)} videos failed; the page lists them")
-    say(f"{out}: {len(found)} runs, {len({row.case for row in rows})} cases, {out.stat().st_size / 1e6:.1f} MB")
+    cases_in = len({row.case for row in rows})
+    say(
+        f"{out}: {len(found)} run{'s' * (len(found) != 1)}, {cases_in} case{'s' * (cases_in != 1)}, "
+        f"{out.stat().st_size / 1e6:.1f} MB"
+    )
     for path in companions(out):
         say(str(path))

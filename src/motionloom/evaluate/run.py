@@ -70,11 +70,27 @@ class Row:
         try:
             values["measurements"] = tuple(Measurement.from_record(each) for each in values.get("measurements", ()))
             row = cls(**values)
-            if row.status not in ("done", "failed") or not isinstance(row.case, str):
-                raise ValueError(f"status {row.status!r} of case {row.case!r}")
+            row._refuse_what_makes_no_sense()
             return row
+        except FileFormatError as error:
+            raise FileFormatError(f"row {record.get('case')!r}: {error}") from None
         except (TypeError, ValueError, AttributeError) as error:
             raise FileFormatError(f"row {record.get('case')!r}: damaged ({error})") from None
+
+    def _refuse_what_makes_no_sense(self) -> None:
+        if self.status not in ("done", "failed"):
+            raise ValueError(f"status: found {self.status!r}, expected done or failed")
+        if not isinstance(self.case, str):
+            raise ValueError(f"case: found {self.case!r}, expected a name")
+        for name in ("category", "prompt", "video", "reference", "tracks", "error"):
+            if not isinstance(text := getattr(self, name), str | None):
+                raise ValueError(f"{name}: found {text!r}, expected text")
+        if isinstance(self.seed, bool) or not isinstance(self.seed, int | None):
+            raise ValueError(f"seed: found {self.seed!r}, expected a whole number or null")
+        if isinstance(self.seconds, bool) or not isinstance(self.seconds, int | float | None):
+            raise ValueError(f"seconds: found {self.seconds!r}, expected a number")
+        if not isinstance(self.facts, Mapping):
+            raise ValueError(f"facts: found {self.facts!r}, expected an object")
 
     def value(self, name: str) -> float | None:
         """The value of one measurement; None where there is none."""
@@ -150,6 +166,8 @@ class Run:
                 facts=dict(record.get("facts", {})),
                 folder=source.parent,
             )
+        except FileFormatError as error:
+            raise FileFormatError(f"{source}: {error}") from None
         except (KeyError, TypeError, ValueError) as error:
             raise FileFormatError(f"{source}: damaged ({error})") from None
 
@@ -204,7 +222,7 @@ def read_json(path: Path) -> dict[str, Any]:
         FileFormatError: missing or damaged.
     """
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
     except FileNotFoundError:
         raise FileFormatError(f"{path}: no such file") from None
     except (OSError, ValueError) as error:
@@ -212,3 +230,7 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise FileFormatError(f"{path}: found no object in it")
     return value
+
+
+def _refuse_constant(text: str) -> float:
+    raise ValueError(f"found {text}, which is no JSON")
