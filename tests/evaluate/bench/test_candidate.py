@@ -57,6 +57,12 @@ def test_videos_made_elsewhere(tmp_path):
         Candidate.parse(f"theirs=@{tmp_path / 'gone'}").seeds([0])
 
 
+@pytest.mark.parametrize("label", ["", "..", "---", "report.html", "Reference-Features", "reference features"])
+def test_labels_that_could_not_be_folders(label):
+    with pytest.raises(InputError, match="label: found"):
+        Candidate(label, "warp")
+
+
 def test_labels_become_folders_that_do_not_clash():
     assert Candidate.parse("nano:wan_move").folder_name == "nano-wan_move"
     assert Candidate.parse("Wan-AI/Wan2.1").folder_name == "Wan-AI-Wan2.1"

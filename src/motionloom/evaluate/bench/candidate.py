@@ -15,6 +15,9 @@ from motionloom.models.parameters import Parameters
 UNGUIDED = "unguided"
 """In the place of a method: the base model's own motion, no track is shown to it."""
 
+_TAKEN = ("benchmark.json", "reference-features", "report.html", "report.json", "report.csv", "report.summary.csv")
+"""What stands beside the candidates' folders."""
+
 _LABEL = re.compile(r"[^\W_][\w .+-]*")
 _METHOD = re.compile(r"[a-z][a-z0-9_]*")
 
@@ -43,6 +46,8 @@ class Candidate:
     def __post_init__(self) -> None:
         if not self.label.strip() or not self.folder_name:
             raise InputError(f"label: found {self.label!r}, expected letters or digits")
+        if self.folder_name.lower() in _TAKEN:
+            raise InputError(f"label: found {self.label!r}, as a file of the results is called; choose another one")
         if bool(self.model) == (self.videos is not None):
             raise InputError(f"{self.label}: expected a model, or a folder of videos as LABEL=@FOLDER")
 
