@@ -161,9 +161,10 @@ def locked(folder: Path, shard: str | None) -> Iterator[bool]:
             except OSError:
                 alone = False
                 continue
-            os.truncate(handle, 0)  # who held it before says nothing, nor do several who share it
-            if kind == fcntl.LOCK_EX:
-                os.pwrite(handle, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
+            with suppress(OSError):  # held all the same; what is written there matters to others alone
+                os.truncate(handle, 0)  # who held it before says nothing, nor do several who share it
+                if kind == fcntl.LOCK_EX:
+                    os.pwrite(handle, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
         yield alone
     finally:
         for handle in held:
