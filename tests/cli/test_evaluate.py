@@ -34,6 +34,22 @@ def test_a_folder_makes_a_report(clips, call):
     assert (clips / "clips.evaluation" / "report.html").read_text().lstrip().lower().startswith("<!doctype html>")
 
 
+def test_a_run_that_was_killed_goes_on_where_it_was(clips, call):
+    assert call("evaluate", "clips", "--metrics", "motion_magnitude").code == 0
+    out = clips / "clips.evaluation"
+    for path in (out / "results.json", out / "report.html", out / "rows" / "b.seed-0.json"):
+        path.unlink()
+    before = (out / "rows" / "a.seed-0.json").stat().st_mtime_ns
+    done = call("evaluate", "clips", "--metrics", "motion_magnitude")
+    assert done.code == 0, done.err
+    assert "2 of 2 videos measured" in done.lines[-2]
+    assert (out / "rows" / "a.seed-0.json").stat().st_mtime_ns == before
+    (clips / "photo.evaluation").mkdir()
+    (clips / "photo.evaluation" / "diary.txt").write_text("dear")
+    (clips / "photo.jsonl").write_text('{"video": "clips/a.mp4"}')
+    assert "photo.evaluation" in call("evaluate", "photo.jsonl", "--metrics", "motion_magnitude").err  # not ours
+
+
 def test_failures_are_named_and_the_exit_code_says_so(clips, call):
     (clips / "clips" / "c.mp4").write_bytes(b"broken")
     done = call("evaluate", "clips", "--metrics", "epe", "-o", "out")

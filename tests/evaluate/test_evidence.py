@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from slides import FPS, SIZE, sliding, sliding_tracks
 
-from motionloom.errors import FileFormatError, InputError
+from motionloom.errors import CheckpointError, FileFormatError, InputError
 from motionloom.evaluate.evidence import Evidence, Tools
 from motionloom.evaluate.sample import Sample
 from motionloom.media import Clip
@@ -103,3 +103,32 @@ def test_networks_are_built_once(tmp_path, monkeypatch):
     assert built == [tmp_path / "w.pt"]
     assert tools.used("i3d-tats").name == "i3d-tats"
     assert len(tools.used("i3d-tats").sha256) == 64
+
+
+def test_a_download_that_failed_and_a_file_of_another_network_are_tried_once(tmp_path, monkeypatch):
+    monkeypatch.setenv("MOTIONLOOM_MODELS", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    tried = []
+
+    def fetch(card):
+        tried.append(card.name)
+        raise CheckpointError(f"{card.name}: no connection")
+
+    monkeypatch.setattr("motionloom.models.fetch.fetch", fetch)
+    tools = Tools(allow_download=True)
+    for _ in range(3):
+        with pytest.raises(CheckpointError, match="no connection"):
+            tools.path("dino-vitb16")
+    assert tried == ["dino-vitb16"]
+    assert tools.lacks("dino-vitb16")
+
+    def build(path):
+        tried.append(path.name)
+        raise CheckpointError(f"{path}: other tensors")
+
+    (tmp_path / "metrics").mkdir()
+    (tmp_path / "metrics" / "i3d_pretrained_400.pt").write_bytes(b"x")
+    for _ in range(3):
+        with pytest.raises(CheckpointError, match="other tensors"):
+            tools.network("i3d-tats", build)
+    assert tried == ["dino-vitb16", "i3d_pretrained_400.pt"]

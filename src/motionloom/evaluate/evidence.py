@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from motionloom.errors import FileFormatError, InputError
+from motionloom.errors import CheckpointError, FileFormatError, InputError
 from motionloom.evaluate.measurement import UsedWeights
 from motionloom.evaluate.sample import ImageSource, Sample
 from motionloom.evaluate.weights import WeightsMissing, find_weights, is_missing, sha256_of
@@ -56,6 +56,7 @@ class Tools:
         self.tracker = tracker
         self._weights, self._allow_download = dict(weights or {}), allow_download
         self._networks: dict[str, Any] = {}
+        self._failed: dict[str, CheckpointError] = {}
 
     @classmethod
     def of(
@@ -89,8 +90,15 @@ class Tools:
 
         Raises:
             WeightsMissing: it is not on this disk.
+            CheckpointError: it could not be fetched; that is tried once, not for each video.
         """
-        return find_weights(name, self._weights, allow_download=self._allow_download)
+        if name in self._failed:
+            raise self._failed[name]
+        try:
+            return find_weights(name, self._weights, allow_download=self._allow_download)
+        except CheckpointError as error:
+            self._failed[name] = error
+            raise
 
     def lacks(self, name: str) -> bool:
         """Whether a network is not on this disk as it should be; nothing is fetched."""
@@ -107,9 +115,14 @@ class Tools:
         return "; and ".join(found)
 
     def network(self, name: str, build: Callable[[Path], T]) -> T:
-        """A network by name; ``build`` gets its path, once."""
+        """A network by name; ``build`` gets its path, once, also where the file turns out to be another one."""
         if name not in self._networks:
-            self._networks[name] = build(self.path(name))
+            path = self.path(name)
+            try:
+                self._networks[name] = build(path)
+            except CheckpointError as error:
+                self._failed[name] = error
+                raise
         return self._networks[name]
 
     def used(self, *names: str) -> UsedWeights:
