@@ -242,10 +242,13 @@ def test_json_and_csv(page, runs):
 
 
 def test_formulas_are_defused_in_csv(tmp_path):
-    run = Run("=cmd()", (Row("@a", 0, "done", measurements=(epe(1.0),)),))
+    run = Run("=cmd()", (Row("@a", 0, "done", measurements=(epe(1.0), Measurement("=own", 1.0))),))
     page = write_report([run], tmp_path / "r.html")
     line = page.with_suffix(".csv").read_text(encoding="utf-8").splitlines()[1]
     assert line.startswith("'=cmd(),'@a,")
+    header = page.with_name("r.summary.csv").read_text(encoding="utf-8").splitlines()[0].split(",")
+    assert "'=own" in header
+    assert not any(name.startswith("=") for name in header)
 
 
 def test_what_differs_stands_in_columns_of_its_own():

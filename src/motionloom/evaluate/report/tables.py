@@ -111,7 +111,7 @@ def _line(each: Measurement) -> list[Any]:
 def _write(path: Path, header: Iterable[str], lines: Iterable[Iterable[Any]]) -> None:
     with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(header)
+        writer.writerow([_cell(name) for name in header])
         writer.writerows([_cell(value) for value in line] for line in lines)
 
 

@@ -57,7 +57,7 @@ function compare() {
           !(each.sd > 1e-12) && el('text', { x: width / 2 + 8, y: 17 }, each.mean === 0 ? 'equal everywhere' : known(each.sd) ? 'the same in all cases' : 'one case only'))),
         el('td', { class: 'num' }, fixed(each.first, places)), el('td', { class: 'num' }, fixed(each.second, places)),
         el('td', { class: 'num' }, signed(each.mean, places),
-          small && el('span', { class: 'chip quiet', title: `Smaller than the tracker's own mean error, ${plain(floor)} px: no finding` }, 'below floor'),
+          small && el('span', { class: 'chip quiet', title: `Smaller than the tracker's own mean error, ${plain(floor)} px: no finding.${columns.some(other => other.name === 'epe_trackable') ? ' epe_trackable looks only where the tracker works.' : ''}` }, 'below floor'),
           el('span', { class: 'sub' }, known(each.low) ? `${signed(each.low, places)} to ${signed(each.high, places)}` : '')),
         el('td', { class: 'num', title: known(each.wins) ? `${each.wins} better, ${each.ties} equal, ${each.losses} worse; sign test p ${pValue(each.p_sign)}` : '' }, percent(each.win_rate)),
         el('td', { class: 'num' }, String(each.n)), el('td', { class: 'num', title: `uncorrected ${pValue(each.p)}` }, pValue(each.p_holm)));

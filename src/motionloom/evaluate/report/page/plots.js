@@ -34,10 +34,11 @@ function scatter() {
         if (known(x) && known(y)) found.push({ place, x, y, run: run.index });
       }
     }
-    return log ? found.filter(point => point.x > 0 && point.y > 0) : found;
+    const fitting = log ? found.filter(point => point.x > 0 && point.y > 0) : found;
+    return { all: fitting, without: found.length - fitting.length };
   }
   function draw() {
-    const all = collect();
+    const { all, without } = collect();
     const width = canvas.parentElement.clientWidth || 900, height = Math.min(520, Math.max(340, width * .46)), ratio = devicePixelRatio || 1;
     canvas.width = width * ratio; canvas.height = height * ratio; canvas.style.height = `${height}px`;
     const pen = canvas.getContext('2d');
@@ -45,7 +46,7 @@ function scatter() {
     pen.font = `12px ${getComputedStyle(document.body).fontFamily}`;
     const soft = resolved('--soft'), hair = resolved('--hair'), line = resolved('--line');
     points = [];
-    note.textContent = all.length ? (mode ? `${plural(all.length, 'case')} that both runs have; ` + (columns[across].better ? 'the colour and shape are those of the better run; on the line both are equal.' : 'on the line both are equal.') : plural(all.length, 'point')) : 'There is nothing to show for this choice.';
+    note.textContent = all.length ? (mode ? `${plural(all.length, 'case')} that both runs have; ` + (columns[across].better ? 'the colour and shape are those of the better run; on the line both are equal.' : 'on the line both are equal.') : `${plural(all.length, 'point')}.`) + (without ? ` ${plural(without, 'point')} at or below zero ${without === 1 ? 'has' : 'have'} no place on this scale.` : '') : 'There is nothing to show for this choice.';
     if (!all.length) return;
     const to = log ? Math.log10 : value => value, from = log ? value => 10 ** value : value => value;
     const range = values => { const low = Math.min(...values), high = Math.max(...values), room = (high - low || Math.abs(high) || 1) * .05; return [low - room, high + room]; };
