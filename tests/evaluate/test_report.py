@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -207,6 +208,18 @@ def test_embedded_videos_decode(page, tmp_path):
     # The way asked for is drawn in green.
     green = (clip.frames[-1].astype(int) @ [-1, 2, -1]).max()
     assert green > 150
+
+
+def test_a_video_is_shown_without_tracks_that_cannot_be_drawn(runs, tmp_path):
+    bad = tmp_path / "bad.safetensors"
+    bad.write_bytes(b"no tracks at all")
+    row = replace(runs[0].rows[0], tracks=str(bad))
+    page = write_report([Run("one", (row,), folder=runs[0].folder)], tmp_path / "r.html")
+    truth, panel = data_of(page.read_text(encoding="utf-8"))["media"][0]["panels"]
+    assert panel["video"]
+    assert panel["note"].startswith("without its tracks: ")
+    assert "bad.safetensors: not a pair of tracks" in panel["note"]
+    assert truth["note"] is None
 
 
 def test_size_is_bounded(runs, tmp_path):

@@ -135,7 +135,7 @@ def _encoded(run: Run, video: str, tracks: str | None) -> dict[str, Any]:
     try:
         shown = _read(open_frames(_file(run, video)))
         clip = Clip(shown.frames, shown.fps)
-        drawn = _drawn(clip, shown, _file(run, tracks)) if tracks else clip
+        drawn, note = _drawn_if_possible(clip, shown, _file(run, tracks)) if tracks else (clip, None)
         return {
             "video": base64.b64encode(_webm(drawn)).decode(),
             "poster": base64.b64encode(_poster(drawn.frames[-1])).decode(),
@@ -143,6 +143,7 @@ def _encoded(run: Run, video: str, tracks: str | None) -> dict[str, Any]:
             "width": clip.size[1],
             "fps": clip.fps,
             "frames": shown.num_frames,
+            "note": note,
             "index": shown.index.tolist() if len(shown.index) != shown.num_frames else None,
         }
     except MotionloomError as error:
@@ -167,6 +168,14 @@ def _read(frames: Frames) -> _Video:
             method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
             kept.append(cv2.resize(block[place], (size[1], size[0]), interpolation=method))
     return _Video(np.stack(kept), max(1.0, frames.fps * len(index) / frames.num_frames), index, frames.num_frames)
+
+
+def _drawn_if_possible(clip: Clip, shown: _Video, file: Path) -> tuple[Clip, str | None]:
+    """The clip with its tracks; without them, and why, where their file is missing or damaged."""
+    try:
+        return _drawn(clip, shown, file), None
+    except MotionloomError as error:
+        return clip, f"without its tracks: {error}"
 
 
 def _drawn(clip: Clip, shown: _Video, file: Path) -> Clip:

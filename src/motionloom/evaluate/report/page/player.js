@@ -19,7 +19,7 @@ function player(found, heading) {
       picture.muted = true;
       videos.push({ node: picture, panel });
     }
-    return el('figure', { 'data-run': panel.run }, picture, el('figcaption', {}, panel.run === null ? null : swatch(panel.run), label, el('span', { class: 'end' }, [value, seed].filter(Boolean).join(' \u00b7 '))));
+    return el('figure', { 'data-run': panel.run }, picture, el('figcaption', {}, panel.run === null ? null : swatch(panel.run), label, el('span', { class: 'end' }, [value, seed].filter(Boolean).join(' \u00b7 '))), panel.note && el('span', { class: 'sub note' }, panel.note));
   });
   const length = Math.max(.05, ...videos.map(({ panel }) => shownFrames(panel) / panel.fps)), most = Math.max(1, ...videos.map(({ panel }) => panel.frames));
   let at = 0, last = 0, going = false, request = 0;
