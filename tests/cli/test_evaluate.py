@@ -87,3 +87,11 @@ def test_the_list_names_metrics_and_networks(folder, call):
     assert done.code == 0
     assert "epe" in done.out
     assert "clip-vit-base-patch32" in done.out
+
+
+def test_the_list_stands_though_a_network_is_not_where_it_is_said_to_be(folder, call, monkeypatch):
+    monkeypatch.setenv("MOTIONLOOM_WEIGHTS_DINO_VITB16", str(folder / "nowhere"))
+    done = call("evaluate", "--list")
+    assert done.code == 0
+    assert "MOTIONLOOM_WEIGHTS_DINO_VITB16: dino-vitb16 at" in done.err
+    assert "laion-aesthetic" in done.out

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -152,7 +153,15 @@ def test_a_set_is_compared_whole_or_not_at_all(picture, tmp_path, toy):
     (tmp_path / "features" / "toy" / "a.safetensors").write_bytes(b"half")
     (total,) = distances(tmp_path, rows[:1], metrics=["toy"])
     assert "features of a are missing" in total.reason
-    assert distances(tmp_path, [], metrics=["toy"])[0].reason == "no video gave features"
+    assert distances(tmp_path, [], metrics=["toy"])[0].reason == "no video was measured"
+
+
+def test_a_set_of_videos_that_are_all_too_short_says_so(picture, tmp_path, monkeypatch):
+    nothing = replace(TOY, features=lambda evidence, which: np.zeros((0, 3), np.float32))
+    monkeypatch.setitem(METRICS, "toy", nothing)
+    clip = Clip(sliding(picture, 3), FPS)
+    row, _ = measured_row(Sample("a", clip, reference=clip), Tools(), tmp_path, metrics=["toy"])
+    assert distances(tmp_path, [row], metrics=["toy"])[0].reason == "every video is too short for it"
 
 
 def test_features_that_are_no_numbers_are_refused(picture, monkeypatch):

@@ -54,7 +54,7 @@ def evaluate(
     ] = None,
     box: Annotated[str | None, typer.Option("--box", help="x0,y0,x1,y1 of the subject on the first frame.")] = None,
     out: Annotated[
-        Path | None, typer.Option("-o", "--out", help="Folder for report.html, results.json and results.csv.")
+        Path | None, typer.Option("-o", "--out", help="Folder for report.html, report.csv and results.json.")
     ] = None,
     name: Annotated[str | None, typer.Option("--name", help="Of the run in the report.")] = None,
     metrics: Metrics = None,
@@ -197,6 +197,9 @@ def _list() -> None:
             here = str(find_weights(weights.name))
         except WeightsMissing:
             here = "no"
+        except MotionloomError as error:
+            here = "damaged"
+            warn(str(error))
         networks.add_row(weights.name, here, weights.licence, weights.title, weights.repo or weights.page or "")
     show_table(networks)
 

@@ -277,7 +277,9 @@ def _together(folder: Path, metric: str, which: Which, keys: Sequence[str]) -> _
             return None, "features of different networks; measure all videos again", None
         used = weights
     blocks = [block for block in blocks if len(block)]
-    return (np.concatenate(blocks), None, used) if blocks else (None, "no video gave features", None)
+    if not blocks:
+        return None, "every video is too short for it" if keys else "no video was measured", None
+    return np.concatenate(blocks), None, used
 
 
 def _resolution(rows: Sequence[Row]) -> tuple[int, int] | None:
