@@ -4,8 +4,10 @@ import shutil
 import pytest
 import torch
 
+from motionloom.cli.bench_run import _mean
 from motionloom.evaluate.make_bench import make_procedural
-from motionloom.evaluate.run import Run
+from motionloom.evaluate.measurement import Measurement
+from motionloom.evaluate.run import Row, Run
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +47,17 @@ def test_a_table_and_the_report_on_the_last_line(call, bench):
     found = call(*COMMAND, "-m", "warp", "--mode", "multi")
     assert found.code == 2
     assert "--mode" in found.err or "mode" in found.err
+
+
+def test_a_case_counts_once_however_many_seeds_it_has():
+    values = {("a", 0): 0.0, ("a", 1): 2.0, ("b", 0): 6.0, ("b", 1): None}
+    rows = tuple(
+        Row(case, seed, "done", measurements=(Measurement("epe", value, reason=None if value is not None else "lost"),))
+        for (case, seed), value in values.items()
+    )
+    fid = (Measurement("fid", 7.0),)
+    assert _mean(Run("x", rows, fid), "epe") == "3.5", "the mean of 1 and 6, not of 0, 2 and 6"
+    assert (_mean(Run("x", rows, fid), "fid"), _mean(Run("x", rows, fid), "psnr")) == ("7", "-")
 
 
 def test_failed_rows_are_the_exit_code(call, bench):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -211,14 +211,12 @@ def _columns(runs: Sequence[Run]) -> list[str]:
 
 
 def _mean(each: Run, name: str) -> str:
-    """Seeds of a case first, then cases; the report has the intervals."""
-    by_case: dict[str, list[float]] = {}
-    for row in each.rows:
-        value = row.value(name)
-        if value is not None:
-            by_case.setdefault(row.case, []).append(value)
-    means = [sum(values) / len(values) for values in by_case.values()]
-    if means:
-        return f"{sum(means) / len(means):.4g}"
-    total: Any = next((one.value for one in each.totals if one.name == name), None)
-    return "-" if total is None else f"{total:.4g}"
+    """As in the report: seeds of a case first, then cases."""
+    from motionloom.evaluate.statistics import estimate
+
+    values = {(row.case, row.seed): row.value(name) for row in each.rows}
+    there = {pair: value for pair, value in values.items() if value is not None}
+    mean = estimate(list(there.values()), [case for case, _ in there], boot=1).mean
+    if mean is None:
+        mean = next((one.value for one in each.totals if one.name == name), None)
+    return "-" if mean is None else f"{mean:.4g}"

@@ -1,6 +1,6 @@
-"""A program that the tests kill: the benchmark run on two processes.
+"""A program that the tests kill: the benchmark run on two processes or actors.
 
-python driving.py BENCH OUT
+python driving.py BENCH OUT [EXECUTOR]
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if __name__ == "__main__":
         sys.argv[2],
         seeds=[0, 1, 2],
         metrics=["psnr"],
-        executor=executor("process", workers=2, device="cpu"),
+        executor=executor(sys.argv[3] if sys.argv[3:] else "process", workers=2, device="cpu"),
         on_note=print,
         report=False,
     )

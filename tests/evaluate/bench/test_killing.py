@@ -15,15 +15,18 @@ PROGRAM = str(Path(__file__).with_name("driving.py"))
 
 
 @pytest.mark.slow
-def test_killing_a_worker_and_then_the_driver_loses_the_case_in_flight(bench, tmp_path):
+@pytest.mark.parametrize("kind", ["process", "ray"])
+def test_killing_a_worker_and_then_the_driver_loses_the_case_in_flight(kind, bench, tmp_path):
+    if kind == "ray":
+        pytest.importorskip("ray")
     out = tmp_path / "out"
-    driver = _drive(bench, out)
+    driver = _drive(bench, out, kind)
     _wait_for(lambda: len(_rows(out)) >= 2, driver)
-    workers = _children(driver.pid)
+    workers = _workers(driver.pid, kind)
     assert len(workers) == 2
     os.kill(workers[0], signal.SIGKILL)
-    _wait_for(lambda: len(_rows(out)) >= 5 and set(_children(driver.pid)) - set(workers), driver)
-    restarted = _children(driver.pid)
+    _wait_for(lambda: len(_rows(out)) >= 5 and set(_workers(driver.pid, kind)) - set(workers), driver)
+    restarted = _workers(driver.pid, kind)
     driver.kill()
     driver.communicate()
     deadline = time.monotonic() + 30
@@ -35,7 +38,7 @@ def test_killing_a_worker_and_then_the_driver_loses_the_case_in_flight(bench, tm
     assert 5 <= finished < 12
     assert all(Clip.load(path).num_frames == 5 for path in out.glob("nano/videos/*/*.mp4")), "no half video"
 
-    again = _drive(bench, out)
+    again = _drive(bench, out, kind)
     text, _ = again.communicate(timeout=300)
     assert text.splitlines()[-1] == "12 {'done'}"
     assert "again" not in text, "nothing finished was done again"
@@ -45,8 +48,20 @@ def test_killing_a_worker_and_then_the_driver_loses_the_case_in_flight(bench, tm
     assert not list(out.rglob(".*.part*"))
 
 
-def _drive(bench, out):
-    return subprocess.Popen([sys.executable, PROGRAM, str(bench), str(out)], stdout=subprocess.PIPE, text=True)
+def _drive(bench, out, kind):
+    return subprocess.Popen([sys.executable, PROGRAM, str(bench), str(out), kind], stdout=subprocess.PIPE, text=True)
+
+
+def _workers(pid, kind):
+    if kind == "process":
+        return _children(pid)
+    found, waiting = [], _children(pid)
+    while waiting:
+        each = waiting.pop()
+        waiting += _children(each)
+        if Path(f"/proc/{each}/cmdline").read_bytes().startswith(b"ray::Actor"):
+            found.append(each)
+    return found
 
 
 def _rows(out):
