@@ -5,7 +5,8 @@ import pytest
 
 from motionloom.errors import InputError
 from motionloom.evaluate import weights
-from motionloom.evaluate.weights import WEIGHTS, WeightsMissing, find_weights, is_missing, parse_weights, sha256_of
+from motionloom.evaluate.published_weights import WEIGHTS
+from motionloom.evaluate.weights import WeightsMissing, find_weights, is_missing, parse_weights, sha256_of
 
 
 @pytest.fixture(autouse=True)

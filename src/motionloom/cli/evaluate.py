@@ -183,8 +183,9 @@ def _show_one(row: Row) -> None:
 def _list() -> None:
     from rich.table import Table
 
+    from motionloom.evaluate.published_weights import WEIGHTS
     from motionloom.evaluate.suite import METRICS
-    from motionloom.evaluate.weights import WEIGHTS, WeightsMissing, find_weights
+    from motionloom.evaluate.weights import WeightsMissing, find_weights
 
     table = Table("metric", "bundle", "needs", "networks", "what", box=None, pad_edge=False)
     for metric in METRICS.values():

@@ -43,7 +43,7 @@ def evaluate(
         box: (x0, y0, x1, y1) of the subject on the first frame, pixels of the clip.
         prompt: what was asked for in words, for CLIPSIM.
         metrics: names of metrics or of bundles: "core" needs no network, "features" does.
-        weights: places of networks by name; see `motionloom.evaluate.weights.WEIGHTS`.
+        weights: places of networks by name; see `motionloom.evaluate.published_weights.WEIGHTS`.
         device: where networks run.
 
     Returns:

@@ -36,7 +36,7 @@ class Tools:
     Args:
         device: where networks run.
         tracker: finds the points again; None is the offline default.
-        weights: explicit places of networks, by the names of `motionloom.evaluate.weights.WEIGHTS`.
+        weights: explicit places of networks, by the names of `motionloom.evaluate.published_weights.WEIGHTS`.
         allow_download: networks that are not here may be fetched from the hub.
 
     Raises:

@@ -29,7 +29,7 @@ class Metric:
         name: of its first measurement, and how it is chosen on the command line.
         title: one line for people.
         needs: what the sample has to bring along; without it the metric is not asked.
-        weights: names of `motionloom.evaluate.weights.WEIGHTS` without which it has no value.
+        weights: names of `motionloom.evaluate.published_weights.WEIGHTS` without which it has no value.
         compute: from evidence to one measurement or several. A reason for there being no number is a measurement too;
             what is raised as `MotionloomError` becomes one.
         pooled: measurements of which, over many videos, the mean over all values is of interest too, beside that over

@@ -167,8 +167,8 @@ def test_a_metric_that_breaks_costs_itself_and_is_tried_again(going, monkeypatch
 
 
 def test_metrics_are_computed_when_their_weights_arrive(going, monkeypatch):
+    from motionloom.evaluate.published_weights import WEIGHTS
     from motionloom.evaluate.suite import METRICS
-    from motionloom.evaluate.weights import WEIGHTS
 
     metric = next(each for each in METRICS.values() if each.weights == ("inception-fid",))
     run = going.run("warp", limit=2, metrics=[metric.name, "psnr"])[0]

@@ -11,10 +11,10 @@ from motionloom.evaluate import flow
 from motionloom.evaluate.evidence import Tools
 from motionloom.evaluate.measurement import Measurement
 from motionloom.evaluate.networks.raft import load_raft, raft_flow
+from motionloom.evaluate.published_weights import WEIGHTS
 from motionloom.evaluate.sample import Sample
 from motionloom.evaluate.suite import flow as suite
 from motionloom.evaluate.suite import measure
-from motionloom.evaluate.weights import WEIGHTS
 from motionloom.media import Clip
 from motionloom.media.flow import optical_flow
 

@@ -8,10 +8,10 @@ from torch import nn
 
 from motionloom.evaluate.evidence import Evidence, Tools
 from motionloom.evaluate.frechet import clip_frames, frechet_distance, frechet_distance_by_svd
+from motionloom.evaluate.published_weights import WEIGHTS
 from motionloom.evaluate.sample import Sample
 from motionloom.evaluate.suite import METRICS, compare, features_of
 from motionloom.evaluate.suite.frechet import METRICS as FRECHET
-from motionloom.evaluate.weights import WEIGHTS
 from motionloom.media import Clip
 
 # The published file is TorchScript; that torch recommends other things for new ones is not the test's matter.
