@@ -1,4 +1,11 @@
-"""The networks that metrics look through: which file each one is, where it comes from, and under which licence."""
+"""The networks that metrics look through: which file each one is, where it comes from, and under which licence.
+
+What the loaders rest on: names and shapes of the tensors of Inception, I3D (TATS) and VideoMAEv2 are those of the
+programs that read these files (pytorch-fid, cd-fvd), and outputs are compared with theirs on made-up weights; AlexNet,
+VGG-16 and LPIPS follow torchvision and lpips, CLIP and DINO their folders of 2021 with today's transformers. Not
+established without the files themselves: that VideoMAEv2's holds nothing but tensors beside its ``module`` entry, and
+what StyleGAN-V's program accepts beyond the call its own metric makes, which is the one made here.
+"""
 
 from __future__ import annotations
 
