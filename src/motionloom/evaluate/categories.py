@@ -101,7 +101,8 @@ def categorise(tracks: Tracks) -> Category:
     if _astray(points, seen, fit, diagonal) > SEVERAL:
         return _of_many(points, seen, diagonal)
     turned = fit.radius * float(np.abs(np.radians(fit.angle)).max())
-    grown = fit.radius * float(np.abs(np.log(fit.scale)).max())
+    # Growing moves points by more than the logarithm says, and their middle with them.
+    grown = fit.radius * float(np.maximum(np.abs(np.log(fit.scale)), np.abs(fit.scale - 1)).max())
     path = fit.shift[fit.known]
     gone = float(np.linalg.norm(path, axis=1).max())
     if turned >= max(gone, grown):
