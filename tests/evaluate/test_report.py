@@ -20,6 +20,7 @@ from motionloom.evaluate.report.media import worst_cases
 from motionloom.evaluate.report.sources import read_runs
 from motionloom.evaluate.run import Row, Run, save_tracks, write_json
 from motionloom.media import Clip
+from motionloom.tracks.trackers import FLOOR
 from motionloom.tracks.tracks import Tracks
 
 HOSTILE = "</script><img src=x onerror=\"document.title='owned'\"><!-- {{script}} ' \" & \u2028"
@@ -27,7 +28,9 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 
 
 def epe(value, **other):
-    return Measurement("epe", value, "px", "lower", **{"variant": "visible points", "resolution": (48, 64), **other})
+    return Measurement(
+        "epe", value, "px", "lower", **{"variant": "visible points; tracker offline", "resolution": (48, 64), **other}
+    )
 
 
 def rows(values, name="epe", seeds=(0,), **other):
@@ -167,7 +170,7 @@ def test_everything_is_there(page, runs):
     assert [run["label"] for run in data["runs"]] == [run.name for run in runs]
     assert len(data["cases"]) == 4
     assert [column["name"] for column in data["columns"]] == ["epe", "epe_256", "psnr", "gms_dissim", "lpips", "mine"]
-    assert data["columns"][0]["floor"] == [0.06, 0.25]
+    assert data["columns"][0]["floor"] == [FLOOR[128].median, FLOOR[128].mean]  # that of the nearest size measured
     assert data["columns"][3]["fallback"] is True
     first, second = data["summary"][0]
     assert first["mean"] == pytest.approx(np.mean([4.5, 5.5, 6.5]))
@@ -250,7 +253,7 @@ def test_json_and_csv(page, runs):
     with page.with_name("report.summary.csv").open(newline="", encoding="utf-8") as file:
         wide = list(csv.DictReader(file))
     assert float(wide[1]["psnr"]) == 22.0
-    assert wide[0]["epe [visible points] missing"] == "1"
+    assert wide[0]["epe [visible points; tracker offline] missing"] == "1"
     assert float(wide[1]["fid [unbiased covariance]"]) == 13.5
 
 

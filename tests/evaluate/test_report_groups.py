@@ -13,6 +13,7 @@ from motionloom.evaluate.report.groups import GROUPS, OTHERS, TITLES, group_of, 
 from motionloom.evaluate.run import Row, Run
 from motionloom.evaluate.statistics import holm
 from motionloom.evaluate.suite import METRICS
+from motionloom.tracks.trackers import FLOOR
 
 
 @pytest.mark.parametrize(
@@ -85,14 +86,24 @@ def test_main_metrics_are_corrected_for_their_own_number(tmp_path):
 
 
 def test_the_floor_of_the_tracker_is_that_of_these_true_videos(tmp_path):
-    runs = [
-        Run(name, tuple(row(f"c{i}", epe=2.0, epe_trackable=1.0, epe_of_reference=0.5 + i) for i in range(3)))
-        for name in ("one", "other")
-    ]
+    names = {"epe": 2.0, "epe_trackable": 1.0, "epe_of_reference": 0.5}
+    tracked = tuple(
+        Row(
+            f"c{i}",
+            0,
+            "done",
+            measurements=tuple(
+                Measurement(name, value + i, "px", "lower", "tracker offline", resolution=(128, 224))
+                for name, value in names.items()
+            ),
+        )
+        for i in range(3)
+    )
+    runs = [Run(name, tracked) for name in ("one", "other")]
     found = {column["name"]: column for column in page_of(runs, tmp_path / "r.html")["columns"]}
-    assert found["epe"]["floor"] == [0.06, 0.25]
+    assert found["epe"]["floor"] == [FLOOR[128].median, FLOOR[128].mean]
     assert found["epe"]["floor_true"] == pytest.approx(1.5)
-    assert found["epe_trackable"]["floor"] == [0.06, 0.25]
+    assert found["epe_trackable"]["floor"] == [FLOOR[128].median] * 2
     assert found["epe_trackable"]["floor_true"] is None
     assert found["epe_of_reference"]["floor"] is None
     masks = page_of([Run("m", (row("c", objmc_masks=1.0),))], tmp_path / "m.html")

@@ -13,14 +13,11 @@ from motionloom.evaluate.report.columns import Column, Results
 from motionloom.evaluate.report.groups import TITLES, group_of
 from motionloom.evaluate.run import Row, Run
 from motionloom.evaluate.statistics import Difference, Estimate, holm, over_time
+from motionloom.tracks.trackers import floor_of
 from motionloom.version import __version__
 
 CURVE_BYTES = 6_000_000
 """Room for curves of single videos; the mean curves are always there."""
-
-TRACKER_FLOOR = (0.06, 0.25)
-"""Mean error in px that the offline tracker adds on textured clips (docs/tracking.md); facts of a run may say another,
-``tracker_floor``, as one number or two."""
 
 _OF_THE_SAME_POINTS = ("epe", "epe_with_first", "epe_pessimistic")
 """Means over the points that ``epe_of_reference`` is of."""
@@ -172,7 +169,11 @@ def _column(column: Column, titles: Mapping[str, str], results: Results) -> dict
 
 
 def _floor(column: Column, runs: Sequence[Run]) -> list[float] | None:
-    """Lowest and highest mean error that the trackers of these runs add themselves; None where it is not known."""
+    """Error in px that the trackers of these runs add themselves, lowest and highest; None where it is not known.
+
+    Of the offline tracker the median and the mean, measured at about this size (docs/tracking.md). Facts of a run may
+    say another, ``tracker_floor``, as one number or two.
+    """
     if column.unit != "px" or column.fallback or column.name not in _FOLLOWED:
         return None
     found: list[float] = []
@@ -180,9 +181,23 @@ def _floor(column: Column, runs: Sequence[Run]) -> list[float] | None:
         own = run.facts.get("tracker_floor")
         if own is None:
             # The variant of a track metric names its tracker.
-            own = TRACKER_FLOOR if "tracker" not in column.variant or "tracker offline" in column.variant else ()
+            own = _offline_floor(column, run) if "tracker offline" in column.variant else ()
         found += [float(each) for each in (own if isinstance(own, list | tuple) else [own])]
     return [min(found), max(found)] if found else None
+
+
+def _offline_floor(column: Column, run: Run) -> tuple[float, ...]:
+    sizes = [
+        each.resolution
+        for row in run.rows
+        for each in row.measurements
+        if each.name == column.name and each.resolution is not None
+    ]
+    if not sizes:
+        return ()
+    floor = floor_of(min(sizes, key=min))
+    # Points that the tracker loses in the true video make up its mean; where they do not count, the median is left.
+    return (floor.median,) if column.name == "epe_trackable" else (floor.median, floor.mean)
 
 
 def _floor_in_true_videos(column: Column, results: Results) -> float | None:

@@ -46,7 +46,7 @@ function metricHeading(column) {
     column.name, ' ', el('span', { class: 'unit' }, [column.unit, arrow(column)].filter(Boolean).join(' ')),
     column.fallback && el('span', { class: 'chip', title: 'Stands in for a metric whose weights were not there; not comparable with published numbers.' }, 'fallback'),
     column.qualifiers && el('span', { class: 'sub' }, column.qualifiers),
-    column.floor && (column.name === 'epe' || column.name === 'epe_trackable') && el('span', { class: 'sub', title: 'Mean error that the tracker itself adds: on textured clips in general, and as it was measured in the true videos here. Differences below it are not findings.' },
+    column.floor && (column.name === 'epe' || column.name === 'epe_trackable') && el('span', { class: 'sub', title: 'Error that the tracker itself adds, median to mean: in general at this size, and as it was measured in the true videos here. Differences below it are not findings.' },
       `tracker floor ${column.floor[0] === column.floor[1] ? column.floor[0] : column.floor.join(' to ')} px` + (known(column.floor_true) ? `; in these true videos ${plain(column.floor_true)} px` : '')));
 }
 
