@@ -156,3 +156,12 @@ def test_lost_points_count_as_what_is_worse():
     score = metrics.score(Tracks(found, np.array([[True] * 2, [False] * 2]), (64, 64), 8.0), wanted)
     assert score["epe"] == pytest.approx((11 + 30) / 2)
     assert score["epe_pessimistic"] == pytest.approx((20 + 30) / 2)
+
+
+def test_the_median_is_not_moved_by_a_point_that_is_lost():
+    wanted = np.zeros((4, 3, 2))
+    found = np.zeros((4, 3, 2))
+    found[1:, :, 0] = [[1.0, 2, 100], [1, 2, 100], [1, 2, 100]]
+    assert metrics.median_error(found, wanted) == pytest.approx(2)
+    assert metrics.epe(found, wanted) == pytest.approx(103 / 3)
+    assert metrics.median_error(found, wanted, np.zeros((4, 3), bool)) is None

@@ -20,7 +20,7 @@ TRACKABLE = 0.01
 """Share of the diagonal within which a tracker counts as having found a point in the true video."""
 
 SCORES = (
-    *("epe", "epe_256", "epe_with_first", "epe_pessimistic", "final_error", "objmc"),
+    *("epe", "epe_256", "epe_median", "epe_with_first", "epe_pessimistic", "final_error", "objmc"),
     *("trajectory_error_mean_xy", "trajectory_error_sum_xy", "velocity_error", "displacement_correlation"),
     *("pck_02", "pck_05", "pck_10", "pck_4px", "pck_8px", "pck_16px", "lost_fraction"),
 )
@@ -40,6 +40,13 @@ def epe(
     distance, seen = _distances(measured, wanted, visible)
     begin = 0 if first else 1
     return _mean(distance[begin:], seen[begin:])
+
+
+def median_error(measured: ArrayLike, wanted: ArrayLike, visible: ArrayLike | None = None) -> float | None:
+    """Median Euclidean distance in pixels, first frame left out: a few points that the tracker lost do not move it."""
+    distance, seen = _distances(measured, wanted, visible)
+    found = distance[1:][seen[1:]]
+    return float(np.median(found)) if found.size else None
 
 
 def epe_over_time(measured: ArrayLike, wanted: ArrayLike, visible: ArrayLike | None = None) -> list[float | None]:
@@ -193,6 +200,7 @@ def score(measured: Tracks, wanted: Tracks) -> dict[str, float | None]:
     return {
         "epe": error,
         "epe_256": None if error is None else error * 256 / max(wanted.size),
+        "epe_median": median_error(a, b, seen),
         "epe_with_first": epe(a, b, seen, first=True),
         "epe_pessimistic": epe(pessimistic, b, seen),
         "final_error": final_error(a, b, seen),

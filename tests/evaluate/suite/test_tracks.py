@@ -28,6 +28,7 @@ def found():
         ("epe", 2.5, 0.1),  # 1 to 4 px over frames 1 to 4
         ("epe_256", 2.5 * 256 / 96, 0.3),
         ("epe_with_first", 2.0, 0.1),
+        ("epe_median", 2.5, 0.1),
         ("final_error", 4.0, 0.1),
         ("objmc", 2.0, 0.1),
         ("trajectory_error_mean_xy", 1.0, 0.1),

@@ -24,7 +24,7 @@ _OF_THE_SAME_POINTS = ("epe", "epe_with_first", "epe_pessimistic")
 
 _FOLLOWED = (
     *_OF_THE_SAME_POINTS,
-    *("epe_trackable", "final_error", "objmc", "trajectory_error_mean_xy", "trajectory_error_sum_xy"),
+    *("epe_trackable", "epe_median", "final_error", "objmc", "trajectory_error_mean_xy", "trajectory_error_sum_xy"),
 )
 """Distances in px that the tracker's own error adds to; those of masks stand on no tracker."""
 
@@ -197,7 +197,7 @@ def _offline_floor(column: Column, run: Run) -> tuple[float, ...]:
         return ()
     floor = floor_of(min(sizes, key=min))
     # Points that the tracker loses in the true video make up its mean; where they do not count, the median is left.
-    return (floor.median,) if column.name == "epe_trackable" else (floor.median, floor.mean)
+    return (floor.median,) if column.name in ("epe_trackable", "epe_median") else (floor.median, floor.mean)
 
 
 def _floor_in_true_videos(column: Column, results: Results) -> float | None:

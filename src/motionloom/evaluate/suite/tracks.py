@@ -23,6 +23,7 @@ _SAME = "256 px on the longer side"
 _KINDS: dict[str, tuple[str, Better, str]] = {
     "epe": ("px", "lower", "visible points, first frame left out"),
     "epe_256": ("px", "lower", f"as epe, at {_SAME}"),
+    "epe_median": ("px", "lower", "median over visible points, first frame left out"),
     "epe_with_first": ("px", "lower", "visible points, first frame counted"),
     "epe_pessimistic": ("px", "lower", _WORSE),
     "final_error": ("px", "lower", "last visible frame of each track"),
