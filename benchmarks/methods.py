@@ -218,13 +218,12 @@ def main() -> None:
         seeds = [int(seed) for seed in options.seeds.split(",")]
         runs = measure(folder, options.cases, seeds, options.workers)
         result = {kind: {mode: summary(found) for mode, found in modes.items()} for kind, modes in runs.items()}
-        for kind in KINDS:
-            for mode in MODES:
-                print(f"\n{kind}, {mode}")
-                print("\n".join(lines(result[kind][mode])))
+        tables = {f"{kind}, {mode}": "\n".join(lines(result[kind][mode])) for kind in KINDS for mode in MODES}
+        for title, table in tables.items():
+            print(f"\n{title}\n{table}")
         if options.plot:
             plot(result, options.plot)
-        write({**result, "cases": options.cases, "seeds": seeds}, options.json)
+        write({**result, "cases": options.cases, "seeds": seeds, "tables": tables}, options.json)
 
 
 if __name__ == "__main__":

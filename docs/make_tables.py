@@ -5,11 +5,12 @@ A table stands between two comments of its page, the first of which names it.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from motionloom.evaluate.published_weights import WEIGHTS
 from motionloom.evaluate.suite import METRICS
-from motionloom.evaluate.weights import WEIGHTS
 from motionloom.models.card import ModelCard
 from motionloom.models.catalog import list_models
 from motionloom.models.store import bytes_text
@@ -56,7 +57,13 @@ def networks() -> str:
     return _table(columns, rows)
 
 
-TABLES: dict[str, Sequence[Callable[[], str]]] = {"models.md": (models,), "evaluation.md": (metrics, networks)}
+def methods() -> str:
+    """The tables that `benchmarks/methods.py` has left."""
+    found = json.loads((Path(__file__).parents[1] / "benchmarks" / "results" / "methods.json").read_text())["tables"]
+    return "\n".join(f"**{title[0].upper()}{title[1:]}**\n\n{table}\n" for title, table in found.items())
+
+
+TABLES: dict[str, Sequence[Callable[[], str]]] = {"models.md": (models,), "evaluation.md": (metrics, networks, methods)}
 """By page."""
 
 
