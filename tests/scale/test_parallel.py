@@ -29,6 +29,7 @@ def two(tmp_path_factory, cases):
         "cfg_half_precision", "cfg_without_guidance", "noise_of_the_first", "everything_left_as_found",
     ],
 )  # fmt: skip
+@pytest.mark.slow
 def test_two_processes_make_what_one_makes_bit_for_bit(name, two, cases):
     expected = cases.CASES[name](cases.alone)
     assert not expected.isnan().any()
@@ -36,6 +37,7 @@ def test_two_processes_make_what_one_makes_bit_for_bit(name, two, cases):
     assert torch.equal(two[name], expected)
 
 
+@pytest.mark.slow
 def test_a_time_for_every_token_agrees_to_rounding(two, cases):
     # The embedding of times is one matrix product over all tokens; over half of them it rounds in another order.
     expected = cases.ulysses_time_per_token(cases.alone)
@@ -43,18 +45,21 @@ def test_a_time_for_every_token_agrees_to_rounding(two, cases):
 
 
 @pytest.mark.parametrize("name", ["ulysses_first_block_cache", "ulysses_mag_cache"])
+@pytest.mark.slow
 def test_caches_skip_for_all_processes_as_for_one(name, two, cases):
     expected = cases.CASES[name](cases.alone)
     assert 1 < expected[-1] < 8, "some steps are to run all blocks, some only the first"
     assert torch.equal(two[name], expected)
 
 
+@pytest.mark.slow
 def test_first_block_cache_of_one_branch_is_that_of_both(two, cases):
     found, expected = two["cfg_first_block_cache"], cases.cfg_first_block_cache(cases.alone)
     assert torch.equal(found[:-1], expected[:-1])
     assert found[-1] < expected[-1] < 16
 
 
+@pytest.mark.slow
 def test_work_is_divided(two, cases):
     # 4 steps on 3 x 2 x 2 tokens. With guidance each makes half of the calls; without, every call on half the tokens.
     assert cases.work_with_guidance(cases.alone).tolist() == [8, 96] == two["work_with_guidance"].tolist()
@@ -62,6 +67,7 @@ def test_work_is_divided(two, cases):
     assert two["work_without_guidance"].tolist() == [8, 48]
 
 
+@pytest.mark.slow
 def test_processes_that_were_asked_for_different_videos_are_refused(two):
     assert two["different_videos"].tolist() == [1.0]
 

@@ -75,6 +75,7 @@ def test_stopping_leaves_a_model(tmp_path: Path):
     assert load(tmp_path / "nano").card.num_frames == 17
 
 
+@pytest.mark.slow
 def test_learned_codec_trains_and_loads(tmp_path: Path):
     """The same recipe with a small AutoencoderKLWan: same layout, same loading."""
     from motionloom.models.loading import load

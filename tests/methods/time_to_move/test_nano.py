@@ -45,6 +45,7 @@ def following_error(frames: np.ndarray, wanted: Tracks) -> float:
     return error
 
 
+@pytest.mark.slow
 def test_nano_follows_without_being_told_of_tracks(clips):
     from motionloom.models.loading import load
 
