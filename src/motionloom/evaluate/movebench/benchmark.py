@@ -19,6 +19,7 @@ from motionloom.evaluate.categories import categorise
 from motionloom.evaluate.movebench.layout import MODES, Layout, Part, content_of, find_layout, read_list
 from motionloom.evaluate.movebench.manifest import Manifest, read_manifest
 from motionloom.evaluate.sample import Sample, VideoSource
+from motionloom.evaluate.subject import box_of
 from motionloom.media import Clip, video_size
 from motionloom.tracks.tracks import Tracks
 
@@ -105,9 +106,7 @@ class Case:
             first_image=self.first_frame,
             last_image=self.last_frame,
             reference=self.video,
-            box=None
-            if mask is None or not mask.any()
-            else _box(mask, video.size if isinstance(video, Clip) else video_size(video)),
+            box=None if mask is None else _box(mask, video),
             category=self.category or categorise(motion),
             seed=seed,
             by_frame=by_frame,
@@ -247,11 +246,14 @@ def all_parts(layout: Layout, language: str | None = None, mode: str | None = No
     return found
 
 
-def _box(mask: NDArray[np.bool_], size: tuple[int, int]) -> tuple[float, float, float, float]:
-    """(x0, y0, x1, y1) around a mask, in pixels of a video of another size."""
-    rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
-    y, x = size[0] / mask.shape[0], size[1] / mask.shape[1]
-    return float(columns[0] * x), float(rows[0] * y), float((columns[-1] + 1) * x), float((rows[-1] + 1) * y)
+def _box(mask: NDArray[np.bool_], video: VideoSource) -> tuple[float, float, float, float] | None:
+    """(x0, y0, x1, y1) around a mask, in pixels of a video of another size; None around nothing."""
+    box = box_of(mask)
+    if box is None:
+        return None
+    height, width = video.size if isinstance(video, Clip) else video_size(video)
+    y, x = height / mask.shape[0], width / mask.shape[1]
+    return box[0] * x, box[1] * y, box[2] * x, box[3] * y
 
 
 def _digest(path: Path) -> str:

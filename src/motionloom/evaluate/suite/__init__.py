@@ -17,9 +17,6 @@ from motionloom.evaluate.sample import Sample
 from motionloom.evaluate.weights import WeightsMissing
 
 BUNDLES: tuple[Bundle, ...] = ("core", "features", "distribution")
-DEFAULT = ("core", "distribution")
-"""What is measured unless asked otherwise; what needs weights that are not here says so and costs nothing."""
-
 _FAMILIES = ("tracks", "fidelity", "perceptual", "article", "motion", "flow", "niqe", "subject", "features", "frechet")
 _NEEDS = {
     "motion": ("motion",),
