@@ -4,6 +4,8 @@ import re
 
 import pytest
 
+from motionloom.evaluate.report.groups import GROUPS
+
 
 @pytest.fixture
 def clips(folder, call):
@@ -22,6 +24,22 @@ def test_one_clip_prints_its_numbers(clips, call):
     assert float(re.search(r"^epe +([\d.]+) +px", done.out, re.M)[1]) < 1.5
     assert re.search(r"^motion_magnitude +[\d.]+ +px/frame", done.out, re.M)
     assert re.search(r"niqe: .*192", done.err)  # 48x32 is too small for it, and it says so
+
+
+def test_a_clip_shows_the_main_numbers_by_what_they_ask(clips, call):
+    done = call("evaluate", "clips/a.mp4")
+    assert (done.code, done.err) == (0, "")
+    titles = [line.rstrip() for line in done.lines if line.startswith(("Does", "Is it"))]
+    assert titles == [GROUPS[0].title, GROUPS[2].title, GROUPS[3].title]  # there is no true video
+    assert re.search(r"^  epe +[\d.]+ +px", done.out, re.M)
+    assert "pck_16px" not in done.out
+    shown = sum(line.startswith("  ") and not line.startswith("   ") for line in done.lines)
+    more, without = map(int, re.findall(r"\d+", done.lines[-1]))
+    whole = call("evaluate", "clips/a.mp4", "--all")
+    assert "pck_16px" in whole.out
+    assert more > 20
+    assert without > 5
+    assert sum(bool(re.match(r"[a-z]\w+ +-?[\d.e+-]+ ", line)) for line in whole.lines) == shown + more
 
 
 def test_a_folder_makes_a_report(clips, call):

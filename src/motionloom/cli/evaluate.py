@@ -66,6 +66,9 @@ def evaluate(
     device: Device = None,
     executor: ExecutorName = "inline",
     workers: Workers = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Of a single clip: every number, and why others have no value.")
+    ] = False,
     listing: Annotated[bool, typer.Option("--list", help="List the metrics and the networks they want.")] = False,
 ) -> None:
     """How well videos move as drawn, how like the true ones they are, how steady and how sharp.
@@ -83,6 +86,7 @@ def evaluate(
     from motionloom.scale.executors import executor as executor_of
 
     single = is_single(source)
+    everything = everything or metrics is not None
     if out is not None and out.is_file():
         raise InputError(f"{out}: is a file, expected the name of a folder for the report")
     known = {
@@ -106,7 +110,7 @@ def evaluate(
 
         with tempfile.TemporaryDirectory(prefix="motionloom-") as folder:
             run = evaluate_videos(source, Path(folder), **arguments)
-        _show_one(run.rows[0])
+        _show_one(run.rows[0], everything)
         return
     whole = source.resolve()  # "." has no name
     beside = source.parent if source.name else whole.parent
@@ -116,7 +120,7 @@ def evaluate(
     with progress(whole.name) as report:
         run = evaluate_videos(source, target, on_progress=report, **arguments)
     if single:
-        _show_one(run.rows[0])
+        _show_one(run.rows[0], everything)
     from motionloom.evaluate.report import write_report
 
     page = write_report([run], target / "report.html")
@@ -160,24 +164,38 @@ def tool_values(
     return {name: value for name, value in values.items() if value}
 
 
-def _show_one(row: Row) -> None:
+def _show_one(row: Row, everything: bool) -> None:
+    """The numbers of a clip; the main ones by what they ask, or every one and why others are missing."""
     from rich.table import Table
+
+    from motionloom.evaluate.report.groups import TITLES, group_of, main_metrics
 
     if row.status == "failed":
         raise MotionloomError(str(row.error))
-    table = Table("metric", "value", "unit", "better", "what", box=None, pad_edge=False)
+    found = {each.name: each for each in row.measurements if each.value is not None}
     missing: dict[str, list[str]] = {}
     for each in row.measurements:
         if each.value is None:
             missing.setdefault(str(each.reason), []).append(each.name)
-            continue
+    shown = list(found) if everything else main_metrics(found)
+    table = Table("metric", "value", "unit", "better", "what", box=None, pad_edge=False)
+    group = -1
+    for name in shown:
+        each = found[name]
+        if not everything and group_of(name) != group:
+            group = group_of(name)
+            table.add_row(f"[bold]{TITLES[group]}[/bold]")
         doubt = "not comparable with published numbers" if each.fallback else ""
         note = "; ".join(filter(None, (doubt, each.variant, each.note)))
-        table.add_row(each.name, f"{each.value:.4g}", each.unit, each.better or "", note)
+        table.add_row(f"{'' if everything else '  '}{name}", f"{each.value:.4g}", each.unit, each.better or "", note)
     if table.row_count:
         show_table(table)
-    for reason, names in missing.items():
-        warn(f"{', '.join(names)}: {reason}")
+    if everything:
+        for reason, names in missing.items():
+            warn(f"{', '.join(names)}: {reason}")
+        return
+    more, without = len(found) - len(shown), sum(len(names) for names in missing.values())
+    say(f"{more} more numbers, and why {without} have no value: --all")
 
 
 def _list() -> None:
