@@ -138,6 +138,19 @@ def test_a_damaged_file_is_refused(tmp_path, share):
         open_frames(tmp_path / "none.mp4")
 
 
+@pytest.mark.parametrize("kept", [1, 20, 38, 39])
+def test_a_file_cut_between_two_packets_is_refused(tmp_path, kept):
+    path, cut = tmp_path / "whole.mp4", tmp_path / "cut.mp4"
+    Clip(panorama(40), 24.0).save(path)
+    with av.open(str(path)) as container:
+        ends = sorted(packet.pos + packet.size for packet in container.demux(container.streams.video[0]) if packet.size)
+    cut.write_bytes(path.read_bytes()[: ends[kept - 1]])
+    for read in (VideoFrames, Clip.load, open_frames):
+        with pytest.raises(FileFormatError, match=r"cut\.mp4: the video is damaged after frame"):
+            read(cut)
+    assert Clip.load(path).num_frames == 40
+
+
 def test_a_file_that_changes_meanwhile_is_noticed(tmp_path):
     path = tmp_path / "video.mp4"
     Clip(panorama(60), 24.0).save(path)

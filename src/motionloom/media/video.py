@@ -136,12 +136,22 @@ def undamaged(path: Path, container: InputContainer, stream: VideoStream) -> Ite
     Raises:
         FileFormatError: the file was cut off; FFmpeg would just stop there.
     """
-    count = 0
+    count, packets, lasted = 0, 0, 0
+
+    def cut_off() -> FileFormatError:
+        return FileFormatError(
+            f"{path}: the video is damaged after frame {count}, as if cut off; make or fetch it again"
+        )
+
     for packet in container.demux(stream):
         if packet.is_corrupt:
-            raise FileFormatError(
-                f"{path}: the video is damaged after frame {count}, as if cut off; make or fetch it again"
-            )
+            raise cut_off()
+        if packet.size:
+            packets, lasted = packets + 1, lasted + (packet.duration or 0)
+        elif 0 < packets < stream.frames and lasted * (1 + 0.5 / packets) < (stream.duration or 0):
+            # Cut between two packets, which leaves none of them broken. MP4 says how many there should be and how long
+            # they last; a video trimmed without being encoded again may have fewer, but lasts as long as it says.
+            raise cut_off()
         for picture in packet.decode():
             yield cast(av.VideoFrame, picture)
             count += 1
