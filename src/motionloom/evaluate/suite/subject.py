@@ -27,7 +27,7 @@ def _from_masks(evidence: Evidence) -> Iterator[Measurement]:
     masks = evidence.masks
     if masks is None:
         reason = "no masks are given; subject_drift_tracked goes by the box, subject_drift_detected by networks"
-        yield Measurement("subject_drift", None, "px", "lower", reason=reason)
+        yield Measurement("subject_drift", None, "px", reason=reason)
         return
     numbers = maths.sample_frames(evidence.frames.num_frames)
     yield from _measurements(evidence, numbers, masks[numbers], variant="given masks")
@@ -88,6 +88,8 @@ def _from_box(evidence: Evidence) -> Iterator[Measurement]:
     )
 
 
+# Neither direction is better by itself: on an orbit the subject should stay (Circle-Rotate), on a drawn path it should
+# not.
 def _measurements(
     evidence: Evidence,
     numbers: NDArray[np.int64],
@@ -111,7 +113,7 @@ def _measurements(
             curve[number] = distance
 
     def measurement(
-        name: str, value: float | None, reason: str, unit: str = "", better: Better | None = "lower"
+        name: str, value: float | None, reason: str, unit: str = "", better: Better | None = None
     ) -> Measurement:
         return Measurement(
             name + suffix,
@@ -136,8 +138,8 @@ def _measurements(
     yield measurement("subject_detected_fraction", float(found.mean()), "", better="higher")
     samples = np.concatenate([frames.read(number, number + 1) for number in numbers.tolist()])
     inside, everywhere = (None, None) if still else maths.subject_flow(samples, masks)
-    yield measurement("subject_flow", inside, still or few, "px", None)
-    yield measurement("global_flow", everywhere, still or few, "px", None)
+    yield measurement("subject_flow", inside, still or few, "px")
+    yield measurement("global_flow", everywhere, still or few, "px")
 
 
 def _trajectory(evidence: Evidence) -> Iterator[Measurement]:
@@ -176,7 +178,6 @@ METRICS = (
         _from_masks,
         needs=("subject",),
         unit="px",
-        better="lower",
     ),
     Metric(
         "subject_drift_detected",
@@ -185,7 +186,6 @@ METRICS = (
         bundle="features",
         weights=(_DETECTOR, _SEGMENTER),
         unit="px",
-        better="lower",
     ),
     Metric(
         "subject_drift_tracked",
@@ -193,7 +193,6 @@ METRICS = (
         _from_box,
         needs=("subject",),
         unit="px",
-        better="lower",
     ),
     Metric(
         "trajectory_error_masks",
