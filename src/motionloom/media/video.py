@@ -36,6 +36,7 @@ _CODECS: dict[str, dict[str, Any]] = {
         "container": {},
     },
 }
+_REPEATABLE = 95  # from this quality on, the same frames give the same MP4
 SUFFIXES = tuple(_CODECS)
 # Playlists and concat scripts may name other files and addresses; they are never opened.
 _DEMUXERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,h264,hevc,flv,ogg,asf,gif,ivf,yuv4mpegpipe"
@@ -60,7 +61,7 @@ def write_video(path: Path, frames: NDArray[np.uint8], envelope: Envelope, *, qu
             stream.pix_fmt = "yuv420p"
             crf = round(float(np.interp(quality, _QUALITY, settings["crf"])))
             stream.options = {**settings["options"], "crf": str(crf)}
-            if quality == 100 and settings["codec"] == "libx264":
+            if quality >= _REPEATABLE and settings["codec"] == "libx264":
                 # The same frames give the same file; with it, small frames do not always.
                 stream.options = {**stream.options, "x264-params": "mbtree=0"}
             context = stream.codec_context

@@ -82,7 +82,8 @@ def test_what_was_damaged_is_mended_and_the_rest_left_alone(going):
     assert sorted(changed) == sorted(f"warp/{rows[number].video}" for number in (1, 2)), "a lost row is only measured"
     assert row.with_suffix(".json.damaged").exists()
     assert sorted(note.split(": ")[-1] for note in going.notes) == ["the video is another one", "the video is gone"]
-    assert [each.value("psnr") for each in again.rows] == [each.value("psnr") for each in rows]
+    # Two of them were encoded anew.
+    assert [each.value("psnr") for each in again.rows] == pytest.approx([each.value("psnr") for each in rows], abs=0.05)
     assert video.exists()
     assert other.exists()
 
