@@ -103,6 +103,7 @@ def test_arrays_and_clips():
     assert np.shares_memory(open_frames(clip).read(0, 2), clip.frames)
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_length(tmp_path):
     peaks = []
     for count in (100, 1000):

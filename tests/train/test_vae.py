@@ -19,6 +19,7 @@ def error_after(steps: int, monkeypatch: pytest.MonkeyPatch) -> float:
     return float((to_video(codec, latents) - video).square().mean())
 
 
+@pytest.mark.slow
 def test_training_lowers_the_error_on_held_out_clips(monkeypatch: pytest.MonkeyPatch):
     assert error_after(40, monkeypatch) < 0.7 * error_after(1, monkeypatch)
 

@@ -29,6 +29,7 @@ def video(path, count, height=48, width=64):
     return path
 
 
+@pytest.mark.slow
 def test_a_file_read_piece_by_piece_gives_the_same_tracks(tmp_path):
     path = video(tmp_path / "a.mp4", 90)
     queries = np.array([[0, 20.0, 20.0], [40, 30.0, 30.0], [89, 40.0, 20.0]])
