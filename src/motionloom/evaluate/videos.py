@@ -21,7 +21,6 @@ from motionloom.evaluate.measuring import distances, measured_row, unfinished
 from motionloom.evaluate.run import Row, Run, read_json, row_key, write_json
 from motionloom.evaluate.sample import Sample
 from motionloom.evaluate.suite import choose
-from motionloom.media import Clip
 from motionloom.scale.executors import Executor, InlineExecutor, Outcome, Task, WorkerSpec
 from motionloom.scale.executors.devices import best_device
 from motionloom.tracks.motion import Motion
@@ -163,8 +162,6 @@ def _essence(sample: Sample, metrics: Sequence[str], tools: Mapping[str, Any]) -
             for part in (value.points, value.visible):
                 digest.update(part.tobytes())
             digest.update(repr((value.size, value.fps)).encode())
-        elif isinstance(value, Clip):
-            digest.update(value.digest().encode())
         elif isinstance(value, Motion):
             digest.update(value.model_dump_json().encode())
         else:
