@@ -1,0 +1,12 @@
+import react from "@vitejs/plugin-react";
+import { defineConfig } from "vitest/config";
+
+// The built page lies beside the server's code, where the wheel takes it from. No inline scripts or styles: the server
+// sends a content security policy that allows none.
+export default defineConfig({
+  plugins: [react()],
+  base: "/",
+  build: { outDir: "../static", emptyOutDir: true, assetsInlineLimit: 0, modulePreload: { polyfill: false } },
+  server: { proxy: { "/api": { target: "http://127.0.0.1:7860", changeOrigin: true } } },
+  test: { include: ["tests/**/*.test.{ts,tsx}"], environment: "jsdom" },
+});
