@@ -200,3 +200,13 @@ def test_the_table_of_the_documentation_is_the_catalogues():
     assert made["page_with_tables"](page, [made["models"]]) == page, "run python docs/make_tables.py"
     for name in NAMES[2:]:
         assert f"| `{name}` |" in page
+
+
+def test_limits_are_where_authors_and_users_say_that_motion_fails():
+    cards = {card.name: card for card in list_models()}
+    for name in ("ati-14b", "ati-14b-fp8"):
+        # Half the picture's width within two frames.
+        assert (cards[name].limits.max_step, cards[name].limits.max_tracks) == (0.25, 20)
+    assert cards["wan-move-14b-fp8"].limits.min_tracks == 2
+    assert "ATI" in cards["ati-14b"].limits.source
+    assert cards["wan2.1-i2v-14b-480p"].limits.max_step is None

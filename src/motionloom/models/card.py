@@ -90,6 +90,22 @@ class Sampling:
 
 
 @dataclass(frozen=True)
+class MotionLimits:
+    """Where motion goes beyond what a model does well. They warn; nothing is refused because of them.
+
+    Attributes:
+        max_step: the farthest a point may go in one frame of the clip, as a share of the picture's width.
+        max_tracks, min_tracks: how many tracks it follows well.
+        source: who says so.
+    """
+
+    max_step: float | None = None
+    max_tracks: int | None = None
+    min_tracks: int | None = None
+    source: str = ""
+
+
+@dataclass(frozen=True)
 class ModelCard:
     """What is known about a model before it is loaded.
 
@@ -111,6 +127,7 @@ class ModelCard:
         memory_by_preset: peak bytes of GPU memory at the native size, by the presets of `models.memory`, about.
         folder: where the files are, for a model that ships with the package or was given as a folder.
         installed: whether all of ``files`` are on this disk; see `models.store.state` for those that are in part.
+        limits: the motion it does well, as far as its authors or users say.
         notes: what a user should know beside the numbers; what is not established says so here.
         homepage: of the method, without the scheme.
     """
@@ -138,5 +155,6 @@ class ModelCard:
     memory_by_preset: Mapping[str, int] = field(default_factory=dict)
     folder: Path | None = None
     installed: bool = True
+    limits: MotionLimits = MotionLimits()
     notes: tuple[str, ...] = ()
     homepage: str | None = None

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from motionloom.models import catalog_files as files
-from motionloom.models.card import HubFile, ModelCard, Sampling
+from motionloom.models.card import HubFile, ModelCard, MotionLimits, Sampling
 
 WAN_NEGATIVE_PROMPT = (
     "色调艳丽，过曝，静态，细节模糊不清，字幕，风格，作品，画作，画面，静止，整体发灰，最差质量，低质量，JPEG压缩残留，"
@@ -30,6 +30,17 @@ _NOT_SEEN = (
 )
 _FAST_MOTION = "Its authors say that very fast motion (half the picture's width within two frames) fails."
 
+ATI_LIMITS = MotionLimits(
+    # Half the width within two frames, at the 16 frames per second of the model.
+    max_step=0.25,
+    max_tracks=20,
+    source="The authors of ATI: motion of half the picture's width within two frames fails; trained on 1 to 20 tracks.",
+)
+WAN_MOVE_LIMITS = MotionLimits(
+    min_tracks=2,
+    source="Wan-Move was trained on 1 to 200 tracks and follows more; users report that a single point does little.",
+)
+
 
 def published() -> list[ModelCard]:
     """The published models, those made for trajectories first."""
@@ -50,6 +61,7 @@ def _ati() -> tuple[ModelCard, ModelCard]:
         sampling=Sampling(shift=5.0, area=_AREA_480P, negative_prompt=WAN21_I2V_NEGATIVE_PROMPT),
         homepage="github.com/bytedance/ATI",
         notes=(_FAST_MOTION, _NOT_SEEN),
+        limits=ATI_LIMITS,
         build=files.ati,
     )
     small = replace(
@@ -83,6 +95,7 @@ def _wan_move() -> tuple[ModelCard, ModelCard]:
         ),
         homepage="github.com/ali-vilab/Wan-Move",
         notes=(_NOT_SEEN,),
+        limits=WAN_MOVE_LIMITS,
         build=files.wan_move,
     )
     small = replace(
@@ -252,6 +265,7 @@ def _wan21_card(
     sampling: Sampling,
     homepage: str,
     notes: tuple[str, ...],
+    limits: MotionLimits = MotionLimits(),
     build: Callable[[], tuple[HubFile, ...]],
 ) -> ModelCard:
     return ModelCard(
@@ -273,6 +287,7 @@ def _wan21_card(
         takes_last_image=True,
         files=build(),
         homepage=homepage,
+        limits=limits,
         notes=notes,
     )
 
