@@ -265,8 +265,8 @@ def _wan21_card(
     sampling: Sampling,
     homepage: str,
     notes: tuple[str, ...],
-    limits: MotionLimits = MotionLimits(),
     build: Callable[[], tuple[HubFile, ...]],
+    limits: MotionLimits | None = None,
 ) -> ModelCard:
     return ModelCard(
         name=name,
@@ -287,7 +287,7 @@ def _wan21_card(
         takes_last_image=True,
         files=build(),
         homepage=homepage,
-        limits=limits,
+        limits=limits or MotionLimits(),
         notes=notes,
     )
 
