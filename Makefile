@@ -1,6 +1,8 @@
 # make setup   install into .venv (done by every other target when needed)
 # make demo    example photographs set in motion; the last line says where to look
-# make test    the tests          make lint   ruff          make types   pyright
+# make studio  the editor in the browser; options: make studio STUDIO_FLAGS="--port 7861"
+# make test    the tests          make lint   ruff, biome          make types   pyright, tsc
+# make client  the studio's page  make client-test   its tests
 # make bench   every benchmark, numbers as JSON in out/benchmarks/
 #
 # Another interpreter: make PYTHON=python3.12 ...   Another environment: make VENV=/path/to/venv ...
@@ -10,13 +12,15 @@ PYTHON ?= python3
 VENV ?= .venv
 PIP_FLAGS ?=
 PYTEST_FLAGS ?= -n auto
+STUDIO_FLAGS ?=
 OUT ?= out
 
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.motionloom-installed
+CLIENT := $(BIN)/python src/motionloom/studio/client/build.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types bench
+.PHONY: help setup demo studio client client-test test lint types bench
 
 help:
 	@sed -n '1,/^$$/s/^# \{0,1\}//p' $(firstword $(MAKEFILE_LIST))
@@ -27,11 +31,23 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "motionloom needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>&1). Name another: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet $(PIP_FLAGS) -c constraints.txt -e '.[dev]'
+	MOTIONLOOM_SKIP_CLIENT=1 $(BIN)/python -m pip install --quiet $(PIP_FLAGS) -c constraints.txt -e '.[dev]'
 	@touch $(STAMP)
 
 demo: $(STAMP)
 	@$(BIN)/motionloom demo --out $(OUT)
+
+studio: client
+	@$(BIN)/motionloom studio $(STUDIO_FLAGS)
+
+# Without Node on the system, one from PyPI is installed into the environment.
+client: $(STAMP)
+	@$(CLIENT) setup
+	@$(CLIENT) build
+
+client-test: $(STAMP)
+	@$(CLIENT) setup
+	@$(CLIENT) test
 
 # One thread per worker: the tests run side by side on all cores.
 test: $(STAMP)
@@ -40,9 +56,11 @@ test: $(STAMP)
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	@$(CLIENT) lint
 
 types: $(STAMP)
 	$(BIN)/pyright --pythonpath $(BIN)/python
+	@$(CLIENT) types
 
 bench: $(STAMP)
 	@mkdir -p $(OUT)/benchmarks
