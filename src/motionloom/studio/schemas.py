@@ -117,6 +117,7 @@ class ProjectSummary(Answer):
     height: int
     num_instructions: int
     num_results: int = 0
+    damaged: bool = Field(False, description="part of it could not be read: this is the newest version that could")
 
 
 class Project(ProjectSummary):
@@ -406,10 +407,11 @@ class SessionRequest(Request):
 
 class Event(Answer):
     """One line of the event stream ``GET /events``: server-sent events whose ``event`` is ``kind``, whose ``id`` counts
-    up for the life of the data folder, and whose data is this object."""
+    up for the life of the data folder, and whose data is this object. "reset": too much happened since the listener
+    heard last, it has to ask for the lists anew."""
 
     id: int
-    kind: Literal["job", "job_removed", "result", "result_removed", "project", "project_removed", "workers"]
+    kind: Literal["job", "job_removed", "result", "result_removed", "project", "project_removed", "workers", "reset"]
     job: Job | None = None
     result: Result | None = None
     project: ProjectSummary | None = None

@@ -59,6 +59,7 @@ export interface ProjectSummary {
   height: number;
   num_instructions: number;
   num_results: number;
+  damaged: boolean;
 }
 
 export interface Project {
@@ -71,6 +72,7 @@ export interface Project {
   height: number;
   num_instructions: number;
   num_results: number;
+  damaged: boolean;
   motion: MotionDocument;
   settings: GenerationSettings;
 }
@@ -297,7 +299,7 @@ export interface SessionRequest {
 
 export interface Event {
   id: number;
-  kind: "job" | "job_removed" | "result" | "result_removed" | "project" | "project_removed" | "workers";
+  kind: "job" | "job_removed" | "result" | "result_removed" | "project" | "project_removed" | "workers" | "reset";
   job: Job | null;
   result: Result | null;
   project: ProjectSummary | null;

@@ -1,0 +1,496 @@
+"""The queue of videos to be made, in SQLite: it survives whatever happens to the server and its workers.
+
+    queued --claim--> running --finish/fail/cancel--> done | failed | cancelled
+              <--release, lease ran out--
+
+Whoever works on a job holds a lease on it, made longer by `JobStore.heartbeat`, and a token that changes with every
+claim: one whose lease ran out can write nothing any more. A job is done once its result's folder is complete, so that
+who claims a job that was made already finds the result; see `motionloom.studio.jobs.results`.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from motionloom.errors import MotionloomError
+from motionloom.studio.jobs.database import Database, date, now
+from motionloom.studio.jobs.events import tell
+from motionloom.studio.schemas import GenerationSettings, Job, JobState, Phase
+
+LEASE = 15.0
+"""Seconds without a heartbeat after which a worker counts as gone."""
+
+MAX_ATTEMPTS = 3
+"""Workers that may die over a job before it counts as failed."""
+
+_GONE = (
+    "the program that made this video stopped {times} times without a word; most often memory ran out: choose a "
+    "smaller size, fewer frames or less memory, then try again"
+)
+
+
+class LeaseLost(MotionloomError):
+    """Somebody else has the job by now, or it is gone: nothing of it may be written."""
+
+
+@dataclass(frozen=True)
+class NewJob:
+    """A job to be added; its picture and motion lie in its folder already. ``size`` is (height, width) of the picture."""
+
+    id: str
+    project: str | None
+    project_name: str
+    seed: int
+    settings: GenerationSettings
+    size: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A job and the right to work on it."""
+
+    job: Job
+    token: str
+
+
+def new_id() -> str:
+    """16 hex digits."""
+    return secrets.token_hex(8)
+
+
+class JobStore:
+    """Jobs in the database at ``path``. Safe from any thread and any process.
+
+    Args:
+        lease: see `LEASE`.
+        on_change: called after every change, to wake who listens in this process.
+    """
+
+    def __init__(self, path: Path, *, lease: float = LEASE, on_change: Callable[[], None] | None = None) -> None:
+        self._database = Database(path)
+        self.lease = lease
+        self._on_change = on_change or (lambda: None)
+
+    # ------------------------------------------------------------------------------------------------ for people
+    def add(self, jobs: Sequence[NewJob]) -> list[Job]:
+        """Put jobs at the end of the queue, all of them or none."""
+        with self._database.writing() as connection:
+            last = _last_position(connection)
+            for index, job in enumerate(jobs, 1):
+                connection.execute(
+                    "INSERT INTO jobs (id, project, project_name, state, position, model, seed, settings, width, "
+                    "height, created) VALUES (?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?)",
+                    (
+                        job.id,
+                        job.project,
+                        job.project_name,
+                        last + index,
+                        job.settings.model,
+                        job.seed,
+                        job.settings.model_dump_json(),
+                        job.size[1],
+                        job.size[0],
+                        now(),
+                    ),
+                )
+                tell(connection, "job", job.id)
+            added = [_get(connection, job.id) for job in jobs]
+        self._on_change()
+        return added
+
+    def get(self, job: str) -> Job:
+        """
+        Raises:
+            Refused: not_found.
+        """
+        with self._database.reading() as connection:
+            return _get(connection, job)
+
+    def find(self, jobs: Iterable[str]) -> dict[str, Job]:
+        """Those of some jobs that there are, by id."""
+        with self._database.reading() as connection:
+            rows = (connection.execute("SELECT * FROM jobs WHERE id = ?", (job,)).fetchone() for job in jobs)
+            return {row["id"]: _job(row) for row in rows if row is not None}
+
+    def list(self, project: str | None = None, states: Sequence[JobState] = ()) -> list[Job]:
+        """What runs, then what waits in its order, then what is over, the latest first."""
+        where, values = ["1"], list[str]()
+        if project is not None:
+            where.append("project = ?")
+            values.append(project)
+        if states:
+            where.append(f"state IN ({', '.join('?' * len(states))})")
+            values += states
+        order = (
+            "CASE state WHEN 'running' THEN 0 WHEN 'queued' THEN 1 ELSE 2 END, "
+            "CASE WHEN state IN ('running', 'queued') THEN position ELSE -finished END, id"
+        )
+        with self._database.reading() as connection:
+            rows = connection.execute(f"SELECT * FROM jobs WHERE {' AND '.join(where)} ORDER BY {order}", values)
+            return [_job(row) for row in rows]
+
+    def cancel(self, job: str) -> Job:
+        """A job that waits is cancelled; one that runs is asked to end, which takes a step at most."""
+        with self._database.writing() as connection:
+            found = _get(connection, job)
+            if found.state == "queued":
+                _end(connection, job, "cancelled")
+            elif found.state == "running":
+                connection.execute("UPDATE jobs SET cancel_requested = 1 WHERE id = ?", (job,))
+                tell(connection, "job", job)
+            found = _get(connection, job)
+        self._on_change()
+        return found
+
+    def retry(self, job: str) -> Job:
+        """Put a job that failed or was cancelled at the end of the queue again.
+
+        Raises:
+            Refused: conflict, since it waits, runs or is done.
+        """
+        with self._database.writing() as connection:
+            found = _get(connection, job)
+            if found.state not in ("failed", "cancelled"):
+                raise _conflict(f"job: is {found.state}; only one that failed or was cancelled can be tried again")
+            connection.execute(
+                "UPDATE jobs SET state = 'queued', phase = 'waiting', position = ?, attempts = 0, step = 0, total = 0, "
+                "seconds_left = NULL, started = NULL, finished = NULL, error = NULL, notes = '[]', "
+                "cancel_requested = 0 WHERE id = ?",
+                (_last_position(connection) + 1, job),
+            )
+            tell(connection, "job", job)
+            found = _get(connection, job)
+        self._on_change()
+        return found
+
+    def move(self, job: str, before: str | None) -> Job:
+        """Change the order of what waits: in front of another job, or to the end.
+
+        Raises:
+            Refused: conflict, since one of the two does not wait.
+        """
+        with self._database.writing() as connection:
+            if _get(connection, job).state != "queued":
+                raise _conflict("job: only one that waits can be moved")
+            if before is None:
+                position = _last_position(connection) + 1
+            elif before == job:
+                return _get(connection, job)
+            else:
+                after = _get(connection, before)
+                if after.state != "queued":
+                    raise _conflict(f"before: the job is {after.state}, expected one that waits")
+                position = _between(connection, job, after.position)
+            connection.execute("UPDATE jobs SET position = ? WHERE id = ?", (position, job))
+            tell(connection, "job", job)
+            found = _get(connection, job)
+        self._on_change()
+        return found
+
+    def remove(self, job: str) -> None:
+        """Take a job that does not run off the list; its result stays.
+
+        Raises:
+            Refused: conflict, since it runs.
+        """
+        with self._database.writing() as connection:
+            if _get(connection, job).state == "running":
+                raise _conflict("job: it runs; cancel it first")
+            connection.execute("DELETE FROM jobs WHERE id = ?", (job,))
+            tell(connection, "job_removed", job)
+        self._on_change()
+
+    # ----------------------------------------------------------------------------------------------- for workers
+    def claim(self, worker: str, pid: int | None = None) -> Claim | None:
+        """The next job, which is the caller's from now on; None if none waits."""
+        token = secrets.token_hex(8)
+        with self._database.reading() as connection:  # most of the time there is none, and nobody should wait for that
+            if connection.execute("SELECT 1 FROM jobs WHERE state = 'queued' LIMIT 1").fetchone() is None:
+                return None
+        with self._database.writing() as connection:
+            row = connection.execute("SELECT id FROM jobs WHERE state = 'queued' ORDER BY position LIMIT 1").fetchone()
+            if row is None:
+                return None
+            connection.execute(
+                "UPDATE jobs SET state = 'running', phase = 'loading', worker = ?, pid = ?, token = ?, lease = ?, "
+                "started = ?, attempts = attempts + 1, step = 0, total = 0, seconds_left = NULL, error = NULL, "
+                "notes = '[]' WHERE id = ?",
+                (worker, pid, token, now() + self.lease, now(), row["id"]),
+            )
+            tell(connection, "job", row["id"])
+            tell(connection, "workers", "")
+            claim = Claim(_get(connection, row["id"]), token)
+        self._on_change()
+        return claim
+
+    def heartbeat(self, claim: Claim) -> bool:
+        """Keep the job; whether somebody wants it to end.
+
+        Raises:
+            LeaseLost: it is the caller's no longer.
+        """
+        with self._database.writing() as connection:
+            row = _own(connection, claim)
+            connection.execute("UPDATE jobs SET lease = ? WHERE id = ?", (now() + self.lease, claim.job.id))
+            return bool(row["cancel_requested"])
+
+    def progress(
+        self,
+        claim: Claim,
+        phase: Phase,
+        *,
+        step: int = 0,
+        total: int = 0,
+        seconds_left: float | None = None,
+        preview: int | None = None,
+        notes: Sequence[str] | None = None,
+    ) -> bool:
+        """Say how far the job is, which keeps it too. Returns and raises as `heartbeat`."""
+        with self._database.writing() as connection:
+            row = _own(connection, claim)
+            connection.execute(
+                "UPDATE jobs SET phase = ?, step = ?, total = ?, seconds_left = ?, lease = ?, "
+                "preview = coalesce(?, preview), notes = coalesce(?, notes) WHERE id = ?",
+                (
+                    phase,
+                    step,
+                    total,
+                    seconds_left,
+                    now() + self.lease,
+                    preview,
+                    None if notes is None else json.dumps(list(notes)),
+                    claim.job.id,
+                ),
+            )
+            tell(connection, "job", claim.job.id)
+            requested = bool(row["cancel_requested"])
+        self._on_change()
+        return requested
+
+    def finish(self, claim: Claim, result: str) -> Job:
+        """The result is complete; it waits to be measured.
+
+        Raises:
+            LeaseLost: the job is the caller's no longer; the result stays for whoever has it.
+        """
+        with self._database.writing() as connection:
+            _own(connection, claim)
+            connection.execute(
+                "UPDATE jobs SET result = ?, step = total, seconds_left = 0 WHERE id = ?", (result, claim.job.id)
+            )
+            _end(connection, claim.job.id, "done")
+            connection.execute("INSERT OR IGNORE INTO measuring (result, asked) VALUES (?, ?)", (result, now()))
+            tell(connection, "result", result)
+            done = _get(connection, claim.job.id)
+        self._on_change()
+        return done
+
+    def fail(self, claim: Claim, error: str) -> Job:
+        """The job cannot be done; ``error`` is for people. Raises as `finish`."""
+        with self._database.writing() as connection:
+            _own(connection, claim)
+            _end(connection, claim.job.id, "failed", error)
+            failed = _get(connection, claim.job.id)
+        self._on_change()
+        return failed
+
+    def cancelled(self, claim: Claim) -> Job:
+        """The job has ended on request. Raises as `finish`."""
+        with self._database.writing() as connection:
+            _own(connection, claim)
+            _end(connection, claim.job.id, "cancelled")
+            ended = _get(connection, claim.job.id)
+        self._on_change()
+        return ended
+
+    def release(self, claim: Claim) -> None:
+        """Give a job back untouched, for whoever comes next; it does not count as an attempt."""
+        with self._database.writing() as connection:
+            _own(connection, claim)
+            connection.execute("UPDATE jobs SET attempts = attempts - 1 WHERE id = ?", (claim.job.id,))
+            _put_back(connection, claim.job.id)
+        self._on_change()
+
+    def release_expired(self) -> list[str]:
+        """Jobs whose worker has not been heard of for a lease go back into the queue, or have failed; their ids."""
+        moment = now()
+        return self._release(lambda row: row["lease"] is None or row["lease"] < moment)
+
+    def release_worker(self, worker: str, pid: int | None = None) -> list[str]:
+        """The same for a worker (one process of it, with ``pid``) that is known to be gone."""
+        return self._release(lambda row: row["worker"] == worker and pid in (None, row["pid"]))
+
+    def release_dead(self, alive: Callable[[int], bool]) -> list[str]:
+        """The same for all whose process is not ``alive``; for a server that starts after it was killed."""
+        return self._release(lambda row: row["pid"] is not None and not alive(row["pid"]))
+
+    def _release(self, gone: Callable[[sqlite3.Row], bool]) -> list[str]:
+        with self._database.reading() as connection:
+            if not any(gone(row) for row in connection.execute("SELECT * FROM jobs WHERE state = 'running'")):
+                return []
+        with self._database.writing() as connection:
+            rows = [row for row in connection.execute("SELECT * FROM jobs WHERE state = 'running'") if gone(row)]
+            for row in rows:
+                if row["cancel_requested"]:
+                    _end(connection, row["id"], "cancelled")
+                elif row["attempts"] >= MAX_ATTEMPTS:
+                    _end(connection, row["id"], "failed", _GONE.format(times=row["attempts"]))
+                else:
+                    _put_back(connection, row["id"])
+        self._on_change()
+        return [row["id"] for row in rows]
+
+    # -------------------------------------------------------------------------------------------------- measuring
+    def next_to_measure(self, lease: float = 300.0) -> str | None:
+        """A result to be measured, which nobody else is given for ``lease`` seconds; None if there is none."""
+        with self._database.reading() as connection:
+            if connection.execute("SELECT 1 FROM measuring LIMIT 1").fetchone() is None:
+                return None
+        with self._database.writing() as connection:
+            connection.execute("DELETE FROM measuring WHERE attempts >= 3 AND lease < ?", (now(),))
+            row = connection.execute(
+                "SELECT result FROM measuring WHERE lease IS NULL OR lease < ? ORDER BY asked LIMIT 1", (now(),)
+            ).fetchone()
+            if row is None:
+                return None
+            connection.execute(
+                "UPDATE measuring SET attempts = attempts + 1, lease = ? WHERE result = ?",
+                (now() + lease, row["result"]),
+            )
+            self._tell_measuring(connection, row["result"], "measuring")
+        self._on_change()
+        return row["result"]
+
+    def measured(self, result: str) -> None:
+        """A result is measured, or cannot be."""
+        with self._database.writing() as connection:
+            connection.execute("DELETE FROM measuring WHERE result = ?", (result,))
+            self._tell_measuring(connection, result, "waiting")
+            tell(connection, "result", result)
+        self._on_change()
+
+    def _tell_measuring(self, connection: sqlite3.Connection, result: str, phase: Phase) -> None:
+        changed = connection.execute("UPDATE jobs SET phase = ? WHERE result = ? AND state = 'done'", (phase, result))
+        if changed.rowcount:
+            tell(connection, "job", result)
+
+    # -------------------------------------------------------------------------------------------------- results
+    def result_changed(self, result: str, *, removed: bool = False) -> None:
+        """Tell that a result is gone, or there again."""
+        with self._database.writing() as connection:
+            tell(connection, "result_removed" if removed else "result", result)
+        self._on_change()
+
+    def workers_changed(self) -> None:
+        """Tell that a worker came or went."""
+        with self._database.writing() as connection:
+            tell(connection, "workers", "")
+        self._on_change()
+
+    def close(self) -> None:
+        """Close this thread's connection."""
+        self._database.close()
+
+
+def _get(connection: sqlite3.Connection, job: str) -> Job:
+    row = connection.execute("SELECT * FROM jobs WHERE id = ?", (job,)).fetchone()
+    if row is None:
+        from motionloom.studio.problems import Refused
+
+        raise Refused("not_found", f"job: there is none with the id {job}; it may have been removed")
+    return _job(row)
+
+
+def _job(row: sqlite3.Row) -> Job:
+    return Job(
+        id=row["id"],
+        project=row["project"],
+        project_name=row["project_name"],
+        state=row["state"],
+        position=row["position"],
+        phase=row["phase"],
+        model=row["model"],
+        seed=row["seed"],
+        settings=GenerationSettings.model_validate_json(row["settings"]),
+        width=row["width"],
+        height=row["height"],
+        created=date(row["created"]) or "",
+        started=date(row["started"]),
+        finished=date(row["finished"]),
+        attempts=row["attempts"],
+        step=row["step"],
+        total=row["total"],
+        seconds_left=row["seconds_left"],
+        preview=row["preview"],
+        cancel_requested=bool(row["cancel_requested"]),
+        worker=row["worker"],
+        error=row["error"],
+        notes=json.loads(row["notes"]),
+        result=row["result"],
+    )
+
+
+def _own(connection: sqlite3.Connection, claim: Claim) -> sqlite3.Row:
+    row = connection.execute(
+        "SELECT cancel_requested FROM jobs WHERE id = ? AND state = 'running' AND token = ?",
+        (claim.job.id, claim.token),
+    ).fetchone()
+    if row is None:
+        raise LeaseLost(f"job {claim.job.id}: was given to another worker, or is gone")
+    return row
+
+
+def _end(connection: sqlite3.Connection, job: str, state: JobState, error: str | None = None) -> None:
+    connection.execute(
+        "UPDATE jobs SET state = ?, error = ?, finished = ?, phase = 'waiting', worker = NULL, pid = NULL, "
+        "token = NULL, lease = NULL, cancel_requested = 0 WHERE id = ?",
+        (state, error, now(), job),
+    )
+    tell(connection, "job", job)
+    tell(connection, "workers", "")
+
+
+def _put_back(connection: sqlite3.Connection, job: str) -> None:
+    connection.execute(
+        "UPDATE jobs SET state = CASE cancel_requested WHEN 1 THEN 'cancelled' ELSE 'queued' END, phase = 'waiting', "
+        "finished = CASE cancel_requested WHEN 1 THEN ? END, step = 0, total = 0, seconds_left = NULL, started = NULL, "
+        "cancel_requested = 0, worker = NULL, pid = NULL, token = NULL, lease = NULL WHERE id = ?",
+        (now(), job),
+    )
+    tell(connection, "job", job)
+    tell(connection, "workers", "")
+
+
+def _last_position(connection: sqlite3.Connection) -> float:
+    return connection.execute("SELECT coalesce(max(position), 0) FROM jobs").fetchone()[0]
+
+
+def _between(connection: sqlite3.Connection, job: str, after: float) -> float:
+    """A position in front of ``after``. Where halves of halves leave no room, all that wait are numbered anew."""
+    query = "SELECT max(position) FROM jobs WHERE state = 'queued' AND position < ? AND id != ?"
+    before = connection.execute(query, (after, job)).fetchone()[0]
+    if before is None:
+        return after - 1.0
+    middle = (before + after) / 2
+    if before < middle < after and after - before > 1e-6:
+        return middle
+    rows = connection.execute("SELECT id, position FROM jobs WHERE state = 'queued' ORDER BY position").fetchall()
+    base = _last_position(connection)
+    place = base
+    for index, row in enumerate(rows, 1):
+        connection.execute("UPDATE jobs SET position = ? WHERE id = ?", (base + index, row["id"]))
+        tell(connection, "job", row["id"])
+        if row["position"] == after:
+            place = base + index - 0.5
+    return place
+
+
+def _conflict(message: str) -> Exception:
+    from motionloom.studio.problems import Refused
+
+    return Refused("conflict", message)
