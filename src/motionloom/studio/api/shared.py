@@ -1,0 +1,57 @@
+"""What the routes have in common: the studio behind a request, what errors look like, answers that are files."""
+
+from __future__ import annotations
+
+import unicodedata
+from pathlib import Path
+from typing import Annotated, Any, cast
+from urllib.parse import quote
+
+from fastapi import Depends, Request
+from fastapi import Path as PathParameter
+from fastapi.responses import FileResponse
+
+from motionloom.studio.parts import Studio
+from motionloom.studio.schemas import ID_PATTERN, ErrorAnswer
+
+
+def studio_of(request: Request) -> Studio:
+    """The studio that answers a request."""
+    return cast("Studio", request.app.state.studio)
+
+
+TheStudio = Annotated[Studio, Depends(studio_of)]
+AnId = Annotated[str, PathParameter(pattern=ID_PATTERN, description="16 hex digits")]
+
+
+def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The description of a route's errors."""
+    return {status: {"model": ErrorAnswer, "description": _MEANING[status]} for status in statuses}
+
+
+_MEANING = {
+    400: "the request is not usable",
+    404: "there is no such thing",
+    409: "it was changed elsewhere, or is in a state that does not allow this",
+    413: "too large",
+    415: "of a kind that is not read",
+    422: "something is missing to understand it",
+    500: "the server failed",
+    503: "too much to do at the moment",
+    507: "the disk of the server is full",
+}
+
+
+def picture(path: Path, *, immutable: bool) -> FileResponse:
+    """A WebP picture of ours; ``immutable`` when its address names its version."""
+    keep = "private, max-age=31536000, immutable" if immutable else "private, no-cache"
+    return FileResponse(path, media_type="image/webp", headers={"Cache-Control": keep})
+
+
+def attachment(name: str) -> dict[str, str]:
+    """Headers that make a browser save an answer under ``name`` (RFC 6266, RFC 5987)."""
+    kept = "".join(char for char in name if char.isprintable() and char not in '/\\:*?"<>|').strip(" .")[:120]
+    kept = kept or "motionloom"
+    plain = unicodedata.normalize("NFKD", kept).encode("ascii", "ignore").decode().replace("%", "").strip(" .")
+    stem = plain if plain and not plain.startswith(".") else "motionloom"
+    return {"Content-Disposition": f"attachment; filename=\"{stem}\"; filename*=UTF-8''{quote(kept, safe='')}"}
