@@ -1,7 +1,16 @@
 // The editor's state: the motion, what is selected, which tool is in hand, where the playhead is. Framework-free
 // (zustand/vanilla); components read it with `useEditor(selector)` from ./react.
 
-import type { Easing, Instruction, Kind, Motion, MotionDocument, Pan, PathPoint, XY } from "../motion/document";
+import type {
+  Easing,
+  Instruction,
+  Kind,
+  Motion,
+  MotionDocument,
+  Pan,
+  PathPoint,
+  XY,
+} from "../motion/document";
 
 export type ToolName =
   | "select"
@@ -24,13 +33,19 @@ export interface View {
   y: number;
 }
 
+export interface Notice {
+  readonly message: string;
+  /** `refused`: nothing was changed; `changed`: something was changed beyond what was asked for. */
+  readonly kind: "refused" | "changed";
+}
+
 /** Control points picked inside the one selected instruction: indices into `controlPoints(instruction)`. */
 export type PointSelection = readonly number[];
 
 export interface EditorState {
   // ---- the document and its history
   motion: Motion;
-  /** Changes with every edit, undo and redo; what autosave and previews watch. */
+  /** Grows with every edit, undo, redo and opened document; what autosave and previews watch. */
   revision: number;
   canUndo: boolean;
   canRedo: boolean;
@@ -47,15 +62,31 @@ export interface EditorState {
   playhead: number; // frames, 0 .. num_frames - 1, fractions while playing
   playing: boolean;
   looping: boolean;
-  overlay: { paths: boolean; points: boolean; frames: boolean; picture: boolean; received: boolean; preview: boolean };
+  overlay: {
+    paths: boolean;
+    points: boolean;
+    frames: boolean;
+    picture: boolean;
+    received: boolean;
+    preview: boolean;
+  };
   /** What is being drawn or dragged right now, shown but not in the history; `commit` makes one step of it. */
   draft: Motion | null;
+  /** The newest thing the editor has to say: an edit that was refused, or what had to follow from one. */
+  notice: Notice | null;
 
   // ---- document
-  /** Another document in its place; the history begins anew. */
-  open(document: MotionDocument): void;
-  /** One step of history: `label` names it for the undo button, as in "Move path". */
-  edit(label: string, change: (motion: Motion) => Motion): void;
+  /**
+   * Another document in its place; the history begins anew. With the name of a `project` the locks are remembered.
+   *
+   * @throws DocumentError not a motion document
+   */
+  open(document: MotionDocument, project?: string): void;
+  /**
+   * One step of history: `label` names it for the undo button, as in "Move path". A change that could not be saved is
+   * refused with a notice. Changes with the same `key` in quick succession are one step.
+   */
+  edit(label: string, change: (motion: Motion) => Motion, key?: string): void;
   /** Shows a change without a step, as while dragging; each call starts from the committed motion. */
   preview(change: (motion: Motion) => Motion): void;
   /** Makes one step of what was previewed. */
@@ -70,19 +101,34 @@ export interface EditorState {
   add(instruction: NewInstruction, label?: string): string;
   /** Several at once, as from an imported file; one step. */
   addAll(instructions: readonly NewInstruction[], label: string): readonly string[];
-  update(id: string, change: Partial<Instruction> | ((instruction: Instruction) => Instruction), label: string): void;
+  update(
+    id: string,
+    change: Partial<Instruction> | ((instruction: Instruction) => Instruction),
+    label: string,
+  ): void;
   remove(ids: readonly string[]): void;
   duplicate(ids: readonly string[], offset?: XY): readonly string[];
   move(ids: readonly string[], by: XY): void;
   rename(id: string, name: string): void;
   recolor(ids: readonly string[], color: string): void;
   setHidden(ids: readonly string[], hidden: boolean): void;
-  setTiming(id: string, timing: { start?: number | null; end?: number | null; before?: "hold" | "vanish"; after?: "hold" | "vanish" }): void;
+  /** Times of points and keyframes inside go along; null: the default again. */
+  setTiming(
+    id: string,
+    timing: {
+      start?: number | null;
+      end?: number | null;
+      before?: "hold" | "vanish";
+      after?: "hold" | "vanish";
+    },
+  ): void;
   setEasing(id: string, easing: Easing): void;
   /** To a place in the drawing order, 0 is the back. */
   reorder(id: string, place: number): void;
+  /** The velocity of exactly these instructions (null: of all), px per frame; zero takes it away. */
   setPan(velocity: XY, ids: readonly string[] | null): void;
   setPans(pans: readonly Pan[]): void;
+  /** `keep`: times stay the frame numbers they are; `stretch`: the whole movement takes up the new length. */
   setLength(numFrames: number, fps: number, mode: "keep" | "stretch"): void;
 
   // ---- control points of an instruction's path (its own, or that of a region or a box); each is one step
