@@ -69,10 +69,12 @@ def flatten(
     points = np.asarray(points, np.float64)
     if points.ndim != 2 or points.shape[1] != 2 or len(points) < 1:
         raise InputError(f"points: found shape {points.shape}, expected [P, 2] with at least one point")
+    if kind == "polyline":
+        # Nothing to flatten; tracks that were read from a file have a control point in every frame.
+        lengths = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))])
+        return Curve(points, lengths, lengths)
     if kind == "catmull-rom":
         handles_in, handles_out = _catmull_rom_handles(points)
-    if kind == "polyline":
-        handles_in = handles_out = None
     zero = np.zeros_like(points)
     into = zero if handles_in is None else np.asarray(handles_in, np.float64)
     out = zero if handles_out is None else np.asarray(handles_out, np.float64)
