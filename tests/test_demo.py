@@ -31,6 +31,7 @@ def test_demo_writes_a_page_and_all_it_links_to(tmp_path):
     assert steps == sorted(steps)
 
 
+@pytest.mark.slow
 def test_demo_shows_nano_beside_the_warp_or_says_why_not(tmp_path, monkeypatch):
     from motionloom.errors import CheckpointError
     from motionloom.models import loading

@@ -54,7 +54,13 @@ CHECKS = {
 }
 
 
-@pytest.mark.parametrize("name", SCRIPTS)
+# In the everyday loop a preview and a camera; the rest take a second or more each.
+QUICK = ("01", "03")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name[:2] in QUICK else pytest.mark.slow) for name in SCRIPTS]
+)
 def test_every_example_runs_and_writes_what_it_says(name, tmp_path, monkeypatch, capsys):
     if name[:2] in NEED_NANO and not find_model("nano").installed:
         pytest.skip("the weights of nano are not in this checkout")

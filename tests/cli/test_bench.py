@@ -62,6 +62,7 @@ def test_going_on_where_a_run_had_finished_is_fine(folder, call, monkeypatch):
     assert "out: 0 cases (none new)" in done.out
 
 
+@pytest.mark.slow
 def test_add_annotate_export(folder, call):
     done = call(
         "bench", "add", "mine", "--image", "photo.png", "--motion", "slide.motion.json", "--prompt", "A square, slides",

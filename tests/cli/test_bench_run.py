@@ -60,6 +60,7 @@ def test_a_case_counts_once_however_many_seeds_it_has():
     assert (_mean(Run("x", rows, fid), "fid"), _mean(Run("x", rows, fid), "psnr")) == ("7", "-")
 
 
+@pytest.mark.slow
 def test_failed_rows_are_the_exit_code(call, bench):
     victim = sorted((bench / "en" / "first_frame").glob("*.jpg"))[0]
     victim.write_bytes(b"no picture")

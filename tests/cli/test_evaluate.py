@@ -52,6 +52,7 @@ def test_a_folder_makes_a_report(clips, call):
     assert (clips / "clips.evaluation" / "report.html").read_text().lstrip().lower().startswith("<!doctype html>")
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_goes_on_where_it_was(clips, call):
     assert call("evaluate", "clips", "--metrics", "motion_magnitude").code == 0
     out = clips / "clips.evaluation"

@@ -52,6 +52,7 @@ def test_again_gives_the_same_frames(folder, call):
     assert read_provenance("out.again.mp4")["frames_sha256"] == first.digest()
 
 
+@pytest.mark.slow
 def test_again_works_from_tracks_and_from_elsewhere(folder, call, monkeypatch):
     assert call("tracks", "convert", "slide.motion.json", "slide.npz", "--to", "cotracker").code == 0
     made = call("generate", "photo.png", "slide.npz", "-m", "warp", "-o", "clips/out.webp")
@@ -179,6 +180,7 @@ def test_stopping_leaves_nothing(folder, call, fake, stop):
     assert sorted(os.listdir()) == before
 
 
+@pytest.mark.slow
 def test_a_killed_run_leaves_nothing(folder):
     """SIGINT in the middle of the encoder, as Ctrl-C sends it."""
     script = (
@@ -313,6 +315,7 @@ def test_one_failure_does_not_stop_the_rest(folder, call, fake):
     assert not (folder / "res" / "overlays").exists()
 
 
+@pytest.mark.slow
 def test_finished_items_are_skipped_and_changed_ones_run_again(folder, call, fake):
     entries = [{**ITEM, "name": name, "seed": -1 if name == "b" else 1} for name in "abc"]
     file = batch(folder, *entries)
@@ -380,6 +383,7 @@ def test_damaged_batch_files_are_refused_before_anything_runs(folder, call, fake
     assert not (folder / "res").exists()
 
 
+@pytest.mark.slow
 def test_options_of_loading_and_of_the_method_reach_the_model_and_the_record(folder, call, fake):
     done = call(
         *ARGUMENTS, "some/model", "-o", "out.mp4", "--lora", "a.safetensors:0.5:high", "--lora", "b.safetensors",
@@ -480,6 +484,7 @@ def test_models_that_cannot_be_shared_say_so(folder, monkeypatch):
         Job(folder / "photo.png", None, "warp").load_model()
 
 
+@pytest.mark.slow
 def test_the_motion_of_a_video_moves_the_photograph(folder, call):
     coarse = np.random.default_rng(0).integers(0, 255, (24, 36, 3), dtype=np.uint8)
     write_image(

@@ -72,6 +72,7 @@ def test_fetch_path_list_and_show(hub, call, tmp_path):
     assert (again["state"], again["bytes_fetched"]) == ("complete", 2)
 
 
+@pytest.mark.slow
 def test_a_killed_command_is_resumed_by_the_same_command(tmp_path):
     """SIGKILL in the middle of a file: no chance to clean up, and nothing to clean up."""
     hub = FakeHub()
@@ -98,6 +99,7 @@ def test_a_killed_command_is_resumed_by_the_same_command(tmp_path):
     hub.close()
 
 
+@pytest.mark.slow
 def test_fetch_of_a_hub_id(hub, call, tmp_path):
     hub.files["maker/whole"] = {"model_index.json": b"{}", "vae/config.json": b"{}"}
     done = call("models", "fetch", "maker/whole")

@@ -232,6 +232,7 @@ def test_the_edge_of_a_window_is_computed_afresh(make_pipeline, name, monkeypatc
         assert sorted(computed) == [0, 0, 5, 5]
 
 
+@pytest.mark.slow
 def test_caches_and_memory_plans(make_pipeline, attention_calls):
     from motionloom.models.memory import Plan, apply
 

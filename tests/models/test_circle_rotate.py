@@ -121,6 +121,7 @@ def made(pipe: Any, loras: dict[Any, Path]) -> CircleRotateModel:
     return CircleRotateModel(pipe, find_model("circle-rotate"), name="circle-rotate", digest="base", loras=loras)
 
 
+@pytest.mark.slow
 def test_stacked_on_the_four_step_lora_equals_double_merge(fast, photographs):
     model = made(two_experts(), {**ORBIT, **fast})
     assert [facts["experts"] for facts in model.adapters] == [["high"], ["low"], ["high"], ["low"]]
@@ -245,6 +246,7 @@ def test_missing_catalogue_files_are_named(tmp_path, monkeypatch):
         CircleRotateInference(base_model=two_experts())
 
 
+@pytest.mark.slow
 def test_more_loras_may_be_stacked_from_outside(photographs, fast):
     pipe = two_experts()
     load_loras(pipe, [LoraSpec(fast["lora_fast"]), LoraSpec(fast["lora_fast_2"])])
@@ -283,6 +285,7 @@ def test_from_a_folder(folder, photographs):
     assert np.array_equal(clip.frames, expected.frames)
 
 
+@pytest.mark.slow
 def test_loras_of_the_command_line_on_another_method(folder, photographs):
     """What ``--lora FILE:strength:expert`` does: the same weights as merging by hand, guided by tracks or not."""
     from motionloom.models.loading import load
@@ -354,6 +357,7 @@ def catalogue(tiny_parts, fast, tmp_path, monkeypatch) -> dict[str, Any]:
     return {"base": tmp_path / "base", "device": "cpu", "memory": "max-speed"}
 
 
+@pytest.mark.slow
 def test_loras_of_the_command_line_are_on_record(catalogue, photographs):
     from motionloom.models.loading import load
 

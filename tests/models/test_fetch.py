@@ -106,6 +106,7 @@ def test_a_cut_connection_is_resumed_within_the_call(hub, folder):
     assert (folder / "maker--own" / name).read_bytes() == BIG
 
 
+@pytest.mark.slow
 def test_a_killed_fetch_goes_on_where_it_stopped(hub, folder):
     name = "model-00001-of-00002.safetensors"
 

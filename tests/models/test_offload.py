@@ -68,6 +68,7 @@ def test_fp8_storage_halves_the_blocks_and_stays_close(make_pipeline, offload):
         assert pipe.transformer.patch_embedding.weight.dtype == torch.float32
 
 
+@pytest.mark.slow
 def test_two_parts_on_disk_do_not_share_their_files(make_pipeline, tmp_path, monkeypatch):
     """diffusers names files by their place in a part and takes one that exists for the right one."""
     import gc
@@ -85,7 +86,9 @@ def test_two_parts_on_disk_do_not_share_their_files(make_pipeline, tmp_path, mon
     assert not any(path.name.startswith("motionloom-weights-") for path in tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("offload", [None, pytest.param("group", marks=pytest.mark.slow), "group+disk"])
+@pytest.mark.parametrize(
+    "offload", [None, *(pytest.param(plan, marks=pytest.mark.slow) for plan in ("group", "group+disk"))]
+)
 def test_a_lora_attached_before_keeps_its_precision(make_pipeline, offload):
     from peft import LoraConfig
 

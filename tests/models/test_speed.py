@@ -135,11 +135,15 @@ def with_lora(pipe):
 @pytest.mark.parametrize(
     ("prepare", "count"),
     [
-        (lambda pipe: None, 1),
+        pytest.param(lambda pipe: None, 1, marks=pytest.mark.slow),
         pytest.param(with_lora, 1, marks=pytest.mark.slow),
         pytest.param(lambda pipe: apply(Plan("minimal", offload="group"), pipe, "cpu"), 1, marks=pytest.mark.slow),
         (lambda pipe: enable(pipe, CacheOptions("first-block", threshold=0.0)), 1),
-        (lambda pipe: enable(pipe, CacheOptions("mag", threshold=0.0, ratios=[1.0] + [1.1] * 5)), 1),
+        pytest.param(
+            lambda pipe: enable(pipe, CacheOptions("mag", threshold=0.0, ratios=[1.0] + [1.1] * 5)),
+            1,
+            marks=pytest.mark.slow,
+        ),
         # Each layer takes its weights out of 8 bits in a hook, which ends a graph.
         pytest.param(lambda pipe: apply(Plan("low", "fp8"), pipe, "cpu"), None, marks=pytest.mark.slow),
     ],
@@ -168,6 +172,7 @@ def test_diffusers_own_way_would_compile_nothing_under_mag_cache(make_pipeline, 
     assert graphs.frame_count == 0
 
 
+@pytest.mark.slow
 def test_everything_together(make_pipeline, graphs):
     """LoRA, offloaded blocks, guidance in a window, compiled blocks and a cache."""
     pipe, plain = make_pipeline(2), make_pipeline(2)

@@ -240,6 +240,7 @@ def test_two_experts_and_their_guidance(two_experts, calls):
     assert given.provenance["details"]["guidance_scale_2"] is None  # then both have the one that was given
 
 
+@pytest.mark.slow
 def test_resolutions_keep_the_shape(model: WanModel):
     assert model.size_at((90, 130), 720 * 1280) == size_for_area((90, 130), 720 * 1280)
     request = Parameters(resolution="480p", num_frames=1, num_inference_steps=1)

@@ -14,6 +14,7 @@ from motionloom.scale.launch import launch
 PROGRAM = [str(Path(__file__).with_name("programs.py"))]
 
 
+@pytest.mark.slow
 def test_the_first_process_speaks_and_random_choices_agree(capfd):
     assert launch(2, ["agree"], program=PROGRAM) == 0
     found = capfd.readouterr()

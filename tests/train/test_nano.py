@@ -57,6 +57,7 @@ def test_trains_resumes_and_writes_a_loadable_model(tmp_path: Path):
     assert json.loads((folder / "training.json").read_text())["steps"] == step + 3
 
 
+@pytest.mark.slow
 def test_resumed_run_equals_uninterrupted_run(tmp_path: Path):
     for name, stops in (("whole", [6]), ("parts", [2, 6])):
         for stop in stops:
@@ -67,6 +68,7 @@ def test_resumed_run_equals_uninterrupted_run(tmp_path: Path):
         torch.testing.assert_close(value, parts[name], atol=1e-5, rtol=1e-4, msg=name)
 
 
+@pytest.mark.slow
 def test_stopping_leaves_a_model(tmp_path: Path):
     with pytest.raises(Cancelled):
         train(tmp_path, budget=1e6, recipe=TINY, on_progress=stop_after(2))
@@ -126,6 +128,7 @@ def test_perfect_network_has_no_loss_and_errors_count_by_time():
     assert losses == pytest.approx([10.0, 5.0, 2.0, 1.0])
 
 
+@pytest.mark.slow
 def test_refuses_another_recipe_and_earlier_training(tmp_path: Path):
     with pytest.raises(Cancelled):
         train(tmp_path, budget=1e6, recipe=TINY, on_progress=stop_after(1))

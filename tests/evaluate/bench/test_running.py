@@ -88,6 +88,7 @@ def test_what_was_damaged_is_mended_and_the_rest_left_alone(going):
     assert other.exists()
 
 
+@pytest.mark.slow
 def test_rows_of_other_weights_are_made_again_and_never_mixed(going, monkeypatch):
     going.run("warp")
     before = going.times("*/videos/*/*.mp4")

@@ -71,6 +71,7 @@ def test_the_thing_that_moves_is_found_and_followed(folder, tmp_path):
     assert check(tmp_path / "bench") == []
 
 
+@pytest.mark.slow
 def test_several_things(folder, tmp_path):
     (folder / "a disc.mp4").unlink()
     Clip(discs(line((25, 30), (85, 30)), line((100, 70), (45, 74))), 16.0).save(folder / "two.mp4", quality=100)
@@ -84,6 +85,7 @@ def test_several_things(folder, tmp_path):
     assert len(set(np.sign(single.points[-1, :, 0] - single.points[0, :, 0]))) == 1
 
 
+@pytest.mark.slow
 def test_a_mask_says_which_thing(folder, tmp_path):
     (folder / "a disc.mp4").unlink()
     Clip(discs(line((25, 30), (95, 30)), line((90, 70), (70, 70))), 16.0).save(folder / "two.mp4", quality=100)
@@ -114,6 +116,7 @@ def test_captions_from_text_files_a_table_or_the_name(folder, tmp_path):
         from_videos.Captions(folder)
 
 
+@pytest.mark.slow
 def test_each_language_is_made_where_it_has_captions(folder, tmp_path):
     (folder / "a disc.zh.txt").write_text("圆盘")
     make_from_videos(folder, tmp_path / "bench", languages=("en", "zh"), **OPTIONS)
@@ -123,6 +126,7 @@ def test_each_language_is_made_where_it_has_captions(folder, tmp_path):
     assert english.cases[0].read_motion() == chinese.cases[0].read_motion()
 
 
+@pytest.mark.slow
 def test_size_scales_and_cuts_tracks_and_frames_alike(folder, tmp_path):
     make_from_videos(folder, tmp_path / "bench", size=(64, 64), **OPTIONS)
     case = open_benchmark(tmp_path / "bench").cases[0]
@@ -150,6 +154,7 @@ def test_videos_that_cannot_become_cases_are_skipped_with_the_reason(folder, tmp
     assert len(open_benchmark(tmp_path / "bench")) == 1
 
 
+@pytest.mark.slow
 def test_a_second_run_goes_on(folder, tmp_path):
     bench = tmp_path / "bench"
     make_from_videos(folder, bench, **OPTIONS)

@@ -86,6 +86,7 @@ def test_single_tracks_lie_on_one_layer_and_in_its_mask(made):
         assert 0 not in owner
 
 
+@pytest.mark.slow
 def test_the_same_seed_makes_the_same_files(made, tmp_path):
     out, told = made
     again = make_procedural(tmp_path / "procedural", seed=3, languages=("en", "zh"), **SMALL)

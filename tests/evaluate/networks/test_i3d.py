@@ -24,6 +24,7 @@ class Other(nn.Module):
         return x
 
 
+@pytest.mark.slow
 def test_features_are_those_of_the_published_program(tmp_path):
     torch.save(filled("i3d"), tmp_path / "i3d_pretrained_400.pt")
     network = load_i3d(tmp_path / "i3d_pretrained_400.pt")

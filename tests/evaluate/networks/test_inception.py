@@ -19,6 +19,7 @@ def test_features_are_those_of_the_published_program(network):
     assert_published("inception", frame_features(network, noise(2, 120, 160, 3)), 1e-4)
 
 
+@pytest.mark.slow
 def test_batches_do_not_matter(network):
     frames = noise(2, 40, 30, 3)
     np.testing.assert_allclose(frame_features(network, frames, batch=1), frame_features(network, frames), atol=1e-4)

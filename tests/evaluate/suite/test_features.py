@@ -46,6 +46,7 @@ def values(sample: Sample, tools: Tools, *names: str):
     return {each.name: each for each in measure(sample, tools, metrics=list(names or NAMES))}
 
 
+@pytest.mark.slow
 def test_with_all_weights_every_number_is_what_its_formula_gives(video, picture, folders, tools):
     true = sliding(picture, 2, frames=20)
     sample = Sample("a", Clip(video, FPS), prompt="a cat", first_image=picture, reference=Clip(true, FPS))

@@ -98,6 +98,7 @@ def test_pictures_too_small_for_flow_have_a_reason():
     assert values["motion_magnitude"].value is not None
 
 
+@pytest.mark.slow
 def test_by_raft(picture, tmp_path):
     torch.set_num_threads(1)
     video = sliding(picture, 2, 3)

@@ -139,6 +139,7 @@ def test_by_networks(picture):
     assert "in the given box" in still["subject_drift_detected"].variant
 
 
+@pytest.mark.slow
 def test_by_networks_from_folders(picture, tmp_path):
     torch.set_num_threads(1)
     video, _ = walking(picture, 2)

@@ -45,7 +45,7 @@ def condition(pipe, image, size, guidance=None):
         pipe._guidance = None
 
 
-@pytest.mark.parametrize("number", ["00", "01", "02"])
+@pytest.mark.parametrize("number", ["00", *(pytest.param(n, marks=pytest.mark.slow) for n in ("01", "02"))])
 def test_published_condition_from_image_and_tracks(golden, pipe, number):
     tensors, params = golden(f"ati/ycond_{number}")
     size = (params["out_height"], params["out_width"])

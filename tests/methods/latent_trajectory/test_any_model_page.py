@@ -136,6 +136,7 @@ def test_another_model_moved_without_training(svd, example):
     assert torch.equal(run(svd), base)
 
 
+@pytest.mark.slow
 def test_the_page_says_how_to_use_them(svd, example, monkeypatch, tmp_path):
     from motionloom.examples_data import example as files
     from motionloom.media import Clip

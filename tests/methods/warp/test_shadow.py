@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from motionloom.methods.warp import warp
 from motionloom.methods.warp.shadow import contact_shadow, shade
@@ -58,6 +59,7 @@ def test_the_shadow_goes_along(scene):
     assert last[shadow & (np.mgrid[0:240, 0:320][1] > 195)].mean() > 0.9 * ground
 
 
+@pytest.mark.slow
 def test_nothing_jumps_when_a_thing_starts_to_move(scene):
     image, _, frames = sliding(scene, (-0.8, 0))
     assert np.array_equal(frames[0], image)

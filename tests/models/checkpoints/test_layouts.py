@@ -118,6 +118,7 @@ def expected_a14b(write, experts, tmp_path_factory: pytest.TempPathFactory) -> S
     return SimpleNamespace(folder=folder, frames=run(folder))
 
 
+@pytest.mark.slow
 def test_original_folder_with_torch_files(expected, write, wan, model, tmp_path: Path):
     folder = write.companions(wan.save_original(model, tmp_path / "Wan2.1-I2V-14B-480P"))
     loaded = load(folder, device="cpu")
@@ -143,6 +144,7 @@ def test_transformer_folder_of_diffusers_and_bases_in_pieces(expected, write, mo
     assert np.array_equal(frames, expected.frames)
 
 
+@pytest.mark.slow
 def test_another_transformer_in_a_whole_model(expected, wan, model, tmp_path: Path):
     other = wan.tiny("wan2.1-i2v-14b", seed=9, **WIDE, **CLIP)
     path = wan.save_weights(wan.weights(model), tmp_path / "fine.safetensors")
@@ -152,6 +154,7 @@ def test_another_transformer_in_a_whole_model(expected, wan, model, tmp_path: Pa
     assert np.array_equal(run(folder, transformer=path), expected.frames)
 
 
+@pytest.mark.slow
 def test_comfyui_files_with_a_tokenizer_from_elsewhere(expected, write, model, tmp_path: Path, tiny_parts):
     root = write.comfyui(tmp_path / "ComfyUI" / "models", {"wan2.1_i2v_480p.safetensors": model})
     tiny_parts.tokenizer.save_pretrained(tmp_path / "tokenizer")
@@ -162,11 +165,13 @@ def test_comfyui_files_with_a_tokenizer_from_elsewhere(expected, write, model, t
     assert np.array_equal(run(file, base=root), expected.frames)
 
 
+@pytest.mark.slow
 def test_comfyui_files_with_the_tokenizer_in_the_text_encoder(expected, write, model, tmp_path: Path, tiny_parts):
     root = write.comfyui(tmp_path / "models", {"wan.safetensors": model}, words=tiny_parts.spiece_model)
     assert np.array_equal(run(root), expected.frames)
 
 
+@pytest.mark.slow
 def test_what_lies_around_a_transformer_is_found(expected, write, wan, model, tmp_path: Path, tiny_parts):
     root = write.comfyui(tmp_path / "models", {"wan.safetensors": model}, words=tiny_parts.spiece_model)
     assert np.array_equal(run(root / "diffusion_models" / "wan" / "wan.safetensors"), expected.frames)
@@ -199,6 +204,7 @@ def test_gguf_file_and_a_base(expected, wan, model, tmp_path: Path):
     assert difference.mean() < 3
 
 
+@pytest.mark.slow
 def test_two_experts(expected_a14b, write, wan, experts, tmp_path: Path):
     high, low = experts
     folder = tmp_path / "Wan2.2-I2V-A14B"
@@ -214,6 +220,7 @@ def test_two_experts(expected_a14b, write, wan, experts, tmp_path: Path):
     assert swapped.shape == expected_a14b.frames.shape
 
 
+@pytest.mark.slow
 def test_two_experts_in_files(expected_a14b, write, wan, experts, tmp_path: Path, tiny_parts):
     names = ("wan2.2_i2v_high_noise_14B.safetensors", "wan2.2_i2v_low_noise_14B.safetensors")
     root = write.comfyui(tmp_path / "models", dict(zip(names, experts, strict=True)))
@@ -448,6 +455,7 @@ def test_large_files_are_sampled(tmp_path: Path):
     assert digest_of_file(path) not in (first, last)
 
 
+@pytest.mark.slow
 def test_loras_of_the_command_line(expected, wan, model, tmp_path: Path):
     from motionloom.models.lora import save_lora
     from motionloom.models.lora.lora import Lora, LoraLayer

@@ -366,6 +366,7 @@ def test_group_offload_before_or_after(lora_file, transformer, pipeline, output,
         assert torch.equal(output(pipe.transformer), base)
 
 
+@pytest.mark.slow
 def test_records_die_with_the_model(lora_file, pipeline):
     pipe = pipeline()
     load_loras(pipe, [LoraSpec(lora_file())])

@@ -54,7 +54,7 @@ def test_codec_keeps_a_moving_photograph(picture: np.ndarray):
     assert -10 * torch.log10(error) > 28
 
 
-@pytest.mark.parametrize("method", ["ati", "wan_move"])
+@pytest.mark.parametrize("method", ["ati", pytest.param("wan_move", marks=pytest.mark.slow)])
 def test_guidance_moves_the_photograph(picture: np.ndarray, method: str):
     """Nearer to the photograph moved by geometry, and to the tracks, than the same model without tracks."""
     model, wanted = ml.load("nano", method=method), shift(20, 10)

@@ -29,6 +29,7 @@ def test_a_killed_worker_loses_nothing_but_time_and_errors_stay_with_their_task(
     assert sorted(path.name for path in writing.folder.glob("*.txt")) == ["a.txt", "b.txt", "e.txt", "f.txt"]
 
 
+@pytest.mark.slow
 def test_a_task_that_kills_its_workers_is_left_out_with_the_reason(writing):
     found = writing.run(ProcessExecutor(1, device="cpu"), {"a": "kill always", "b": "crash", "c": None})
     assert {name: outcome.status for name, outcome in found.items()} == {"a": "failed", "b": "failed", "c": "done"}
@@ -41,6 +42,7 @@ def test_a_task_that_kills_its_workers_is_left_out_with_the_reason(writing):
     assert "SIGSEGV (Fatal Python error: Segmentation fault File " in found["b"].error
 
 
+@pytest.mark.slow
 def test_a_task_that_hangs_is_ended_and_tried_again(writing):
     found = writing.run(ProcessExecutor(1, device="cpu", time_limit=0.7), {"a": "hang once", "b": None})
     assert {name: (outcome.status, outcome.attempts) for name, outcome in found.items()} == {
@@ -88,6 +90,7 @@ def test_a_device_that_is_gone_ends_the_run_only_when_no_other_is_left(writing):
     assert sorted(path.name for path in writing.folder.glob("*.txt")) == ["a.txt"]
 
 
+@pytest.mark.slow
 def test_threads_are_divided_and_a_callback_that_raises_ends_the_workers(writing, monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr("motionloom.scale.executors.devices.cores", lambda: 6)
@@ -109,6 +112,7 @@ def test_threads_are_divided_and_a_callback_that_raises_ends_the_workers(writing
     assert not list(writing.folder.glob(".*part*")), "a task that was stopped leaves nothing half-written"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_the_workers_end_with_the_program_and_a_second_run_finishes(number, tmp_path):
     driver = _driver(tmp_path, 6, 0.7)

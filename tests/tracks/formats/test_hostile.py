@@ -178,6 +178,7 @@ def test_refused_in_one_line_and_quickly(name, folder):
     assert not (folder / "ran").exists()
 
 
+@pytest.mark.slow
 def test_the_pickles_here_would_run_if_loaded_the_usual_way(tmp_path):
     content = hostile_files(f"touch {tmp_path}/ran")["code.pkl"]
     assert "system" in {argument for _, argument, _ in pickletools.genops(content) if isinstance(argument, str)}
@@ -185,6 +186,7 @@ def test_the_pickles_here_would_run_if_loaded_the_usual_way(tmp_path):
     assert (tmp_path / "ran").exists()
 
 
+@pytest.mark.slow
 def test_memory_stays_bounded(folder):
     """All of them in one process that may take no more than 600 MB on top of what it starts with."""
     program = """

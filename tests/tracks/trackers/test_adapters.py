@@ -224,6 +224,7 @@ def test_cotracker3_online_in_chunks(clone, tmp_path, frames):
     assert sum(tracker.predictor.chunks) - 8 * (len(tracker.predictor.chunks) - 1) == frames
 
 
+@pytest.mark.slow
 def test_cotracker3_online_backwards_for_later_points(clone, tmp_path):
     path = save(tmp_path, "scaled_online.pth", {"weight": torch.zeros(2, 2), "bias": torch.zeros(2)})
     queries = np.array([[30, 80.0, 50.0], [0, 40.0, 60.0]])

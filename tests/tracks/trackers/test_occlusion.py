@@ -67,6 +67,7 @@ def test_what_passes_in_front_hides_points_and_gives_them_back(contrast, noise):
         assert np.median(error) < 0.2
 
 
+@pytest.mark.slow
 def test_without_the_estimate_hidden_points_go_along():
     video, points, _ = passing()
     found = OfflineTracker(occlusion=False).track(open_frames(video), QUERIES)
