@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from motionloom.cli import bench, bench_report, bench_run, demo, evaluate, generate, models, tracks, train
+from motionloom.cli import bench, bench_report, bench_run, demo, evaluate, generate, models, studio, tracks, train
 from motionloom.errors import (
     Cancelled,
     CheckpointError,
@@ -57,6 +57,7 @@ app.add_typer(bench.app, name="bench", help="Benchmarks: make one, let models ru
 app.add_typer(tracks.app, name="tracks", help="Look at, convert, draw and extract motion files.")
 app.add_typer(models.app, name="models", help="What models exist, what they need, what is on this disk.")
 app.add_typer(train.app, name="train", help="Train a model.")
+app.command("studio")(studio.studio)
 app.command("demo")(demo.demo)
 
 

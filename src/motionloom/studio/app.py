@@ -3,37 +3,58 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import AsyncIterator, Mapping
+import inspect
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
+from starlette.concurrency import run_in_threadpool
 
-from motionloom.studio import problems
+from motionloom.studio import openapi, problems
+from motionloom.studio.api import page
+from motionloom.studio.folder import FolderLock
 from motionloom.studio.parts import Studio
 from motionloom.studio.projects.store import ProjectStore
+from motionloom.studio.schemas import Event, ProjectSummary
+from motionloom.studio.security import Gate, SafeAnswers
 from motionloom.studio.settings import StudioSettings
+from motionloom.studio.tokens import Tokens
+from motionloom.studio.uploads import BoundedBodies
 from motionloom.version import __version__
 
 API = "/api/v1"
 ROUTERS = ("server", "projects", "examples", "models", "motions", "previews", "jobs", "events", "results")
 
 
-def create_app(settings: StudioSettings) -> FastAPI:
-    """The server as an ASGI app; it starts its workers when it is started, and ends them with itself."""
+def create_app(settings: StudioSettings, *, lock: FolderLock | None = None) -> FastAPI:
+    """The server as an ASGI app. It takes its data folder and starts its workers when it is started, and ends them
+    with itself.
+
+    Args:
+        lock: of the data folder, for who has taken it already.
+    """
     settings.data.mkdir(parents=True, exist_ok=True)
-    studio = _assemble(settings)
     app = FastAPI(
         title="motionloom studio",
         version=__version__,
+        description=openapi.DESCRIPTION,
         openapi_url=f"{API}/openapi.json",
         docs_url=None,
         redoc_url=None,
-        lifespan=_lifespan,
+        lifespan=partial(_lifespan, lock=lock or FolderLock(settings.data)),
     )
-    app.state.studio = studio
+    app.state.studio = assemble(settings)
+    app.state.tokens = tokens = Tokens(settings.token, settings.port)
+    app.state.page = page.Page(settings.static or page.BUILT)
     problems.install(app, hide=(settings.data,))
+    # The last one added is the first to see a request.
+    app.add_middleware(BoundedBodies, limits=settings.limits)
+    app.add_middleware(Gate, settings=settings, tokens=tokens)
+    app.add_middleware(SafeAnswers, settings=settings)
     routes = APIRouter(prefix=API)
+    routes.include_router(page.session)
     for name in ROUTERS:
         try:
             module = importlib.import_module(f"motionloom.studio.api.{name}")
@@ -41,20 +62,54 @@ def create_app(settings: StudioSettings) -> FastAPI:
             continue
         routes.include_router(module.router)
     app.include_router(routes)
+    app.include_router(page.router)
+    openapi.describe(app)
     return app
 
 
-def _assemble(settings: StudioSettings) -> Studio:
-    return Studio(settings, ProjectStore(settings.data, settings.limits))
+def assemble(settings: StudioSettings) -> Studio:
+    """The parts of a studio, connected; nothing is started yet."""
+    from motionloom.studio.jobs.events import EventLog
+    from motionloom.studio.jobs.results import ResultStore
+    from motionloom.studio.jobs.store import JobStore
+    from motionloom.studio.jobs.supervisor import Supervisor
+    from motionloom.studio.previews import PreviewService
+
+    database = settings.data / "studio.db"
+    events = EventLog(database)
+    jobs = JobStore(database, on_change=events.wake)
+    results = ResultStore(settings.data)
+    projects = ProjectStore(settings.data, settings.limits)
+    projects.num_results = results.counts
+    projects.announce = partial(_announce, events)
+    return Studio(
+        settings=settings,
+        projects=projects,
+        jobs=jobs,
+        results=results,
+        events=events,
+        previews=PreviewService(projects.image_path),
+        supervisor=Supervisor(settings, jobs, results),
+    )
+
+
+def _announce(events: Any, *, project: ProjectSummary | None, removed: str | None, tab: str | None) -> None:
+    kind = "project" if project is not None else "project_removed"
+    events.append(Event(id=0, kind=kind, project=project, removed=removed, tab=tab))
 
 
 @asynccontextmanager
-async def _lifespan(app: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
+async def _lifespan(app: FastAPI, lock: FolderLock) -> AsyncIterator[None]:
     studio: Studio = app.state.studio
-    if studio.supervisor is not None:
-        studio.supervisor.start()
+    lock.acquire()
     try:
-        yield {}
+        await run_in_threadpool(studio.projects.sweep)
+        await run_in_threadpool(studio.supervisor.start)
+        yield
     finally:
-        if studio.supervisor is not None:
-            studio.supervisor.stop()
+        await run_in_threadpool(studio.supervisor.stop)
+        for part in (studio.previews, studio.jobs):
+            closed = part.close()
+            if inspect.isawaitable(closed):
+                await closed
+        lock.release()

@@ -32,7 +32,7 @@ def offered(settings: StudioSettings) -> list[Offered]:
     for folder in settings.models:
         name = _free_name(folder, taken)
         taken.add(name)
-        found.append(Offered(name, str(folder), _local_card(folder)))
+        found.append(Offered(name, str(folder), local_card(folder)))
     return found
 
 
@@ -89,7 +89,12 @@ def _limits(card: Any) -> MotionLimits:
     return MotionLimits(**{name: getattr(known, name) for name in names if hasattr(known, name)})
 
 
-def _local_card(folder: Path) -> ModelCard:
+def local_card(folder: Path) -> ModelCard:
+    """What a folder says of the model in it.
+
+    Raises:
+        CheckpointError: there is none that can be loaded.
+    """
     from dataclasses import replace
 
     from motionloom.models.checkpoints.layouts import find_layout
