@@ -31,6 +31,9 @@ ImageSource = Any
 
 Progress = Callable[[int, int], Any]
 
+OnPreview = Callable[[NDArray[np.uint8]], Any]
+"""Takes a small frame of a clip that is being made, uint8 [h, w, 3]."""
+
 
 @dataclass(frozen=True)
 class Request:
@@ -40,6 +43,7 @@ class Request:
         image: uint8 [H, W, 3] as given; size: (height, width) of the clip.
         tracks: of all instructions, on ``size`` and on the clip's frames.
         layers: the same motion layer by layer, back to front.
+        on_preview: see `Model.generate`; None: nobody wants to look.
     """
 
     image: NDArray[np.uint8]
@@ -61,6 +65,7 @@ class Request:
     shift: float | None = None
     solver: Solver | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    on_preview: OnPreview | None = None
     details: dict[str, Any] = field(default_factory=dict)
 
 
@@ -111,6 +116,7 @@ class Model(ABC):
         options: Mapping[str, Any] | None = None,
         post: str | None = None,
         on_progress: Progress | None = None,
+        on_preview: OnPreview | None = None,
     ) -> Clip:
         """A video of the photograph that moves as drawn.
 
@@ -138,6 +144,10 @@ class Model(ABC):
             options: of the method, such as ``{"cfg_mode": "split"}``; see docs/methods.md.
             post: what is done to the finished frames, such as "sharpen,interpolate=2"; see `motionloom.media.post`.
             on_progress: called with (step, total); what it raises ends the run.
+            on_preview: called about once a second while the model samples with the clip's middle frame as it is
+                expected to become, uint8 [h, w, 3], small (about one pixel per latent cell); see
+                `motionloom.models.preview_frames`. The clip is the same with and without, and without it costs nothing.
+                Models that do not sample (warp) have nothing to show.
 
         Raises:
             InputError: an argument the model cannot work with; the message names it and what would do.
@@ -162,7 +172,9 @@ class Model(ABC):
             post=post,
             **self.loaded_with,
         )
-        return self.run(image, motion, parameters, last_image=last_image, on_progress=on_progress)[0]
+        return self.run(
+            image, motion, parameters, last_image=last_image, on_progress=on_progress, on_preview=on_preview
+        )[0]
 
     def generate_videos(
         self,
@@ -172,6 +184,7 @@ class Model(ABC):
         num_videos_per_prompt: int,
         last_image: ImageSource | None = None,
         on_progress: Progress | None = None,
+        on_preview: OnPreview | None = None,
         **parameters: Any,
     ) -> list[Clip]:
         """Several videos of one photograph and motion, made together.
@@ -179,6 +192,7 @@ class Model(ABC):
         Args:
             num_videos_per_prompt: the seeds are ``seed``, ``seed + 1``, ... Every clip is what `generate` gives for its
                 seed, up to the rounding of batched arithmetic.
+            on_preview: of the first video; see `generate`.
             **parameters: of `generate`, as are the errors.
         """
         return self.run(
@@ -188,6 +202,7 @@ class Model(ABC):
             num_videos_per_prompt=num_videos_per_prompt,
             last_image=last_image,
             on_progress=on_progress,
+            on_preview=on_preview,
         )
 
     def run(
@@ -199,6 +214,7 @@ class Model(ABC):
         num_videos_per_prompt: int = 1,
         last_image: ImageSource | None = None,
         on_progress: Progress | None = None,
+        on_preview: OnPreview | None = None,
         motion_name: str | None = None,
         command: Sequence[str] = ("motionloom.generate",),
         beside: Path | None = None,
@@ -218,7 +234,7 @@ class Model(ABC):
         drawn = motion
         if isinstance(drawn, (str, os.PathLike)):
             drawn = read_motion_for(drawn, (picture.shape[0], picture.shape[1]))
-        request = self._request(picture, drawn, parameters, last_image, on_progress)
+        request = self._request(picture, drawn, parameters, last_image, on_progress, on_preview)
         self.refuse(request)
         started = time.perf_counter()
         made = self.render_seeds(request, [parameters.seed + index for index in range(num_videos_per_prompt)])
@@ -265,6 +281,7 @@ class Model(ABC):
         parameters: Parameters,
         last_image: ImageSource | None,
         on_progress: Progress | None,
+        on_preview: OnPreview | None = None,
     ) -> Request:
         image_size = (picture.shape[0], picture.shape[1])
         size = parameters.size
@@ -286,6 +303,7 @@ class Model(ABC):
             num_frames=frames,
             last_image=None if last_image is None else read_image(last_image),
             on_progress=on_progress,
+            on_preview=on_preview,
             **{name: getattr(parameters, name) for name in taken},
         )
 

@@ -150,7 +150,7 @@ class Database:
             connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
             connection.row_factory = sqlite3.Row
             connection.execute("PRAGMA journal_mode=WAL")
-            # A lost write after a power cut is a job that runs again; waiting for the disk at every step is not worth it.
+            # What a power cut takes back is a job that runs again; not worth waiting for the disk at every step.
             connection.execute("PRAGMA synchronous=NORMAL")
             self._local.connection, self._local.pid = connection, os.getpid()
         return connection

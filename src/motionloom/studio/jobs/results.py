@@ -18,19 +18,24 @@ import shutil
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
 from motionloom.media.files import replacing
 from motionloom.studio.schemas import ID_PATTERN, Result
 
+if TYPE_CHECKING:
+    from motionloom.studio.jobs.derived import Derived
+
 RECORD, VIDEO, POSTER, MOTION, MADE = "record.json", "video.mp4", "poster.webp", "motion.json", "made"
 _PART = ".part"
 
 
 class ResultStore:
-    """Results below ``data``, the studio's data folder."""
+    """Results below ``data``, the studio's data folder. Safe from any thread and any process."""
 
     def __init__(self, data: Path) -> None:
         self._folder = Path(data) / "results"
@@ -38,6 +43,13 @@ class ResultStore:
         self._folder.mkdir(parents=True, exist_ok=True)
         self._known: dict[str, tuple[int, Result]] = {}
         self._lock = threading.Lock()
+
+    @cached_property
+    def derived(self) -> Derived:
+        """What is made of results when somebody asks for it."""
+        from motionloom.studio.jobs.derived import Derived
+
+        return Derived(self)
 
     def list(self, project: str | None = None) -> list[Result]:
         """The newest first. A folder that cannot be read is left out; it does not keep the others from being seen."""
@@ -157,7 +169,7 @@ def image_in(folder: Path) -> Path:
 
 
 def _to_disk(path: Path) -> None:
-    """Wait until a file or folder is on the disk; where that is not known (Windows: folders) it is left to the system."""
+    """Wait until a file or folder is on the disk; folders that cannot be opened (Windows) are left to the system."""
     with contextlib.suppress(PermissionError):
         number = os.open(path, os.O_RDONLY)
         try:

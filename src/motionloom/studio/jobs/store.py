@@ -20,6 +20,7 @@ from pathlib import Path
 from motionloom.errors import MotionloomError
 from motionloom.studio.jobs.database import Database, date, now
 from motionloom.studio.jobs.events import tell
+from motionloom.studio.jobs.snapshots import Snapshots
 from motionloom.studio.schemas import GenerationSettings, Job, JobState, Phase
 
 LEASE = 15.0
@@ -40,7 +41,7 @@ class LeaseLost(MotionloomError):
 
 @dataclass(frozen=True)
 class NewJob:
-    """A job to be added; its picture and motion lie in its folder already. ``size`` is (height, width) of the picture."""
+    """A job to be added; its picture, of ``size`` (height, width), and its motion lie in its folder already."""
 
     id: str
     project: str | None
@@ -69,11 +70,15 @@ class JobStore:
     Args:
         lease: see `LEASE`.
         on_change: called after every change, to wake who listens in this process.
+
+    Attributes:
+        snapshots: what the jobs are made of, in folders beside the database.
     """
 
     def __init__(self, path: Path, *, lease: float = LEASE, on_change: Callable[[], None] | None = None) -> None:
         self._database = Database(path)
         self.lease = lease
+        self.snapshots = Snapshots(Path(path).parent)
         self._on_change = on_change or (lambda: None)
 
     # ------------------------------------------------------------------------------------------------ for people
@@ -130,8 +135,9 @@ class JobStore:
             "CASE state WHEN 'running' THEN 0 WHEN 'queued' THEN 1 ELSE 2 END, "
             "CASE WHEN state IN ('running', 'queued') THEN position ELSE -finished END, id"
         )
+        query = f"SELECT * FROM jobs WHERE {' AND '.join(where)} ORDER BY {order}"  # noqa: S608 - our own words
         with self._database.reading() as connection:
-            rows = connection.execute(f"SELECT * FROM jobs WHERE {' AND '.join(where)} ORDER BY {order}", values)
+            rows = connection.execute(query, values)
             return [_job(row) for row in rows]
 
     def cancel(self, job: str) -> Job:
@@ -203,6 +209,7 @@ class JobStore:
                 raise _conflict("job: it runs; cancel it first")
             connection.execute("DELETE FROM jobs WHERE id = ?", (job,))
             tell(connection, "job_removed", job)
+        self.snapshots.remove(job)
         self._on_change()
 
     # ----------------------------------------------------------------------------------------------- for workers
@@ -365,6 +372,11 @@ class JobStore:
             self._tell_measuring(connection, row["result"], "measuring")
         self._on_change()
         return row["result"]
+
+    def release_measuring(self) -> None:
+        """Nobody measures any more; for a server that starts."""
+        with self._database.writing() as connection:
+            connection.execute("UPDATE measuring SET lease = NULL")
 
     def measured(self, result: str) -> None:
         """A result is measured, or cannot be."""

@@ -56,6 +56,7 @@ class Supervisor:
         """Put back what workers of a server that was killed had begun, and start new ones."""
         self._jobs.release_dead(_is_alive)
         self._jobs.release_expired()
+        self._jobs.release_measuring()
         if not self._jobs.list(states=("running",)):
             self._results.sweep()
         self._stopping.clear()
@@ -151,7 +152,7 @@ class Supervisor:
         with post.log.open("ab") as output:
             # A session of its own: Ctrl-C in the terminal is for the server, which ends its workers itself. The pipe
             # is how they notice that it is gone, however it went.
-            post.process = subprocess.Popen(
+            post.process = subprocess.Popen(  # noqa: S603 - our own program; paths and devices are the owner's
                 command, stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
             )
         post.started = time.monotonic()

@@ -1,0 +1,164 @@
+"""A look at a clip while it is sampled: the frame in its middle, small, without the VAE's decoder.
+
+What is shown is the clip as the model expects it to be at that step (the predicted clean sample), where the scheduler
+tells; in the first steps that is a blur, not noise. Latents become colours by the linear map that does it best for the
+photograph, whose latents and pixels are both known: least squares over its latent cells. nano's codec is linear itself
+and decoded exactly.
+
+Nothing here touches the latents, a random generator or the order of steps: the clip is the same, bit for bit.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from motionloom.models.model import Request
+
+SECONDS_BETWEEN = 1.0
+"""Between two frames, at least; see `PreviewFrames`."""
+
+
+@contextlib.contextmanager
+def previewing(pipeline: Any, request: Request) -> Iterator[PreviewFrames | None]:
+    """What makes frames of a run inside; None where nobody asked for them, and then nothing is done at all.
+
+    The photograph's latents are taken from what the pipeline's ``prepare_latents`` returns.
+    """
+    if request.on_preview is None:
+        yield None
+        return
+    frames = PreviewFrames(pipeline, request)
+    stock = pipeline.prepare_latents
+
+    def watched(*args: Any, **kwargs: Any) -> Any:
+        outputs = stock(*args, **kwargs)
+        frames.start(outputs)
+        return outputs
+
+    pipeline.prepare_latents = watched
+    try:
+        yield frames
+    finally:
+        del pipeline.prepare_latents
+
+
+class PreviewFrames:
+    """Makes the frames of one run and hands them to the request's ``on_preview``.
+
+    Args:
+        pipeline: with latents [B, C, T, h, w] (Wan), or [B, T, C, h, w] (CogVideoX).
+        request: its photograph is the clip's first frame.
+    """
+
+    def __init__(self, pipeline: Any, request: Request) -> None:
+        self._pipeline, self._request = pipeline, request
+        # CogVideoX keeps time in front of the channels.
+        self._time_first = "CogVideoX" in type(pipeline.transformer).__name__
+        self._known: Tensor | None = None
+        self._map: NDArray[np.float32] | None = None
+        self._before: tuple[int, Tensor] | None = None
+        self._due = 0.0
+
+    def start(self, outputs: Any) -> None:
+        """Remember the photograph's latents among what ``prepare_latents`` returned: (latents, condition, ...)."""
+        if not isinstance(outputs, tuple) or len(outputs) < 2 or outputs[1] is None:
+            return
+        self._before = (-1, outputs[0])
+        latents, condition = self._by_time(outputs[0]), self._by_time(outputs[1])
+        channels = latents.shape[1]
+        if condition.ndim == 5 and condition.shape[1] >= channels:
+            self._known = condition[0, -channels:, 0].detach()
+
+    def after_step(self, step: int, latents: Tensor) -> None:
+        """Hand out a frame, if a second has gone by since the last one.
+
+        Args:
+            step: that has just ended, from 0; latents: as they are now, of the whole batch.
+        """
+        moment = time.monotonic()
+        if moment >= self._due:
+            self._due = moment + SECONDS_BETWEEN
+            frame = self._frame(self._clean(step, latents))
+            assert self._request.on_preview is not None
+            if frame is not None:
+                self._request.on_preview(frame)
+        self._before = (step, latents)
+
+    def _clean(self, step: int, latents: Tensor) -> Tensor:
+        """The predicted clean latents [C, T, h, w] of the first video, else the present ones."""
+        scheduler = self._pipeline.scheduler
+        config = getattr(scheduler, "config", {})
+        outputs = [each for each in getattr(scheduler, "model_outputs", None) or () if isinstance(each, Tensor)]
+        predicts_clean = config.get("predict_x0") or str(config.get("algorithm_type", "")).startswith("dpmsolver++")
+        if outputs and predicts_clean and outputs[-1].shape == latents.shape:
+            return self._by_time(outputs[-1])[0]
+        sigmas = getattr(scheduler, "sigmas", None)
+        if self._before is not None and self._before[0] == step - 1 and self._is_flow(scheduler) and sigmas is not None:
+            # One Euler step of a flow: x' = x + (s' - s) v, and clean = x' - s' v.
+            first = len(sigmas) - 1 - self._pipeline.num_timesteps
+            start, end = float(sigmas[first + step]), float(sigmas[first + step + 1])
+            earlier = self._by_time(self._before[1])[0].float()
+            later = self._by_time(latents)[0].float()
+            if start > end:
+                return later - end * (later - earlier) / (end - start)
+        return self._by_time(latents)[0]
+
+    @staticmethod
+    def _is_flow(scheduler: Any) -> bool:
+        return "Euler" in type(scheduler).__name__ and not hasattr(scheduler, "alphas_cumprod")
+
+    def _frame(self, clean: Tensor) -> NDArray[np.uint8] | None:
+        """The middle frame, uint8 [h, w, 3] or a few times that."""
+        middle = clean.shape[1] // 2
+        codec = getattr(self._pipeline, "vae", None)
+        if hasattr(codec, "pictures"):
+            return self._decoded(codec, clean[:, [0, middle]] if middle else clean[:, :1])
+        if self._map is None:
+            self._map = self._fitted()
+        if self._map is None:
+            return None
+        cells = clean[:, middle].float().cpu().numpy()
+        if not np.isfinite(cells).all():
+            return None
+        colours = np.einsum("chw,cd->hwd", cells, self._map[:-1]) + self._map[-1]
+        return np.clip(np.rint(colours * 255), 0, 255).astype(np.uint8)
+
+    def _decoded(self, codec: Any, few: Tensor) -> NDArray[np.uint8]:
+        """Exactly, with a codec whose decoder costs next to nothing; ``few`` are the first and the middle latents."""
+        shape = (1, -1, 1, 1, 1)
+        mean = torch.tensor(codec.config.latents_mean).view(shape)
+        std = torch.tensor(codec.config.latents_std).view(shape)
+        with torch.no_grad():
+            latents = few[None].float().cpu() * std + mean
+            video = codec.pictures(latents.to(codec.device, codec.dtype))[0, :, 2 if few.shape[1] > 1 else 0]
+        pixels = (video.float().cpu().numpy().transpose(1, 2, 0) + 1) / 2
+        return np.clip(np.rint(pixels * 255), 0, 255).astype(np.uint8)
+
+    def _fitted(self) -> NDArray[np.float32] | None:
+        """[C + 1, 3]: colours in [0, 1] of a latent cell, the last row for a cell of zeros."""
+        if self._known is None:
+            return None
+        known = self._known.float().cpu().numpy()
+        channels, height, width = known.shape
+        picture = cv2.resize(self._request.image, (width, height), interpolation=cv2.INTER_AREA)
+        cells = np.concatenate([known.reshape(channels, -1).T, np.ones((height * width, 1), np.float32)], axis=1)
+        colours = picture.reshape(-1, 3).astype(np.float32) / 255
+        if not np.isfinite(cells).all():
+            return None
+        # A touch of damping: photographs of one colour leave most directions open.
+        damping = 1e-3 * height * width * np.eye(channels + 1, dtype=np.float32)
+        damping[-1, -1] = 0
+        return np.linalg.solve(cells.T @ cells + damping, cells.T @ colours).astype(np.float32)
+
+    def _by_time(self, latents: Tensor) -> Tensor:
+        """[B, C, T, h, w], whatever the pipeline's order."""
+        return latents.transpose(1, 2) if self._time_first and latents.ndim == 5 else latents

@@ -1,0 +1,64 @@
+"""How well a finished video moves as drawn: measured when it is there already, and told later."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from motionloom.errors import MotionloomError
+from motionloom.studio.jobs.results import MOTION, VIDEO, ResultStore
+from motionloom.studio.jobs.snapshots import read_motion
+
+log = logging.getLogger("motionloom.studio")
+
+KEPT = ("epe", "epe_trackable", "trackable_fraction")
+"""Of all that is measured, what is shown."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Numbers by name, None with a reason in ``reasons``."""
+
+    values: dict[str, float | None]
+    reasons: dict[str, str]
+
+
+def measure_result(results: ResultStore, result: str) -> Measured:
+    """The end-point error of a result, and the same where the tracker works.
+
+    What the tracker can find is judged by the warp clip of the same motion, which moves exactly as drawn: where it
+    loses a point there, the picture has nothing to hold on to, and what it says about the video means nothing.
+    """
+    from motionloom.evaluate.evidence import Tools
+    from motionloom.evaluate.sample import Sample
+    from motionloom.evaluate.suite import measure
+
+    folder = results.folder(result)
+    motion = read_motion(folder / MOTION)
+    reference = None
+    if motion.instructions:
+        try:
+            reference = results.derived.path(result, "preview")
+        except MotionloomError:
+            log.warning("result %s has no warp clip to compare with", result, exc_info=True)
+    sample = Sample(result, folder / VIDEO, motion, reference=reference)
+    found = measure(sample, Tools(), metrics=("epe", "epe_trackable"))
+    kept = [each for each in found if each.name in KEPT]
+    return Measured(
+        {each.name: each.value for each in kept},
+        {each.name: each.reason for each in kept if each.value is None and each.reason},
+    )
+
+
+def measure_and_keep(results: ResultStore, result: str) -> None:
+    """Write the measures into a result's record; why there are none, where they cannot be had."""
+    try:
+        measured = measure_result(results, result)
+    except MotionloomError as error:
+        measured = Measured(dict.fromkeys(KEPT), dict.fromkeys(KEPT, str(error)))
+    except Exception as error:
+        log.exception("measuring result %s", result)
+        reason = f"measuring failed ({type(error).__name__}); see the worker's log"
+        measured = Measured(dict.fromkeys(KEPT), dict.fromkeys(KEPT, reason))
+    update = {"measured": True, "measures": measured.values, "reasons": measured.reasons}
+    results.rewrite(results.get(result).model_copy(update=update))

@@ -1,0 +1,144 @@
+"""The process that makes videos: ``python -m motionloom.studio.jobs.worker --data DIR --device D --name N``.
+
+It takes one job after the other, keeps the model of the last one, and lives as long as its server: a line on standard
+input means that there may be something to do, the end of input or SIGTERM that it is time to go. Then the job at hand
+goes back into the queue and the process ends, wherever it is in its work; what it was writing has no name yet.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from motionloom.errors import MotionloomError
+from motionloom.studio.jobs.measuring import measure_and_keep
+from motionloom.studio.jobs.results import ResultStore
+from motionloom.studio.jobs.running import ModelShelf, Runner
+from motionloom.studio.jobs.store import Claim, JobStore
+from motionloom.studio.settings import StudioSettings
+
+log = logging.getLogger("motionloom.studio")
+
+IDLE = 1.0
+"""Seconds between two looks into the queue; a line on standard input makes it look at once."""
+
+LONG = 20.0
+"""A result that took so many seconds is measured at once; of quick ones the queue comes first."""
+
+
+class Worker:
+    """Works on the queue of a data folder, which becomes the working folder of the process."""
+
+    def __init__(self, settings: StudioSettings, name: str, device: str) -> None:
+        os.chdir(settings.data)
+        here = Path()
+        self.name = name
+        self._store = JobStore(here / "studio.db")
+        self._results = ResultStore(here)
+        shelf = ModelShelf(device, lambda model: _source(settings, model))
+        self._runner = Runner(self._store, self._results, shelf)
+        self._woken = threading.Event()
+        self._claim: Claim | None = None
+        self._last_took = 0.0
+
+    def work(self) -> NoReturn:
+        """Until the process is told to go."""
+        threading.Thread(target=self._measure, name="measuring", daemon=True).start()
+        while True:
+            self._woken.clear()
+            try:
+                self._claim = self._store.claim(self.name, os.getpid())
+                if self._claim is not None:
+                    made = self._runner.run(self._claim)
+                    self._claim = None
+                    self._last_took = 0.0 if made is None else made.seconds
+                    continue
+            except MotionloomError as error:  # a full disk, most likely: looked at again in a moment
+                log.warning("the queue cannot be read or written: %s", error)
+                self._claim = None
+            self._woken.wait(IDLE)
+
+    def wake(self) -> None:
+        """Look into the queue now."""
+        self._woken.set()
+
+    def leave(self) -> NoReturn:
+        """Give the job at hand back and end the process at once, from whatever thread."""
+        claim = self._claim
+        if claim is not None:
+            try:
+                self._store.release(claim)
+            except Exception as error:  # over already, or the disk is full; then its lease runs out
+                log.info("job %s was not given back: %s", claim.job.id, error)
+        logging.shutdown()
+        os._exit(0)
+
+    def _measure(self) -> None:
+        while True:
+            time.sleep(IDLE / 2)
+            try:
+                if self._last_took < LONG and self._store.list(states=("queued",)):
+                    continue
+                result = self._store.next_to_measure()
+                if result is not None:
+                    if self._results.has(result):
+                        measure_and_keep(self._results, result)
+                    self._store.measured(result)
+            except Exception:
+                log.exception("measuring")
+                time.sleep(10 * IDLE)
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """The command."""
+    parser = argparse.ArgumentParser(prog="python -m motionloom.studio.jobs.worker", description="Make videos.")
+    parser.add_argument("--data", type=Path, required=True, help="data folder of the studio")
+    parser.add_argument("--device", default="auto", help="as torch names it")
+    parser.add_argument("--name", required=True, help="of this worker")
+    parser.add_argument("--model", type=Path, action="append", default=[], help="folder of a model to offer")
+    given = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    worker = Worker(StudioSettings(given.data, models=tuple(given.model)), given.name, given.device)
+    _listen(worker)
+    worker.work()
+
+
+def _listen(worker: Worker) -> None:
+    """Hear the server and SIGTERM in threads of their own: the main one may be in the middle of a long step."""
+    reads, writes = os.pipe()
+    os.set_blocking(writes, False)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)  # so that the number is written into the pipe, by C code, at once
+    signal.set_wakeup_fd(writes, warn_on_full_buffer=False)
+
+    def hear_signals() -> None:
+        while True:
+            numbers = os.read(reads, 64)
+            if signal.SIGTERM in numbers or signal.SIGINT in numbers:
+                worker.leave()
+
+    def hear_server() -> None:
+        while os.read(sys.stdin.fileno(), 1024):
+            worker.wake()
+        worker.leave()
+
+    for listener in (hear_signals, hear_server):
+        threading.Thread(target=listener, name=listener.__name__, daemon=True).start()
+
+
+def _source(settings: StudioSettings, name: str) -> str:
+    from motionloom.studio.models_facts import find
+
+    return find(settings, name).source
+
+
+if __name__ == "__main__":
+    main()
