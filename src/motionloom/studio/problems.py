@@ -95,7 +95,9 @@ def answer(error: BaseException, hide: Iterable[Path] = ()) -> JSONResponse:
         hide: folders whose names are left out of the message; those of the user and for temporary files always are.
     """
     refused = _refused(error)
-    problem = Problem(code=refused.code, message=without_paths(str(refused), hide), details=refused.details)
+    # Our own refusals name routes, which look like paths; those of other rooms name files.
+    message = (without_folders if refused is error else without_paths)(str(refused), hide)
+    problem = Problem(code=refused.code, message=message, details=refused.details)
     body = ErrorAnswer(error=problem).model_dump(mode="json")
     return JSONResponse(body, refused.status, headers=refused.headers)
 
@@ -115,13 +117,17 @@ def install(app: FastAPI, hide: Iterable[Path] = ()) -> None:
 
 def without_paths(message: str, hide: Iterable[Path] = ()) -> str:
     """A message in which files of this machine are named without their folders."""
-    for folder in sorted({str(path) for path in (*hide, Path(tempfile.gettempdir()), _home())}, key=len, reverse=True):
+    return _DRIVE.sub(r"\1", _ABSOLUTE.sub(r"\1", without_folders(message, hide)))
+
+
+def without_folders(message: str, hide: Iterable[Path] = ()) -> str:
+    """A message without the names of these folders, of the user's and of those for temporary files."""
+    folders = {str(path) for path in (*hide, Path(tempfile.gettempdir()), _home())}
+    for folder in sorted(folders, key=len, reverse=True):
         if len(folder) > 1:
-            message = (
-                message.replace(folder + "/", "").replace(folder + "\\", "").replace(folder, "the server's folder")
-            )
-    message = _ABSOLUTE.sub(r"\1", message)
-    return _DRIVE.sub(r"\1", message)
+            message = message.replace(folder + "/", "").replace(folder + "\\", "")
+            message = message.replace(folder, "the server's folder")
+    return message
 
 
 # A path is what starts at a slash that ends no word, and has a folder; routes of the API are no paths.
