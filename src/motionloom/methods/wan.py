@@ -5,7 +5,6 @@ The stock pipeline does each of these a little differently; these make a run com
 
 from __future__ import annotations
 
-import math
 from typing import Any, Literal
 
 import numpy as np
@@ -17,26 +16,16 @@ from torch.nn.functional import interpolate
 
 from motionloom.errors import InputError
 from motionloom.methods.circle_rotate.scheduler import SimpleEulerScheduler
+from motionloom.methods.sizes import size_for_area
 
-
-def size_for_area(image_size: tuple[int, int], max_area: int, multiple: int = 16) -> tuple[int, int]:
-    """The (height, width) of the video for an image of (height, width): its aspect, about ``max_area`` pixels.
-
-    Floors the square roots as they come, so 832x480 at 480 * 832 gives 832x464, as in `WanATI.generate`. ``multiple``
-    is the VAE's stride in space times the transformer's patch, 16 for Wan 2.1.
-
-    Raises:
-        InputError: a size below one pixel, or an area too small for one latent patch.
-    """
-    height, width = image_size
-    if height < 1 or width < 1:
-        raise InputError(f"image_size: found {image_size}, expected (height, width) of at least one pixel")
-    aspect = height / width
-    stride = multiple // 2
-    latent = [int(math.sqrt(side) // stride // 2 * 2) for side in (max_area * aspect, max_area / aspect)]
-    if min(latent) < 1:
-        raise InputError(f"max_area: {max_area} pixels are too few for an image of {width}x{height}")
-    return latent[0] * stride, latent[1] * stride
+__all__ = [
+    "begin_at",
+    "clip_pixels",
+    "published_scheduler",
+    "resize_bicubic",
+    "resize_to_cover",
+    "size_for_area",
+]
 
 
 def resize_bicubic(image: np.ndarray[Any, np.dtype[np.uint8]], size: tuple[int, int]) -> Tensor:
