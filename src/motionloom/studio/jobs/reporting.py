@@ -6,13 +6,15 @@ import contextlib
 import threading
 import time
 from collections.abc import Iterator, Sequence
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from motionloom.errors import Cancelled, MotionloomError
 from motionloom.studio.jobs.store import Claim, JobStore, LeaseLost
 from motionloom.studio.schemas import Phase
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 BEAT = 1.0
 """Seconds between two heartbeats, and the longest until a wish to cancel is known here."""

@@ -153,14 +153,15 @@ def parameters_of(settings: GenerationSettings, seed: int, data: Path = Path()) 
         InputError: choices that make no sense together.
         Refused: bad_request, a LoRA that is not there.
     """
-    from motionloom.models.lora import LoraSpec
     from motionloom.models.parameters import Parameters
-    from motionloom.studio.loras import find_lora
 
     taken = GenerationSettings.model_fields.keys() & Parameters.__dataclass_fields__.keys() - {"size", "seed", "loras"}
     chosen: dict[str, Any] = {name: getattr(settings, name) for name in taken}
     files: dict[bool, list[str]] = {False: [], True: []}
     for lora in settings.loras:
+        from motionloom.models.lora.spec import LoraSpec
+        from motionloom.studio.loras import find_lora
+
         files[lora.few_step].append(str(LoraSpec(find_lora(data, lora.name), lora.strength)))
     return Parameters(
         **chosen,
