@@ -1,0 +1,315 @@
+import "./Timeline.css";
+import { type PointerEvent, useCallback, useEffect, useMemo, useRef, useState, type WheelEvent } from "react";
+import { startPlayback } from "../store/playback";
+import { startPreviews } from "../store/preview";
+import { editor, useEditor } from "../store/react";
+import { startReceived } from "../store/received";
+import { useShortcuts } from "../ui";
+import { Bar } from "./Bar";
+import { LaneHeader, LaneTrack } from "./LaneRow";
+import { PlayheadHandle, PlayheadLine } from "./Playhead";
+import { PLAYBACK_SHORTCUTS } from "./playing";
+import { RowHeader } from "./RowHeader";
+import { Ruler } from "./Ruler";
+import { type TimelineRow, timelineRows } from "./rows";
+import { clampZoom, maxZoom, type Scale, toFrame, toX, widthOf, zoomedScale } from "./scale";
+import { TimelineBar } from "./TimelineBar";
+import { useBox } from "./useBox";
+import { useSpeedLimit, useSpeeds } from "./useSpeeds";
+
+const RULER = 36;
+/** Rows rendered beyond what is in sight, so that scrolling shows no gaps. */
+const SPARE = 4;
+
+/** The time of everything: a ruler with the playhead, and a row for each instruction. Also keeps the clock going. */
+export function Timeline() {
+  useEffect(() => {
+    const ends = [startPlayback(editor), startPreviews(), startReceived()];
+    return () => {
+      for (const end of ends) end();
+    };
+  }, []);
+  useShortcuts(PLAYBACK_SHORTCUTS);
+
+  const scroller = useRef<HTMLDivElement>(null);
+  const box = useBox(scroller);
+  const { header, row: rowHeight } = useSizes(box.width);
+  const [zoom, setZoom] = useState(1);
+  const [top, setTop] = useState(0);
+  const [open, setOpen] = useState<ReadonlySet<string>>(new Set());
+
+  const motion = useEditor((state) => state.draft ?? state.motion);
+  const lastFrame = motion.num_frames - 1;
+  const room = Math.max(60, box.width - header);
+  const scale = useMemo(() => zoomedScale(lastFrame, room, zoom), [lastFrame, room, zoom]);
+  const rows = useMemo(() => timelineRows(motion.instructions, open), [motion.instructions, open]);
+
+  const zoomTo = useZoom(scroller, header, scale, zoom, room, setZoom);
+  useFollowPlayhead(scroller, header, scale);
+  useShowSelected(scroller, rows, rowHeight);
+
+  const first = Math.max(0, Math.floor(top / rowHeight) - SPARE);
+  const count = Math.ceil(Math.max(0, box.height - RULER) / rowHeight) + 2 * SPARE;
+  const shown = rows.slice(first, first + count);
+  const toggle = useCallback((id: string) => setOpen((old) => toggled(old, id)), []);
+
+  return (
+    <section className="tl" aria-label="Timeline">
+      <TimelineBar zoom={zoom} maxZoom={maxZoom(lastFrame, room)} onZoom={(next) => zoomTo(next, null)} />
+      <div
+        ref={scroller}
+        className="tl-scroll"
+        style={
+          {
+            "--tl-header": `${header}px`,
+            "--tl-row": `${rowHeight}px`,
+            "--tl-ruler": `${RULER}px`,
+          } as React.CSSProperties
+        }
+        onScroll={(event) => setTop(event.currentTarget.scrollTop)}
+        onWheel={(event: WheelEvent) => {
+          if (event.ctrlKey || event.metaKey) zoomTo(zoom * Math.exp(-event.deltaY / 300), event.clientX);
+        }}
+      >
+        <div
+          className="tl-content"
+          style={{ width: header + widthOf(scale), height: RULER + rows.length * rowHeight }}
+        >
+          <div className="tl-ruler-row">
+            <div className="tl-corner" />
+            <Scrubber scale={scale} fps={motion.fps} />
+          </div>
+          <Rows {...{ rows, shown, first, scale, rowHeight, open, toggle }} />
+          <PlayheadLine scale={scale} />
+        </div>
+        {rows.length === 0 && (
+          <p className="tl-empty">
+            Nothing moves yet. Pick “Free path” and draw on the picture: its time appears here.
+          </p>
+        )}
+      </div>
+    </section>
+  );
+}
+
+// --------------------------------------------------------------------------------------------------------------- rows
+interface RowsProps {
+  rows: readonly TimelineRow[];
+  shown: readonly TimelineRow[];
+  first: number;
+  scale: Scale;
+  rowHeight: number;
+  open: ReadonlySet<string>;
+  toggle(id: string): void;
+}
+
+function Rows({ rows, shown, first, scale, rowHeight, open, toggle }: RowsProps) {
+  const selection = useEditor((state) => state.selection);
+  const locked = useEditor((state) => state.locked);
+  const speeds = useSpeeds();
+  const limit = useSpeedLimit();
+  const list = useRef<HTMLDivElement>(null);
+  const [moving, setMoving] = useState<{ id: string; place: number } | null>(null);
+  const latest = useRef({ rows, rowHeight, moving });
+  latest.current = { rows, rowHeight, moving };
+
+  const reorder = useCallback((id: string, dy: number | null, drop: boolean) => {
+    const { rows, rowHeight, moving } = latest.current;
+    if (drop && moving) editor.getState().reorder(id, instructionsOf(rows).length - 1 - moving.place);
+    setMoving(dy === null || drop ? null : { id, place: placeAfter(rows, id, dy / rowHeight) });
+  }, []);
+  const stepTo = useCallback((id: string, by: -1 | 1) => {
+    const order = instructionsOf(latest.current.rows);
+    const next = order[order.indexOf(id) + by];
+    if (next === undefined) return;
+    editor.getState().select([next]);
+    // It may have to be scrolled into sight first.
+    requestAnimationFrame(() => list.current?.querySelector<HTMLElement>(`[data-row="${next}"]`)?.focus());
+  }, []);
+
+  const reachable = selection[0] ?? instructionsOf(rows)[0];
+  return (
+    <div ref={list} className="tl-rows">
+      {shown.map((row, index) => {
+        const { instruction } = row;
+        const common = { instruction, locked: locked.has(instruction.id) };
+        const selected = selection.includes(instruction.id);
+        return (
+          <div
+            key={row.key}
+            className="tl-row"
+            data-selected={selected || undefined}
+            data-moving={moving?.id === instruction.id || undefined}
+            style={{ top: (first + index) * rowHeight }}
+          >
+            {row.kind === "instruction" ? (
+              <>
+                <RowHeader
+                  {...common}
+                  selected={selected}
+                  open={row.expandable ? open.has(instruction.id) : null}
+                  focusable={instruction.id === reachable}
+                  onToggle={toggle}
+                  onReorder={reorder}
+                  onStep={stepTo}
+                />
+                <div className="tl-track">
+                  <Bar
+                    {...common}
+                    scale={scale}
+                    selected={selected}
+                    speeds={selected ? (speeds.get(instruction.id) ?? null) : null}
+                    limit={limit}
+                  />
+                </div>
+              </>
+            ) : (
+              <>
+                <LaneHeader {...common} lane={row.lane} />
+                <div className="tl-track">
+                  <LaneTrack {...common} lane={row.lane} scale={scale} />
+                </div>
+              </>
+            )}
+          </div>
+        );
+      })}
+      {moving && <div className="tl-drop" style={{ top: dropLine(rows, moving) * rowHeight }} />}
+    </div>
+  );
+}
+
+/** Ids from front to back. */
+function instructionsOf(rows: readonly TimelineRow[]): readonly string[] {
+  return rows.flatMap((row) => (row.kind === "instruction" ? [row.instruction.id] : []));
+}
+
+/** The place from the front that an instruction gets when its row is dragged by `by` rows. */
+function placeAfter(rows: readonly TimelineRow[], id: string, by: number): number {
+  const from = rows.findIndex((row) => row.kind === "instruction" && row.instruction.id === id);
+  const target = from + by;
+  let place = 0;
+  rows.forEach((row, index) => {
+    if (row.kind === "instruction" && row.instruction.id !== id && index < target) place += 1;
+  });
+  return place;
+}
+
+/** In which row's top edge the line is drawn that shows where a dragged one goes. */
+function dropLine(rows: readonly TimelineRow[], { id, place }: { id: string; place: number }): number {
+  const others = rows.flatMap((row, index) =>
+    row.kind === "instruction" && row.instruction.id !== id ? [index] : [],
+  );
+  return others[place] ?? rows.length;
+}
+
+function toggled(set: ReadonlySet<string>, id: string): ReadonlySet<string> {
+  const next = new Set(set);
+  if (!next.delete(id)) next.add(id);
+  return next;
+}
+
+// ----------------------------------------------------------------------------------------------------------- scrubbing
+function Scrubber({ scale, fps }: { scale: Scale; fps: number }) {
+  const track = useRef<HTMLDivElement>(null);
+  const go = (event: PointerEvent) => {
+    const left = track.current?.getBoundingClientRect().left ?? 0;
+    const frame = toFrame(scale, event.clientX - left);
+    const whole = event.shiftKey ? frame : Math.round(frame);
+    editor.getState().setPlayhead(Math.min(Math.max(whole, 0), scale.lastFrame));
+  };
+  return (
+    // The slider "Frame" in it is the one for the keyboard.
+    <div
+      ref={track}
+      className="tl-scrub"
+      onPointerDown={(event) => {
+        if (event.button !== 0) return;
+        event.currentTarget.setPointerCapture?.(event.pointerId);
+        editor.getState().setPlaying(false);
+        go(event);
+      }}
+      onPointerMove={(event) => {
+        if (event.buttons & 1) go(event);
+      }}
+    >
+      <Ruler scale={scale} fps={fps} />
+      <PlayheadHandle scale={scale} />
+    </div>
+  );
+}
+
+// ------------------------------------------------------------------------------------------------- looking at a part
+function useSizes(width: number): { header: number; row: number } {
+  const [coarse] = useState(() => window.matchMedia?.("(pointer: coarse)").matches ?? false);
+  return { header: width > 0 && width < 620 ? 132 : 196, row: coarse ? 40 : 28 };
+}
+
+/** Zooming keeps the frame under the pointer (or, without one, the playhead) where it is. */
+function useZoom(
+  scroller: React.RefObject<HTMLDivElement | null>,
+  header: number,
+  scale: Scale,
+  zoom: number,
+  room: number,
+  setZoom: (zoom: number) => void,
+) {
+  const anchor = useRef<{ frame: number; at: number } | null>(null);
+  useEffect(() => {
+    const kept = anchor.current;
+    anchor.current = null;
+    if (kept && scroller.current) scroller.current.scrollLeft = toX(scale, kept.frame) - kept.at;
+  }, [scale, scroller]);
+  // React's wheel listeners are passive: the page's own zoom is kept away by one that is not.
+  useEffect(() => {
+    const stop = (event: globalThis.WheelEvent) => {
+      if (event.ctrlKey || event.metaKey) event.preventDefault();
+    };
+    const element = scroller.current;
+    element?.addEventListener("wheel", stop, { passive: false });
+    return () => element?.removeEventListener("wheel", stop);
+  }, [scroller]);
+  return (wanted: number, clientX: number | null) => {
+    const element = scroller.current;
+    const next = clampZoom(wanted, scale.lastFrame, room);
+    if (!element || next === zoom) return;
+    const left = element.getBoundingClientRect().left + header;
+    const frame = clientX === null ? editor.getState().playhead : null;
+    const at = frame === null ? (clientX ?? 0) - left : toX(scale, frame) - element.scrollLeft;
+    anchor.current = { frame: frame ?? toFrame(scale, at + element.scrollLeft), at };
+    setZoom(next);
+  };
+}
+
+/** While it plays, the playhead stays in sight. */
+function useFollowPlayhead(scroller: React.RefObject<HTMLDivElement | null>, header: number, scale: Scale) {
+  useEffect(
+    () =>
+      editor.subscribe((state, before) => {
+        const element = scroller.current;
+        if (!element || state.playhead === before.playhead) return;
+        const x = toX(scale, state.playhead) - element.scrollLeft;
+        if (x > element.clientWidth - header - 8 || x < 0) element.scrollLeft += x - 40;
+      }),
+    [scroller, header, scale],
+  );
+}
+
+/** What is selected on the canvas comes into sight here. */
+function useShowSelected(
+  scroller: React.RefObject<HTMLDivElement | null>,
+  rows: readonly TimelineRow[],
+  rowHeight: number,
+) {
+  const only = useEditor((state) => (state.selection.length === 1 ? state.selection[0] : undefined));
+  // biome-ignore lint/correctness/useExhaustiveDependencies: only when the selection is another one
+  useEffect(() => {
+    const element = scroller.current;
+    const index = rows.findIndex((row) => row.kind === "instruction" && row.instruction.id === only);
+    if (!element || index < 0) return;
+    const y = index * rowHeight;
+    const height = element.clientHeight - RULER;
+    if (y < element.scrollTop) element.scrollTop = y;
+    else if (y + rowHeight > element.scrollTop + height) element.scrollTop = y + rowHeight - height;
+  }, [only]);
+}
