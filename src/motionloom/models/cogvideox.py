@@ -15,11 +15,13 @@ from numpy.typing import NDArray
 
 from motionloom.errors import InputError
 from motionloom.models.card import ModelCard
+from motionloom.models.clip_shape import ClipShape, cogvideox_shape
 from motionloom.models.diffusers_model import DiffusersModel, fitted, held_tracks, in_bytes, telling
 from motionloom.models.memory import fitting
 from motionloom.models.model import Request
 from motionloom.models.options import check_options, options_of
 from motionloom.models.parameters import Settings
+from motionloom.models.preview_frames import previewing
 
 _PIPELINES = {
     "time_to_move": ("motionloom.methods.time_to_move.pipeline", "TimeToMoveCogVideoXPipeline"),
@@ -30,9 +32,6 @@ METHODS = tuple(_PIPELINES)
 
 STEPS, GUIDANCE_SCALE = 50, 6.0
 """``inference/cli_demo.py`` of CogVideo."""
-
-_NATIVE_1_5 = (768, 1360)
-"""CogVideoX 1.5; its configuration names only the largest sides it can tell apart."""
 
 
 class CogVideoXModel(DiffusersModel):
@@ -84,47 +83,16 @@ class CogVideoXModel(DiffusersModel):
             )
 
     @property
-    def native_size(self) -> tuple[int, int]:
-        """(height, width) the transformer was made for: 480 x 720 in 1.0, about 768 x 1360 in 1.5."""
-        return self._largest if self._one_size else self.card.native_size or _NATIVE_1_5
-
-    @property
-    def _largest(self) -> tuple[int, int]:
-        config, side = self.pipeline.transformer.config, self.pipeline.vae_scale_factor_spatial
-        return config.sample_height * side, config.sample_width * side
-
-    @property
-    def _one_size(self) -> bool:
-        """CogVideoX 1.0 learnt a position for every token of one size and length; it can make no other."""
-        return bool(self.pipeline.transformer.config.use_learned_positional_embeddings)
-
-    @property
-    def _step(self) -> int:
-        return self.pipeline.vae_scale_factor_spatial * self.pipeline.transformer.config.patch_size
-
-    def default_size(self, image_size: tuple[int, int]) -> tuple[int, int]:
-        height, width = self.native_size
-        return self.native_size if self._one_size else self.size_at(image_size, height * width)
-
-    def legal_size(self, size: tuple[int, int]) -> tuple[int, int]:
-        height, width = super().legal_size(size)
-        if self._one_size and (height, width) != self.native_size:
-            only = self.native_size
-            raise InputError(
-                f"size: found {width}x{height}, expected {only[1]}x{only[0]}: {self.name} was made for this one size; "
-                "leave it out (the photograph is stretched to it, and the motion with it)"
-            )
-        self._refuse_odd_size((height, width))
-        most = self._largest
-        if height > most[0] or width > most[1]:
-            raise InputError(f"size: found {width}x{height}, expected at most {most[1]}x{most[0]} for {self.name}")
-        return height, width
-
-    def legal_frames(self, num_frames: int) -> int:
-        most = self.pipeline.transformer.config.sample_frames
-        if self._one_size and num_frames > most:
-            raise InputError(f"num_frames: found {num_frames}, expected at most {most} for {self.name}")
-        return num_frames
+    def shape(self) -> ClipShape:
+        config = self.pipeline.transformer.config
+        return cogvideox_shape(
+            self.name,
+            self.card,
+            strides=(self.pipeline.vae_scale_factor_temporal, self.pipeline.vae_scale_factor_spatial),
+            patch=config.patch_size,
+            sample=(config.sample_frames, config.sample_height, config.sample_width),
+            learned=bool(config.use_learned_positional_embeddings),
+        )
 
     def refuse(self, request: Request) -> None:
         if request.last_image is not None:
@@ -152,7 +120,8 @@ class CogVideoXModel(DiffusersModel):
         if request.on_progress is not None:
             request.on_progress(0, steps)
         height, width = request.size
-        with fitting(self.plan, self.pipeline, request.size, frames):
+        fits = fitting(self.plan, self.pipeline, request.size, frames)
+        with fits, previewing(self.pipeline, request) as previews:
             video = self.pipeline(
                 image=fitted(request.image, request.size),
                 height=height,
@@ -162,7 +131,7 @@ class CogVideoXModel(DiffusersModel):
                 guidance_scale=scale,
                 generator=torch.Generator("cpu").manual_seed(request.seed),
                 output_type="np",
-                callback_on_step_end=telling(request),
+                callback_on_step_end=telling(request, previews),
                 strength=request.strength,
                 **{"use_dynamic_cfg": dynamic, **request.options},
                 **self._text(request),
@@ -189,9 +158,7 @@ class CogVideoXModel(DiffusersModel):
 
     def _frames_made(self, num_frames: int) -> int:
         """The frames that the model makes for so many."""
-        if self._one_size:
-            return self.pipeline.transformer.config.sample_frames
-        return self._whole_latents(num_frames)
+        return self.shape.most_frames or self.shape.whole_latents(num_frames)
 
     def _known_options(self) -> Mapping[str, str]:
         # The collisions are drawn from the run's seed.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +11,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from motionloom.errors import InputError
+from motionloom.models.clip_shape import ClipShape
 from motionloom.models.model import Model, Request
+from motionloom.models.preview_frames import PreviewFrames
 from motionloom.tracks.tracks import Tracks
 
 
@@ -23,37 +24,28 @@ class DiffusersModel(Model):
 
     @property
     @abstractmethod
-    def _step(self) -> int:
-        """Pixels that height and width must be a multiple of."""
+    def shape(self) -> ClipShape:
+        """Which sizes and lengths its clips have."""
 
     @property
     def reads_text(self) -> bool:
         return self.pipeline.text_encoder is not None
 
-    def size_at(self, image_size: tuple[int, int], area: int) -> tuple[int, int]:
-        # Extreme shapes would leave one side below a token; they are cut off at 4:1.
-        aspect = min(max(math.sqrt(image_size[0] / image_size[1]), 0.5), 2.0)
-        return self._nearest(math.sqrt(area) * aspect), self._nearest(math.sqrt(area) / aspect)
+    def default_size(self, image_size: tuple[int, int]) -> tuple[int, int]:
+        return self.shape.default_size(image_size)
 
-    def _refuse_odd_size(self, size: tuple[int, int]) -> None:
-        height, width = size
-        if height % self._step or width % self._step:
-            raise InputError(
-                f"size: found {width}x{height}, expected multiples of {self._step}; "
-                f"the nearest is {self._nearest(width)}x{self._nearest(height)}"
-            )
+    def size_at(self, image_size: tuple[int, int], area: int) -> tuple[int, int]:
+        return self.shape.size_at(image_size, area)
+
+    def legal_size(self, size: tuple[int, int]) -> tuple[int, int]:
+        return self.shape.legal_size(super().legal_size(size))
+
+    def legal_frames(self, num_frames: int) -> int:
+        return self.shape.legal_frames(super().legal_frames(num_frames))
 
     def _refuse_window_of_clocks(self, request: Request) -> None:
         if self.method == "time_to_move" and tuple(request.window) != (0.0, 1.0):
             raise InputError("window: time_to_move has its own clocks; set the options t_weak and t_strong instead")
-
-    def _nearest(self, side: float) -> int:
-        return max(1, round(side / self._step)) * self._step
-
-    def _whole_latents(self, num_frames: int) -> int:
-        """The next number of frames that the VAE's latent frames hold exactly."""
-        stride = self.pipeline.vae_scale_factor_temporal
-        return math.ceil((num_frames - 1) / stride) * stride + 1
 
     def _motion_cue(self, request: Request, drawn_frames: int, more: int) -> dict[str, Any]:
         """The moved clip and mask of Time-to-Move, with ``more`` frames at the end in which nothing moves."""
@@ -64,10 +56,14 @@ class DiffusersModel(Model):
         return {"motion_frames": held(frames, more), "motion_mask": held(mask, more)}
 
 
-def telling(request: Request) -> Callable[[Any, int, Any, dict[str, Any]], dict[str, Any]]:
-    """``callback_on_step_end`` that tells the request's ``on_progress`` of each step."""
+def telling(
+    request: Request, previews: PreviewFrames | None = None
+) -> Callable[[Any, int, Any, dict[str, Any]], dict[str, Any]]:
+    """``callback_on_step_end`` that tells the request's ``on_progress`` of each step, and its ``on_preview``."""
 
     def after_step(pipe: Any, step: int, timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
+        if previews is not None:
+            previews.after_step(step, tensors["latents"])
         if request.on_progress is not None:
             request.on_progress(step + 1, pipe.num_timesteps)
         return {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import math
 import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -16,14 +15,16 @@ from diffusers.pipelines.wan.pipeline_wan_i2v import WanImageToVideoPipeline
 from numpy.typing import NDArray
 
 from motionloom.errors import InputError
-from motionloom.methods.wan import published_scheduler, size_for_area
+from motionloom.methods.wan import published_scheduler
 from motionloom.models.card import ModelCard, Sampling
+from motionloom.models.clip_shape import ClipShape, wan_shape
 from motionloom.models.diffusers_model import DiffusersModel, fitted, held_tracks, in_bytes, telling
 from motionloom.models.memory import fitting
 from motionloom.models.model import Request
 from motionloom.models.nano.guidance import ati_temperature
 from motionloom.models.options import check_options, options_of
 from motionloom.models.parameters import Settings
+from motionloom.models.preview_frames import previewing
 from motionloom.tracks.dense import dense_tracks
 from motionloom.tracks.layers import Layer
 from motionloom.tracks.tracks import Tracks
@@ -102,10 +103,16 @@ class WanModel(DiffusersModel):
         self.pipeline.set_progress_bar_config(disable=True)
 
     @property
-    def _step(self) -> int:
-        """Pixels that height and width must be a multiple of; the stock pipeline insists on 16."""
-        token = self.pipeline.vae_scale_factor_spatial * self._transformer.config.patch_size[1]
-        return math.lcm(token, 16)
+    def shape(self) -> ClipShape:
+        config = self._transformer.config
+        return wan_shape(
+            self.name,
+            self.card,
+            strides=(self.pipeline.vae_scale_factor_temporal, self.pipeline.vae_scale_factor_spatial),
+            patch=tuple(config.patch_size),
+            positions=getattr(config, "rope_max_seq_len", None),
+            published=self.sampling is not None,
+        )
 
     @property
     def _moves_nano(self) -> bool:
@@ -114,41 +121,6 @@ class WanModel(DiffusersModel):
     @property
     def _transformer(self) -> Any:
         return self.pipeline.transformer or self.pipeline.transformer_2
-
-    def default_size(self, image_size: tuple[int, int]) -> tuple[int, int]:
-        height, width = self.card.native_size or image_size
-        return self.size_at(image_size, height * width)
-
-    def size_at(self, image_size: tuple[int, int], area: int) -> tuple[int, int]:
-        if self.sampling is not None:
-            return size_for_area(image_size, area, self._step)
-        return super().size_at(image_size, area)
-
-    def legal_size(self, size: tuple[int, int]) -> tuple[int, int]:
-        height, width = super().legal_size(size)
-        self._refuse_odd_size((height, width))
-        most = self._positions * self.pipeline.vae_scale_factor_spatial * self._transformer.config.patch_size[1]
-        if max(size) > most:
-            raise InputError(
-                f"size: found {width}x{height}, expected sides up to {most}: {self.name} has {self._positions} places "
-                "along each; a smaller --size or --resolution makes the clip, other programs enlarge it"
-            )
-        return height, width
-
-    def legal_frames(self, num_frames: int) -> int:
-        patch = self._transformer.config.patch_size[0]
-        most = (self._positions * patch - 1) * self.pipeline.vae_scale_factor_temporal + 1
-        if num_frames > most:
-            raise InputError(
-                f"num_frames: found {num_frames}, expected up to {most}: {self.name} has {self._positions} places in "
-                "time; make the clip in parts, each from the last frame of the one before"
-            )
-        return super().legal_frames(num_frames)
-
-    @property
-    def _positions(self) -> int:
-        """Tokens along one side, or in time, that the rotary embedding has places for."""
-        return int(getattr(self._transformer.config, "rope_max_seq_len", None) or 1024)
 
     def refuse(self, request: Request) -> None:
         if not self.reads_text and (request.prompt or request.negative_prompt):
@@ -159,7 +131,7 @@ class WanModel(DiffusersModel):
                     f"last_image: {self.name} was trained to start from one photograph; leave it out, or choose a "
                     "model with a last frame"
                 )
-            frames = self._whole_latents(request.num_frames)
+            frames = self.shape.whole_latents(request.num_frames)
             if frames != request.num_frames:
                 stride = self.pipeline.vae_scale_factor_temporal
                 raise InputError(
@@ -180,7 +152,7 @@ class WanModel(DiffusersModel):
 
     def render_seeds(self, request: Request, seeds: Sequence[int]) -> list[NDArray[np.uint8]]:
         """All seeds in one batch; the text encoder, CLIP and the VAE's encoder run once."""
-        asked, request = request, replace(request, num_frames=self._whole_latents(request.num_frames))
+        asked, request = request, replace(request, num_frames=self.shape.whole_latents(request.num_frames))
         height, width = request.size
         settings = self._sampling(request)
         if self.adapters:
@@ -201,13 +173,13 @@ class WanModel(DiffusersModel):
             "num_videos_per_prompt": len(seeds),
             "generator": self._generators(request, seeds),
             "output_type": "np",
-            "callback_on_step_end": telling(request),
             "strength": request.strength,
             **self._method_options(request),
         }
         fits = fitting(self.plan, self.pipeline, request.size, request.num_frames, batch=len(seeds))
-        with fits, self._shared(request, settings["guidance_scale"]):
-            output = self.pipeline(**arguments)
+        shared = self._shared(request, settings["guidance_scale"])
+        with fits, shared, previewing(self.pipeline, request) as previews:
+            output = self.pipeline(**arguments, callback_on_step_end=telling(request, previews))
         # Frames beyond what was asked for fill up the last latent frame.
         return [in_bytes(video[: asked.num_frames]) for video in output.frames]
 
