@@ -1,0 +1,232 @@
+"""What a model really receives of a motion: its tracks on the model's own size and frames, the cells of its latent
+video that they are written into, and where they go beyond what it does well.
+
+Everything comes from the functions that a run itself calls: the clip's shape, the tracks, and the method that writes
+them into a condition. No weights are read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from motionloom.errors import InputError
+from motionloom.studio.parts import Studio
+from motionloom.studio.schemas import GenerationSettings, LatentGrid, Received, ReceivedRequest
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from motionloom.models.card import ModelCard
+    from motionloom.models.clip_shape import ClipShape
+    from motionloom.tracks.motion import Motion
+    from motionloom.tracks.scene import Trace
+    from motionloom.tracks.tracks import Tracks
+
+COPYING = ("wan_move", "latent_trajectory")
+"""Methods that copy one cell of the first frame's latent for each track."""
+METHODS = ("warp", "ati", *COPYING, "time_to_move", "circle_rotate")
+WRITTEN = 0.5
+"""ATI writes with soft weights: cells count from where the track outweighs what was there."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A motion as one model sees it.
+
+    Args:
+        motion: as drawn; traces: of its instructions at ``times`` [T], in frames of the motion.
+        tracks: all of them on the clip's size and frames.
+        method: how they guide; shape: of the clips, None for any size; dense: they are spread over the picture first.
+    """
+
+    motion: Motion
+    traces: list[Trace]
+    times: NDArray[np.float64]
+    tracks: Tracks
+    card: ModelCard
+    method: str
+    shape: ClipShape | None
+    dense: bool
+    fps_given: bool
+
+
+def received_of(studio: Studio, request: ReceivedRequest) -> Received:
+    """The answer to ``POST /received``."""
+    from motionloom.studio.models_facts import find
+    from motionloom.studio.previews import parse_motion
+
+    model = find(studio.settings, request.settings.model)
+    project = studio.projects.get(request.project)
+    motion = parse_motion(request.motion)
+    return received(motion, (project.height, project.width), model.card, request.settings, name=model.name)
+
+
+def received(
+    motion: Motion,
+    image_size: tuple[int, int],
+    card: ModelCard,
+    settings: GenerationSettings,
+    *,
+    name: str | None = None,
+) -> Received:
+    """What a model receives.
+
+    Args:
+        image_size: (height, width) of the photograph; card: of the model; settings: of the run.
+
+    Raises:
+        InputError: a size, a number of frames or a method the model does not have; an instruction that cannot be
+            traced.
+    """
+    from motionloom.studio.flags import flags_of, speeds_of
+
+    seen = _seen(motion, image_size, card, settings)
+    notes: list[str] = []
+    grid, count = None, seen.tracks.num_tracks
+    if seen.method == "circle_rotate":
+        count = 0
+        notes.append(f"{card.title} takes no tracks: prompt, photographs and LoRAs say how the camera moves.")
+    elif seen.method == "time_to_move":
+        notes.append("Time-to-Move is shown the geometric preview itself, and where in it things move.")
+    elif seen.method == "warp":
+        notes.append("The geometric preview moves the picture itself; there is no latent video.")
+    elif seen.shape is not None:
+        tracks = seen.tracks
+        if seen.dense:
+            from motionloom.tracks.dense import dense_tracks
+
+            height, width = seen.tracks.size
+            layers = motion.layers((height, width), tracks.num_frames, settings.fps)
+            tracks = dense_tracks(layers, seen.shape.strides[1])
+            if tracks.num_tracks:
+                notes.append(
+                    f"The motion is spread over the picture first: {tracks.num_tracks} tracks, one for each cell."
+                )
+        count = tracks.num_tracks
+        grid = latent_grid(tracks, seen.method, seen.shape, settings.options, is_nano=card.name == "nano")
+    if settings.strength == 0:
+        notes.append("The strength is 0: the model moves as it likes.")
+    if settings.method is not None and settings.method != card.methods[0]:
+        notes.append(f"Guided by {settings.method}; the model was made for {card.methods[0]}.")
+    return Received(
+        model=name or card.name,
+        method=seen.method,
+        width=seen.tracks.width,
+        height=seen.tracks.height,
+        num_frames=seen.tracks.num_frames,
+        fps=seen.tracks.fps,
+        num_tracks=count,
+        grid=grid,
+        speeds=speeds_of(seen),
+        flags=flags_of(seen),
+        notes=notes,
+    )
+
+
+def _seen(motion: Motion, image_size: tuple[int, int], card: ModelCard, settings: GenerationSettings) -> Seen:
+    """The motion on the size and frames that `Model.run` would choose."""
+    from motionloom.models.clip_shape import shape_of_card
+    from motionloom.models.parameters import RESOLUTIONS
+    from motionloom.tracks.compile import assemble, trace_motion
+    from motionloom.tracks.tracks import timeline
+
+    method = settings.method or card.methods[0]
+    if method not in METHODS:
+        raise InputError(f"method: found {method!r}, expected one of {', '.join(METHODS)}")
+    shape = shape_of_card(card)
+    choice: Any = shape
+    if shape is None:
+        from motionloom.models.warp import WarpModel
+
+        choice = WarpModel(card)
+    size = None if settings.size is None else (settings.size.height, settings.size.width)
+    if size is None and settings.resolution is not None:
+        size = choice.size_at(image_size, RESOLUTIONS[settings.resolution])
+    size = choice.legal_size(size or choice.default_size(image_size))
+    frames = choice.legal_frames(settings.num_frames or card.num_frames or motion.num_frames)
+    times, rate = timeline(motion.num_frames, motion.fps, frames, settings.fps)
+    traces = trace_motion(motion, times, occlusion=motion.occlusion)
+    tracks = assemble(traces, len(times), motion.size, size, rate)
+    spread = not card.reads_text if settings.densify is None else settings.densify
+    dense = spread and method in ("ati", "wan_move") and tracks.num_tracks > 0
+    return Seen(motion, traces, times, tracks, card, method, shape, dense, settings.fps is not None)
+
+
+def latent_grid(
+    tracks: Tracks, method: str, shape: ClipShape, options: Mapping[str, Any], *, is_nano: bool = False
+) -> LatentGrid:
+    """The latent cells that a method writes tracks into, found out by letting it write into a blank condition.
+
+    Args:
+        tracks: on the clip's size and frames; options: of the method.
+    """
+    import torch
+
+    from motionloom.models.diffusers_model import held_tracks
+
+    time, pixels = shape.strides
+    height, width = tracks.size
+    more = (shape.most_frames or shape.whole_latents(tracks.num_frames)) - tracks.num_frames
+    tracks = held_tracks(tracks, more)
+    frames, rows, columns = (tracks.num_frames - 1) // time + 1, height // pixels, width // pixels
+    points, visible = torch.from_numpy(tracks.points.copy()), torch.from_numpy(tracks.visible.copy())
+    # Cells of the first frame carry their own number, all others -1: what is copied says where it comes from.
+    condition = torch.full((1, time + 1, frames, rows, columns), -1.0)
+    condition[:, :time] = 0.0
+    condition[0, time, 0] = torch.arange(rows * columns, dtype=torch.float32).view(rows, columns)
+    cells: list[list[int]] = [[] for _ in range(frames)]
+    sources: list[int] = []
+    if tracks.num_tracks and method == "ati":
+        from motionloom.methods.ati import ati
+        from motionloom.methods.wan_move.wan_move import latent_cells
+        from motionloom.models.nano.guidance import ati_temperature
+
+        chosen = {name: options[name] for name in ("temperature", "top_k") if name in options}
+        if is_nano:
+            chosen = {"temperature": ati_temperature(min(rows, columns)), **chosen}
+        guided = ati.guide(condition, points, visible, (height, width), time_stride=time, **chosen)
+        # The mask channels are the weights; their first latent frame is the photograph.
+        written = guided[0, 0] >= WRITTEN
+        for frame in range(1, frames):
+            cells[frame] = written[frame].flatten().nonzero().flatten().tolist()
+        used = visible[1:].any(0)
+        inside = points[:1].clone()
+        inside[..., 0].clamp_(0, width - 1e-3)
+        inside[..., 1].clamp_(0, height - 1e-3)
+        start, _ = latent_cells(inside, torch.ones_like(visible[:1]), (height, width), (time, pixels, pixels))
+        flat = start[0, :, 0] * columns + start[0, :, 1]
+        sources = sorted(set(flat[used & (flat >= 0)].tolist()))
+    elif tracks.num_tracks and method in COPYING:
+        from motionloom.methods.wan_move import wan_move
+
+        names = {"pooling": "pooling", "collision": "collision", "legacy_hidden_source": "legacy_hidden_source"}
+        chosen = {names[name]: options[name] for name in names if name in options}
+        if "collision_seed" in options:
+            chosen["seed"] = options["collision_seed"]
+        strides = (time, pixels, pixels)
+        guided = wan_move.guide(
+            condition, points, visible, (height, width), strides=strides, mask_channels=time, **chosen
+        )
+        origin = guided[0, time].long()
+        for frame in range(1, frames):
+            cells[frame] = (origin[frame].flatten() >= 0).nonzero().flatten().tolist()
+        sources = sorted(set(origin[1:][origin[1:] >= 0].tolist()))
+    return LatentGrid(
+        frames=frames,
+        rows=rows,
+        columns=columns,
+        pixels_per_cell=pixels,
+        frames_per_cell=time,
+        cells=cells,
+        sources=sources,
+    )
+
+
+def warm_up() -> None:
+    """Loads what `received` needs; takes seconds, so it is done in a thread after the server has started."""
+    from motionloom.methods.ati import ati  # noqa: F401  # pyright: ignore[reportUnusedImport]
+    from motionloom.methods.wan_move import wan_move  # noqa: F401  # pyright: ignore[reportUnusedImport]
+    from motionloom.tracks.motion import Motion  # noqa: F401  # pyright: ignore[reportUnusedImport]
