@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
@@ -11,7 +12,7 @@ from motionloom.studio.api.shared import AnId, TheStudio, attachment, errors, pi
 from motionloom.studio.jobs.derived import TYPES, Format, Kind
 from motionloom.studio.jobs.results import MOTION, POSTER, VIDEO
 from motionloom.studio.jobs.snapshots import read_motion
-from motionloom.studio.schemas import ID_PATTERN, Project, Result, ResultList
+from motionloom.studio.schemas import ID_PATTERN, MotionDocument, Project, Result, ResultList
 
 router = APIRouter(tags=["results"])
 
@@ -69,6 +70,12 @@ def get_provenance(studio: TheStudio, id: AnId) -> dict[str, Any]:
     from motionloom.media import read_provenance
 
     return read_provenance(studio.results.folder(id) / VIDEO)
+
+
+@router.get("/results/{id}/motion", operation_id="getResultMotion", responses=errors(404))
+def get_motion(studio: TheStudio, id: AnId) -> MotionDocument:
+    """The motion the video was made of, as for ``POST /jobs``: the same once more, with other seeds."""
+    return json.loads((studio.results.folder(id) / MOTION).read_bytes())
 
 
 @router.get(
