@@ -25,7 +25,6 @@ export type Tracer = (motion: Motion, times: Float64Array) => Traced[];
 
 export function createTracer(masks: Masks = pageMasks): Tracer {
   let scene: Scene = { canvas: { width: 0, height: 0 }, times: new Float64Array(), lastFrame: 0, masks };
-  let version = -1;
   let memory = forget();
   return (motion, times) => {
     const { width, height } = motion.canvas;
@@ -34,10 +33,8 @@ export function createTracer(masks: Masks = pageMasks): Tracer {
       scene.canvas.width === width &&
       scene.canvas.height === height &&
       scene.times === times &&
-      scene.lastFrame === lastFrame &&
-      version === masks.version;
+      scene.lastFrame === lastFrame;
     if (!same) {
-      version = masks.version;
       scene = { canvas: motion.canvas, times, lastFrame, masks };
       memory = forget();
     }
@@ -74,7 +71,7 @@ function traceAll(motion: Motion, scene: Scene, memory: Memory): Traced[] {
     let found = memory.single.get(each);
     if (!found) {
       found = traceOne(each, scene);
-      memory.single.set(each, found);
+      if (!found.pending) memory.single.set(each, found);
     }
     known.set(each, found);
   }
