@@ -105,6 +105,7 @@ async def _lifespan(app: FastAPI, lock: FolderLock) -> AsyncIterator[None]:
     try:
         await run_in_threadpool(studio.projects.sweep)
         await run_in_threadpool(studio.supervisor.start)
+        studio.previews.warm_up()
         yield
     finally:
         await run_in_threadpool(studio.supervisor.stop)

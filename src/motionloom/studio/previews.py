@@ -38,6 +38,8 @@ MAX_TRACKS = 200
 KEPT_PICTURES = 64 * 2**20
 KEPT_CLIPS = 128 * 2**20
 """Bytes of reduced pictures, and of finished clips, kept in memory."""
+_LATER = 3.0
+"""Seconds after the start when torch is loaded: the page comes first."""
 _KEYFRAMES = 8
 """Every so many frames a seek in the clip begins anew, so that scrubbing follows the hand."""
 
@@ -89,6 +91,7 @@ class PreviewService:
         self._threads = ThreadPoolExecutor(threads, "preview", _step_back)
         self._max_waiting = max_waiting
         self._waiting = 0
+        self._later: threading.Timer | None = None
         self._newest: dict[str, _Ticket] = {}
         self._pictures: _Kept[NDArray[np.uint8]] = _Kept(KEPT_PICTURES)
         self._clips: _Kept[Preview] = _Kept(KEPT_CLIPS)
@@ -127,11 +130,16 @@ class PreviewService:
             ticket.superseded.cancel()
 
     def warm_up(self) -> None:
-        """Loads what the first preview needs, in one of the threads; returns at once."""
-        self._threads.submit(_load_modules)
+        """Loads what the first preview needs, and a little later what `received` does, in threads; returns at once."""
+        self._threads.submit(_first_clip)
+        self._later = threading.Timer(_LATER, _load_methods)
+        self._later.daemon = True
+        self._later.start()
 
     def close(self) -> None:
         """Ends the threads; what still waits is not made."""
+        if self._later is not None:
+            self._later.cancel()
         for ticket in list(self._newest.values()):
             ticket.stopped.set()
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -320,8 +328,19 @@ def _step_back() -> None:
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 5)
 
 
-def _load_modules() -> None:
-    import av  # noqa: F401  # pyright: ignore[reportUnusedImport]
+def _first_clip() -> None:
+    """Makes the smallest of clips, so that all its modules are there when a person waits for one."""
+    import numpy as np
 
-    import motionloom.methods.warp.warp
-    import motionloom.tracks.motion  # noqa: F401
+    from motionloom.tracks.motion import Motion
+
+    path = {"kind": "path", "points": [[8, 8], [16, 8]]}
+    document = {"canvas": {"width": 32, "height": 32}, "num_frames": 2, "fps": 8, "instructions": [path]}
+    motion = Motion.parse({"format": "motionloom.motion", "version": 1, **document})
+    render(np.zeros((32, 32, 3), np.uint8), motion, 2)
+
+
+def _load_methods() -> None:
+    from motionloom.studio.received import warm_up
+
+    warm_up()
