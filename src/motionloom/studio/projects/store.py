@@ -20,14 +20,15 @@ import shutil
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from motionloom.studio.problems import Refused
 from motionloom.studio.projects import pictures, versions
+from motionloom.studio.projects.facts import Facts, described, now, read_facts, recovered
 from motionloom.studio.projects.versions import DamagedVersion, State
+from motionloom.studio.projects.words import MAX_NAME, clean_name, read_settings
 from motionloom.studio.schemas import (
     GenerationSettings,
     Project,
@@ -43,29 +44,12 @@ if TYPE_CHECKING:
 log = logging.getLogger("motionloom.studio")
 
 _ID = re.compile(r"[0-9a-f]{16}")
-MAX_NAME = 200
 
 
 class Announce(Protocol):
     """Is told of every change: of a project that was written, or of one that is gone."""
 
     def __call__(self, *, project: ProjectSummary | None, removed: str | None, tab: str | None) -> None: ...
-
-
-@dataclass(frozen=True)
-class Facts:
-    """``project.json``: what the list shows. ``version`` says of which version ``name`` and the rest are."""
-
-    id: str
-    created: str
-    image: str
-    width: int
-    height: int
-    version: int = 0
-    updated: str = ""
-    name: str = ""
-    num_instructions: int = 0
-    damaged: bool = False
 
 
 class ProjectStore:
@@ -126,7 +110,7 @@ class ProjectStore:
             motion = Motion(canvas=Canvas(width=picture.width, height=picture.height), num_frames=49, fps=16.0)
         state = State(
             1,
-            _now(),
+            now(),
             clean_name(name),
             self._document(motion),
             (settings or GenerationSettings()).model_dump(mode="json"),
@@ -146,7 +130,7 @@ class ProjectStore:
             facts, state = self._state(id)
             source = self._folder(id)
             new = self._free_id()
-            copied = replace(state, version=1, written=_now(), name=clean_name(f"{state.name[: MAX_NAME - 5]} copy"))
+            copied = replace(state, version=1, written=now(), name=clean_name(f"{state.name[: MAX_NAME - 5]} copy"))
             with self._new_folder(new) as folder:
                 for name in (facts.image, "display.webp", "thumbnail.webp"):
                     if (source / name).is_file():
@@ -202,9 +186,9 @@ class ProjectStore:
         with self._lock(id):
             facts, state = self._state(id)
             name = state.name if wanted.name is None else clean_name(wanted.name)
-            new = State(versions.numbers(self._folder(id))[-1] + 1, _now(), name, document, settings)
+            new = State(versions.numbers(self._folder(id))[-1] + 1, now(), name, document, settings)
             if new.same_content(state):
-                return self._summary(_described(facts, state), self._counts())
+                return self._summary(described(facts, state), self._counts())
             if wanted.base_version != state.version and not wanted.overwrite:
                 raise Refused(
                     "conflict",
@@ -243,7 +227,7 @@ class ProjectStore:
             new = replace(
                 state,
                 version=versions.numbers(self._folder(id))[-1] + 1,
-                written=_now(),
+                written=now(),
                 name=old.name,
                 motion=old.motion,
                 settings=old.settings.model_dump(mode="json"),
@@ -303,22 +287,22 @@ class ProjectStore:
         """The facts of a project, corrected where a write was cut short; None when there is none."""
         folder = self._folder(id)
         numbers = versions.numbers(folder)
-        facts = _read_facts(folder, id)
+        facts = read_facts(folder, id)
         if facts is not None and facts.version and numbers and facts.version == numbers[-1]:
             return facts
         if not folder.is_dir():
             return None
-        facts = facts or _recovered(folder, id)
+        facts = facts or recovered(folder, id)
         try:
             state, skipped = versions.newest(folder)
         except DamagedVersion:
             return replace(facts, damaged=True, name=facts.name or "Damaged project", updated=facts.updated)
-        return replace(_described(facts, state), damaged=facts.damaged or bool(skipped))
+        return replace(described(facts, state), damaged=facts.damaged or bool(skipped))
 
     def _state(self, id: str) -> tuple[Facts, State]:
         folder = self._folder(id)
         self._require(id)
-        facts = _read_facts(folder, id) or _recovered(folder, id)
+        facts = read_facts(folder, id) or recovered(folder, id)
         try:
             state, skipped = versions.newest(folder)
         except DamagedVersion:
@@ -330,8 +314,8 @@ class ProjectStore:
         return replace(facts, damaged=facts.damaged or bool(skipped)), state
 
     def _project(self, facts: Facts, state: State) -> Project:
-        summary = self._summary(_described(facts, state), self._counts())
-        return Project(**summary.model_dump(), motion=state.motion, settings=_settings(state.settings))
+        summary = self._summary(described(facts, state), self._counts())
+        return Project(**summary.model_dump(), motion=state.motion, settings=read_settings(state.settings))
 
     def _summary(self, facts: Facts, counts: Mapping[str, int]) -> ProjectSummary:
         shown = asdict(facts)
@@ -353,25 +337,25 @@ class ProjectStore:
     # ---------------------------------------------------------------------------------------------------------- writing
     def _document(self, motion: Motion) -> dict[str, Any]:
         """A motion as it is kept: with all it needs inside."""
-        from motionloom.tracks.motion import file_names
-
         if motion.num_frames > self.limits.max_frames:
             raise Refused(
                 "too_large", f"motion: found {motion.num_frames} frames, expected at most {self.limits.max_frames}"
             )
-        for name in file_names(motion):
+        data = motion.model_dump(mode="json", exclude_none=True)
+        data["instructions"] = [{"id": each["id"], "kind": each["kind"], **each} for each in data["instructions"]]
+        for name in _file_names(data["instructions"]):
             if not name.startswith("data:"):
                 raise Refused(
                     "bad_request",
                     f"motion: names the file {name[:80]!r}, expected a data: URL; a server opens no files by name "
                     "(`motion.embedded()` carries them inside)",
                 )
-        return json.loads(motion.dumps())
+        return data
 
     def _commit(self, folder: Path, facts: Facts, state: State) -> None:
         """Makes ``state`` the newest version of the project in ``folder``."""
         motion = json.dumps(state.motion, ensure_ascii=False).encode("utf-8", "replace")
-        described = json.dumps(asdict(replace(_described(facts, state), damaged=False)), ensure_ascii=False)
+        shown = json.dumps(asdict(replace(described(facts, state), damaged=False)), ensure_ascii=False)
         with contextlib.ExitStack() as files:
             # All are written before the first gets its name: a full disk changes nothing.
             parts = [
@@ -379,7 +363,7 @@ class ProjectStore:
                 for path, content in (
                     (versions.path_of(folder, state.version), state.dumps()),
                     (folder / "project.motion.json", motion),
-                    (folder / "project.json", described.encode("utf-8", "replace")),
+                    (folder / "project.json", shown.encode("utf-8", "replace")),
                 )
             ]
             (target, temporary), *others = parts
@@ -394,7 +378,7 @@ class ProjectStore:
 
     def _written(self, id: str, facts: Facts, state: State, tab: str | None) -> ProjectSummary:
         self._commit(self._folder(id), facts, state)
-        summary = self._summary(replace(_described(facts, state), damaged=False), self._counts())
+        summary = self._summary(replace(described(facts, state), damaged=False), self._counts())
         self._announce(project=summary, tab=tab)
         return summary
 
@@ -441,10 +425,17 @@ class ProjectStore:
                 path.unlink(missing_ok=True)
 
 
-def clean_name(name: str | None) -> str:
-    """A name for people: without control characters and marks that turn text around, on one line, not too long."""
-    text = "".join(" " if char.isspace() else char for char in name or "" if char.isspace() or char.isprintable())
-    return " ".join(text.split())[:MAX_NAME] or "Untitled"
+def _file_names(part: Any) -> Iterator[str]:
+    """What the nodes of a motion document name as their files."""
+    if isinstance(part, dict):
+        for key, value in part.items():
+            if key in ("mask", "file") and isinstance(value, str):
+                yield value
+            elif isinstance(value, (dict, list)) and key not in ("points", "polygon"):
+                yield from _file_names(value)
+    elif isinstance(part, list):
+        for value in part:
+            yield from _file_names(value)
 
 
 @contextmanager
@@ -462,61 +453,5 @@ def _part(path: Path, content: bytes) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def _read_facts(folder: Path, id: str) -> Facts | None:
-    try:
-        data = json.loads((folder / "project.json").read_bytes())
-        facts = Facts(**data)
-    except (OSError, ValueError, TypeError, RecursionError):
-        return None
-    wanted = {"id": str, "created": str, "image": str, "width": int, "height": int, "version": int, "updated": str,
-              "name": str, "num_instructions": int}  # fmt: skip
-    good = all(isinstance(getattr(facts, name), kind) for name, kind in wanted.items())
-    plain = re.fullmatch(r"image\.[a-z0-9]{2,4}", str(facts.image)) is not None
-    return replace(facts, damaged=False) if good and plain and facts.id == id else None
-
-
-def _recovered(folder: Path, id: str) -> Facts:
-    """Facts from the picture and the file system, where ``project.json`` cannot be read."""
-    image = next((path for path in sorted(folder.glob("image.*")) if path.is_file()), None)
-    width = height = 1
-    if image is not None:
-        with contextlib.suppress(Exception):  # the list goes on without the size of a picture that is broken, too
-            width, height = pictures.size_of(image)
-    created = datetime.fromtimestamp(folder.stat().st_mtime, UTC).isoformat(timespec="milliseconds")
-    created = created.replace("+00:00", "Z")
-    return Facts(id, created, image.name if image else "", width, height, updated=created, damaged=True)
-
-
-def _described(facts: Facts, state: State) -> Facts:
-    return replace(
-        facts, version=state.version, updated=state.written, name=state.name, num_instructions=state.num_instructions
-    )
-
-
-def _settings(data: dict[str, Any]) -> GenerationSettings:
-    try:
-        return GenerationSettings.model_validate(data)
-    except ValueError:
-        # Written by a newer version of the studio: what this one knows of it is kept.
-        return _known_settings(data)
-
-
-def _known_settings(data: dict[str, Any]) -> GenerationSettings:
-    good: dict[str, Any] = {}
-    for name in GenerationSettings.model_fields:
-        if name not in data:
-            continue
-        try:
-            GenerationSettings.model_validate({name: data[name]})
-        except ValueError:
-            continue
-        good[name] = data[name]
-    return GenerationSettings.model_validate(good)
-
-
 def _not_found(id: str) -> Refused:
     return Refused("not_found", f"There is no project {id}; it may be in the trash: POST /projects/{id}/restore.")
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
