@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Annotated
 
+import anyio
 from fastapi import APIRouter, Header, Query, Request
 from sse_starlette import EventSourceResponse, JSONServerSentEvent, ServerSentEvent
 
@@ -44,8 +45,11 @@ async def listen(
     told once, as they are now."""
     broadcast = _broadcast(request, studio)
     number = int(last_event_id) if last_event_id is not None else after
+    stopping = anyio.Event()
     return EventSourceResponse(
-        _lines(broadcast, number),
+        _lines(broadcast, number, stopping),
+        shutdown_event=stopping,
+        shutdown_grace_period=1.0,
         ping=PING,
         ping_message_factory=lambda: ServerSentEvent(comment="still here"),
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
@@ -53,8 +57,8 @@ async def listen(
     )
 
 
-async def _lines(broadcast: Broadcast, after: int | None) -> AsyncIterator[ServerSentEvent]:
-    async for event in broadcast.listen(after):
+async def _lines(broadcast: Broadcast, after: int | None, stopping: anyio.Event) -> AsyncIterator[ServerSentEvent]:
+    async for event in broadcast.listen(after, stopping):
         yield JSONServerSentEvent(event.model_dump(mode="json"), event=event.kind, id=str(event.id), retry=1000)
 
 

@@ -8,6 +8,8 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 
+import anyio
+
 from motionloom.studio.jobs.events import Change, EventLog
 from motionloom.studio.jobs.results import ResultStore
 from motionloom.studio.jobs.store import JobStore
@@ -37,10 +39,10 @@ class Broadcast:
         self._listeners: set[_Listener] = set()
         self._lock = threading.Lock()
 
-    async def listen(self, after: int | None) -> AsyncIterator[Event]:
-        """Events without end: first the workers, then what changed after number ``after`` (None: nothing), then what
-        changes from now on. Ends for a listener that is too slow to follow."""
-        with self._listening() as listener:
+    async def listen(self, after: int | None, stopping: anyio.Event | None = None) -> AsyncIterator[Event]:
+        """Events: first the workers, then what changed after number ``after`` (None: nothing), then what changes from
+        now on. They end when ``stopping`` is set, and for a listener that is too slow to follow."""
+        with self._listening(stopping) as listener:
             first = await asyncio.to_thread(lambda: self._events.last)
             told = first if after is None else after
             yield Event(id=told, kind="workers", workers=await asyncio.to_thread(self._workers))
@@ -61,8 +63,9 @@ class Broadcast:
                     yield event
 
     @contextmanager
-    def _listening(self) -> Iterator[_Listener]:
+    def _listening(self, stopping: anyio.Event | None) -> Iterator[_Listener]:
         listener = _Listener(asyncio.get_running_loop())
+        ending = None if stopping is None else asyncio.create_task(listener.end_with(stopping))
         with self._lock:
             self._listeners.add(listener)
             if len(self._listeners) == 1:
@@ -70,6 +73,8 @@ class Broadcast:
         try:
             yield listener
         finally:
+            if ending is not None:
+                ending.cancel()
             with self._lock:
                 self._listeners.discard(listener)
 
@@ -123,7 +128,7 @@ class _Listener:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._queue: asyncio.Queue[Event | None] = asyncio.Queue(WAITING)
+        self._queue: asyncio.Queue[Event | None] = asyncio.Queue()
         self._lost = False
 
     def hear(self, event: Event) -> None:
@@ -135,11 +140,17 @@ class _Listener:
     async def next(self) -> Event | None:
         return await self._queue.get()
 
+    async def end_with(self, stopping: anyio.Event) -> None:
+        await stopping.wait()
+        self._end()
+
     def _put(self, event: Event) -> None:
-        if self._lost:
-            return
-        if self._queue.qsize() >= WAITING - 1:
+        if self._queue.qsize() >= WAITING:
+            self._end()
+        elif not self._lost:
+            self._queue.put_nowait(event)
+
+    def _end(self) -> None:
+        if not self._lost:
             self._lost = True
             self._queue.put_nowait(None)
-        else:
-            self._queue.put_nowait(event)

@@ -8,6 +8,8 @@ goes back into the queue and the process ends, wherever it is in its work; what 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import importlib
 import logging
 import os
 import signal
@@ -52,6 +54,7 @@ class Worker:
     def work(self) -> NoReturn:
         """Until the process is told to go."""
         threading.Thread(target=self._measure, name="measuring", daemon=True).start()
+        threading.Thread(target=_warm_up, name="warm-up", daemon=True).start()
         while True:
             self._woken.clear()
             try:
@@ -132,6 +135,13 @@ def _listen(worker: Worker) -> None:
 
     for listener in (hear_signals, hear_server):
         threading.Thread(target=listener, name=listener.__name__, daemon=True).start()
+
+
+def _warm_up() -> None:
+    """Read the large libraries before somebody waits for them; a moment later, since the page is opening just now."""
+    time.sleep(2 * IDLE)
+    with contextlib.suppress(Exception):  # what is wrong with them is said by the first job
+        importlib.import_module("motionloom.models.wan")
 
 
 def _source(settings: StudioSettings, name: str) -> str:
