@@ -16,10 +16,13 @@ def require_bounded(content: bytes, limits: Limits, what: str = "body") -> None:
     """Refuses JSON that is too large, holds too many values, or is nested too deeply.
 
     Raises:
-        Refused: ``too_large``.
+        Refused: ``too_large``; ``bad_request`` for another encoding than UTF-8.
     """
     if len(content) > limits.max_json_bytes:
         raise Refused("too_large", f"{what}: found more than {limits.max_json_bytes} bytes of JSON")
+    if b"\0" in content or content[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        # Python's parser also reads UTF-16 and UTF-32, in which brackets cannot be counted like this.
+        raise Refused("bad_request", f"{what}: is not UTF-8 text, expected JSON")
     try:
         require_bounded_json(content, limits.max_json_lists, limits.max_json_values)
     except ValueError as error:

@@ -70,7 +70,7 @@ def read_picture(content: bytes, limits: Limits) -> Picture:
             "image: not a picture the studio reads, expected PNG, JPEG, WebP, TIFF, AVIF, BMP, PPM or GIF",
         ) from None
     except Image.DecompressionBombError:
-        raise Refused("too_large", f"image: far more than {limits.max_pixels / 1e6:.0f} million pixels") from None
+        raise Refused("too_large", f"image: far more than {limits.max_pixels / 1e6:g} million pixels") from None
     except Refused:
         raise
     except MotionloomError as error:
@@ -102,8 +102,8 @@ def _require_size(width: int, height: int, limits: Limits) -> None:
     if width * height > limits.max_pixels:
         raise Refused(
             "too_large",
-            f"image: {width}x{height} is {width * height / 1e6:.0f} million pixels, expected at most "
-            f"{limits.max_pixels / 1e6:.0f}; scale it down first",
+            f"image: {width}x{height} is {width * height / 1e6:.3g} million pixels, expected at most "
+            f"{limits.max_pixels / 1e6:g}; scale it down first",
         )
     if max(width, height) > MAX_SIDE:
         raise Refused("too_large", f"image: found {width}x{height} pixels, expected sides of at most {MAX_SIDE}")
