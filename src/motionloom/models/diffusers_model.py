@@ -62,10 +62,10 @@ def telling(
     """``callback_on_step_end`` that tells the request's ``on_progress`` of each step, and its ``on_preview``."""
 
     def after_step(pipe: Any, step: int, timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
-        if previews is not None:
-            previews.after_step(step, tensors["latents"])
         if request.on_progress is not None:
             request.on_progress(step + 1, pipe.num_timesteps)
+        if previews is not None:
+            previews.after_step(step, tensors["latents"])
         return {}
 
     return after_step

@@ -34,7 +34,7 @@ class Reporter:
         self._phase: Phase = "loading"
         self._step, self._total, self._preview = 0, 0, claim.job.preview
         self._times: list[float] = []
-        self._told = 0.0
+        self._told, self._untold = 0.0, False
         self._cancel = threading.Event()
         self._lost = threading.Event()
         self._notes: list[str] = []
@@ -47,7 +47,7 @@ class Reporter:
         def beat() -> None:
             while not over.wait(BEAT):
                 try:
-                    if self._store.heartbeat(self._claim):
+                    if self._write() if self._untold else self._store.heartbeat(self._claim):
                         self._cancel.set()
                 except LeaseLost:
                     if not over.is_set():
@@ -112,25 +112,19 @@ class Reporter:
         """By the last five steps; None until the second one has ended, since the first one also warms up."""
         if self._phase != "sampling" or len(self._times) < 3:
             return None
-        recent = self._times[-6:] if len(self._times) > 6 else self._times[1:]
+        times = list(self._times)  # a beat may ask while a step ends
+        recent = times[-6:] if len(times) > 6 else times[1:]
         return (recent[-1] - recent[0]) / (len(recent) - 1) * (self._total - self._step)
 
     def _tell(self, *, at_once: bool = False) -> None:
         self.check()
         moment = time.monotonic()
+        self._untold = True
         if not at_once and moment - self._told < _BETWEEN:
-            return
+            return  # the next beat tells it
         self._told = moment
         try:
-            wanted = self._store.progress(
-                self._claim,
-                self._phase,
-                step=self._step,
-                total=self._total,
-                seconds_left=self.seconds_left,
-                preview=self._preview,
-                notes=self._notes,
-            )
+            wanted = self._write()
         except LeaseLost:
             raise
         except MotionloomError:  # a full disk: the run may still end well
@@ -138,3 +132,15 @@ class Reporter:
         if wanted:
             self._cancel.set()
             self.check()
+
+    def _write(self) -> bool:
+        self._untold = False
+        return self._store.progress(
+            self._claim,
+            self._phase,
+            step=self._step,
+            total=self._total,
+            seconds_left=self.seconds_left,
+            preview=self._preview,
+            notes=self._notes,
+        )
