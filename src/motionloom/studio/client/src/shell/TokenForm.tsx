@@ -1,0 +1,53 @@
+import "./notices.css";
+import { type FormEvent, useState } from "react";
+import { ApiError, errorText } from "../api/client";
+import { server } from "../store/server";
+import { Button, Mark, TextField } from "../ui";
+
+/** A server that is open to the network asks who is there. */
+export function TokenForm() {
+  const [token, setToken] = useState("");
+  const [error, setError] = useState<string | null>(null);
+  const [busy, setBusy] = useState(false);
+  const submit = async (event: FormEvent) => {
+    event.preventDefault();
+    if (!token.trim()) return setError("Paste the token first.");
+    setBusy(true);
+    try {
+      await server.getState().signIn(token.trim());
+    } catch (problem) {
+      const isWrong = problem instanceof ApiError && (problem.status === 401 || problem.status === 403);
+      setError(
+        isWrong
+          ? "This is not the server's token. It is in the address that `motionloom studio` printed."
+          : errorText(problem),
+      );
+      setBusy(false);
+    }
+  };
+  return (
+    <main className="notice-page">
+      <form className="token-form" onSubmit={submit}>
+        <h1>
+          <Mark /> motionloom studio
+        </h1>
+        <p className="muted">
+          This studio is shared over the network and needs its token. The person who started it sees it in the
+          terminal.
+        </p>
+        <TextField
+          label="Token"
+          type="password"
+          autoComplete="current-password"
+          autoFocus
+          value={token}
+          onChange={setToken}
+          error={error}
+        />
+        <Button type="submit" variant="primary" size="large" busy={busy}>
+          Open the studio
+        </Button>
+      </form>
+    </main>
+  );
+}

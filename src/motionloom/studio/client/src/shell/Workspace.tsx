@@ -1,0 +1,216 @@
+import "./Workspace.css";
+import { useEffect, useState, useSyncExternalStore } from "react";
+import { ApiError, errorText } from "../api/client";
+import { Gallery } from "../gallery/Gallery";
+import { GeneratePanel } from "../generate/GeneratePanel";
+import { Queue } from "../generate/Queue";
+import { ExportDialog } from "../projects/ExportDialog";
+import { FileDrop } from "../projects/FileDrop";
+import { ImportDialog } from "../projects/ImportDialog";
+import { VersionsDialog } from "../projects/VersionsDialog";
+import { useJobs } from "../store/jobs";
+import { PANEL_WIDTH, type PanelTab, prefer, TIMELINE_HEIGHT, usePreferences } from "../store/preferences";
+import { project, useProject } from "../store/project";
+import { editor, useEditor } from "../store/react";
+import { Button, Spinner, Tabs, useShortcuts } from "../ui";
+import { ConflictDialog, KeptBanner, OfflineBanner, ProblemBanner } from "./Notices";
+import { go } from "./route";
+import { Splitter } from "./Splitter";
+import { Inspector, InstructionList, PreviewPlayer, ReceivedPanel, Stage, Timeline, ToolBar } from "./slots";
+import { TopBar } from "./TopBar";
+
+/** The editor of one project: tools, stage and timeline, and at the side what belongs to motion, making and results. */
+export function Workspace({ id, onHelp }: { id: string; onHelp(): void }) {
+  const shown = useProject((state) => state.project?.id);
+  const [problem, setProblem] = useState<{ text: string; isGone: boolean } | null>(null);
+  const [attempt, setAttempt] = useState(0);
+
+  // biome-ignore lint/correctness/useExhaustiveDependencies: `attempt` is the hand on "Try again"
+  useEffect(() => {
+    setProblem(null);
+    project
+      .getState()
+      .openProject(id)
+      .catch((error: unknown) =>
+        setProblem({
+          text: errorText(error),
+          isGone: error instanceof ApiError && error.code === "not_found",
+        }),
+      );
+  }, [id, attempt]);
+  useEffect(() => () => void project.getState().closeProject(), []);
+
+  if (problem)
+    return (
+      <main className="notice-page">
+        <h1>{problem.isGone ? "This project is not there" : "The project cannot be opened"}</h1>
+        <p>{problem.text}</p>
+        <div className="notice-actions">
+          <Button onClick={() => setAttempt(attempt + 1)}>Try again</Button>
+          <Button variant="primary" onClick={() => go({ page: "home" })}>
+            All projects
+          </Button>
+        </div>
+      </main>
+    );
+  if (shown !== id)
+    return (
+      <main className="notice-page" aria-busy="true">
+        <Spinner size={22} />
+        <span className="visually-hidden">Opening the project</span>
+      </main>
+    );
+  return <Editor onHelp={onHelp} />;
+}
+
+function Editor({ onHelp }: { onHelp(): void }) {
+  const [dialog, setDialog] = useState<"export" | "versions" | null>(null);
+  const [importing, setImporting] = useState<readonly File[] | null>(null);
+  const narrow = useMedia("(max-width: 960px)");
+  const [sheet, setSheet] = useState(false);
+  const panelWidth = usePreferences((state) => state.panelWidth);
+  const timelineHeight = usePreferences((state) => state.timelineHeight);
+
+  return (
+    <div className="workspace" data-narrow={narrow || undefined}>
+      <TopBar
+        onImport={() => setImporting([])}
+        onExport={() => setDialog("export")}
+        onVersions={() => setDialog("versions")}
+        onHelp={onHelp}
+        sheet={narrow ? { open: sheet, toggle: () => setSheet(!sheet) } : null}
+      />
+      <OfflineBanner />
+      <ProblemBanner />
+      <KeptBanner />
+      <div className="workspace-body">
+        <div className="workspace-tools">
+          <ToolBar />
+        </div>
+        <main className="workspace-main">
+          <div className="workspace-stage">
+            <Stage />
+            <PreviewPlayer />
+          </div>
+          <Splitter
+            label="Height of the timeline"
+            orientation="horizontal"
+            value={timelineHeight}
+            {...TIMELINE_HEIGHT}
+            onChange={(height) => prefer({ timelineHeight: height })}
+          />
+          <div className="workspace-timeline" style={{ height: timelineHeight }}>
+            <Timeline />
+          </div>
+        </main>
+        {!narrow && (
+          <Splitter
+            label="Width of the panel"
+            orientation="vertical"
+            value={panelWidth}
+            {...PANEL_WIDTH}
+            onChange={(width) => prefer({ panelWidth: width })}
+          />
+        )}
+        {(!narrow || sheet) && (
+          <aside
+            className="workspace-panel"
+            aria-label="Panel"
+            style={narrow ? undefined : { width: panelWidth }}
+          >
+            <Panel />
+          </aside>
+        )}
+        {narrow && sheet && (
+          <button
+            type="button"
+            className="workspace-scrim"
+            aria-label="Close the panel"
+            onClick={() => setSheet(false)}
+          />
+        )}
+      </div>
+      <FileDrop onFiles={setImporting} />
+      {importing && <ImportDialog files={importing} onClose={() => setImporting(null)} />}
+      {dialog === "export" && <ExportDialog onClose={() => setDialog(null)} />}
+      {dialog === "versions" && <VersionsDialog onClose={() => setDialog(null)} />}
+      <ConflictDialog />
+    </div>
+  );
+}
+
+const TAB_KEYS: readonly [PanelTab, string][] = [
+  ["motion", "Alt+1"],
+  ["generate", "Alt+2"],
+  ["results", "Alt+3"],
+];
+
+function Panel() {
+  const tab = usePreferences((state) => state.panelTab);
+  const received = useEditor((state) => state.overlay.received);
+  const id = useProject((state) => state.project?.id);
+  const active = useJobs(
+    (state) => state.jobs.filter((job) => job.state === "running" || job.state === "queued").length,
+  );
+  const results = useJobs((state) => state.results.filter((result) => result.project === id).length);
+  useShortcuts(
+    TAB_KEYS.map(([name, keys]) => ({
+      keys,
+      label: `Panel ${name[0]?.toUpperCase()}${name.slice(1)}`,
+      group: "View",
+      run: () => prefer({ panelTab: name }),
+    })),
+  );
+  return (
+    <Tabs
+      label="Panel"
+      className="panel-tabs"
+      selected={tab}
+      onSelect={(name) => prefer({ panelTab: name })}
+      tabs={[
+        {
+          name: "motion",
+          label: "Motion",
+          content: (
+            <div className="panel-motion">
+              {received && <ReceivedPanel />}
+              <InstructionList />
+              <Inspector />
+            </div>
+          ),
+        },
+        {
+          name: "generate",
+          label: "Generate",
+          badge: active,
+          content: (
+            <div className="panel-generate">
+              <GeneratePanel />
+              <Queue />
+            </div>
+          ),
+        },
+        { name: "results", label: "Results", badge: results, content: <Gallery /> },
+      ]}
+    />
+  );
+}
+
+function useMedia(query: string): boolean {
+  return useSyncExternalStore(
+    (listener) => {
+      const media = window.matchMedia(query);
+      media.addEventListener("change", listener);
+      return () => media.removeEventListener("change", listener);
+    },
+    () => window.matchMedia(query).matches,
+  );
+}
+
+// For measurements and for a person's own scripts in the browser's console.
+declare global {
+  interface Window {
+    motionloom?: { editor: typeof editor; project: typeof project };
+  }
+}
+window.motionloom = { editor, project };

@@ -1,0 +1,70 @@
+// The one stream of events feeds the stores.
+
+import { useEffect } from "react";
+import { listen } from "../api/events";
+import { jobs } from "../store/jobs";
+import { project } from "../store/project";
+import { server, useServer } from "../store/server";
+
+export function useLive(): void {
+  const locked = useServer((state) => state.locked);
+  useEffect(() => {
+    void server.getState().load();
+  }, []);
+  useEffect(() => {
+    if (locked) return;
+    const refresh = () => {
+      void jobs
+        .getState()
+        .refresh()
+        .catch(() => {});
+    };
+    const stream = listen({
+      onEvent(event) {
+        if (event.workers) server.setState({ workers: event.workers });
+        jobs.getState().hear(event);
+        project.getState().hear(event);
+        for (const listener of listeners) listener();
+      },
+      onConnection: (connection) => server.setState({ connection }),
+      onResumed() {
+        // Another server may have come back: its facts, models and queue are read anew.
+        void server.getState().load();
+        refresh();
+        project.getState().reconnected();
+        for (const listener of listeners) listener();
+      },
+    });
+    refresh();
+    const again = () => {
+      if (document.visibilityState === "visible") stream.again();
+    };
+    window.addEventListener("online", again);
+    document.addEventListener("visibilitychange", again);
+    // An answer to a request that fails for want of a server says so earlier than the stream; a hand on "Try again" too.
+    tryAgain = () => {
+      stream.again();
+      project.getState().reconnected();
+    };
+    return () => {
+      stream.stop();
+      window.removeEventListener("online", again);
+      document.removeEventListener("visibilitychange", again);
+    };
+  }, [locked]);
+}
+
+let tryAgain = () => {};
+
+/** At once instead of after the wait. */
+export function reconnect(): void {
+  tryAgain();
+}
+
+const listeners = new Set<() => void>();
+
+/** Called when anything changed on the server; for lists of projects. */
+export function onServerChange(listener: () => void): () => void {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+}
