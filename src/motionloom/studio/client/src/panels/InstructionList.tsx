@@ -1,0 +1,338 @@
+import "./InstructionList.css";
+import { type KeyboardEvent, useRef, useState } from "react";
+import type { Instruction } from "../motion/document";
+import { displayName } from "../motion/names";
+import { editor, useEditor } from "../store/react";
+import { useReceived } from "../store/received";
+import { useSpeedLimit, useSpeeds } from "../timeline/useSpeeds";
+import { ColorSwatch, Icon, Menu, Tooltip } from "../ui";
+import { type Warning, warningsOf } from "./flags";
+import { ListOption } from "./ListOption";
+
+const NO_WARNINGS: readonly Warning[] = [];
+
+/** Everything that moves, from front to back: select, rename, colour, hide, lock, reorder. */
+export function InstructionList() {
+  const instructions = useEditor((state) => (state.draft ?? state.motion).instructions);
+  const selection = useEditor((state) => state.selection);
+  const locked = useEditor((state) => state.locked);
+  const warnings = useWarnings();
+  const [renaming, setRenaming] = useState<string | null>(null);
+  const [moving, setMoving] = useState<{ id: string; place: number } | null>(null);
+  const list = useRef<HTMLDivElement>(null);
+  const keys = useListKeys(list, setRenaming);
+  const front = instructions.toReversed();
+  const reachable = front.find((each) => selection.includes(each.id))?.id ?? front[0]?.id;
+
+  const reorder = (id: string, rows: number | null, drop: boolean) => {
+    const from = front.findIndex((each) => each.id === id);
+    if (drop && moving) editor.getState().reorder(id, front.length - 1 - moving.place);
+    const place = Math.min(Math.max(Math.round(from + (rows ?? 0)), 0), front.length - 1);
+    setMoving(rows === null || drop ? null : { id, place });
+  };
+
+  if (front.length === 0) return <Teaching />;
+  return (
+    <section className="ilist" aria-label="What moves">
+      <header className="ilist-head">
+        <h3>
+          {front.length} {front.length === 1 ? "instruction" : "instructions"}
+        </h3>
+        <ListMenu />
+      </header>
+      <div className="ilist-body">
+        <div className="ilist-column">
+          {front.map((each) => (
+            <span
+              key={each.id}
+              className="ilist-cell"
+              data-selected={selection.includes(each.id) || undefined}
+            >
+              <ColorSwatch
+                label={`Colour of ${displayName(each)}`}
+                size={12}
+                value={each.color ?? "#888888"}
+                onChange={(color) => editor.getState().recolor(together(each.id), color)}
+              />
+            </span>
+          ))}
+        </div>
+        <div
+          ref={list}
+          className="ilist-options"
+          role="listbox"
+          aria-label="Instructions"
+          aria-multiselectable="true"
+          aria-description="F2 renames, Delete removes, Alt and the up or down arrow change the order"
+          onKeyDown={keys}
+        >
+          {front.map((each) => (
+            <ListOption
+              key={each.id}
+              instruction={each}
+              selected={selection.includes(each.id)}
+              focusable={each.id === reachable}
+              warnings={warnings.get(each.id) ?? NO_WARNINGS}
+              renaming={renaming === each.id}
+              onRename={setRenaming}
+              onReorder={reorder}
+            />
+          ))}
+          {moving && <DropLine front={front} {...moving} />}
+        </div>
+        <div className="ilist-column">
+          {front.map((each) => (
+            <RowSwitches
+              key={each.id}
+              instruction={each}
+              selected={selection.includes(each.id)}
+              locked={locked.has(each.id)}
+              warnings={warnings.get(each.id) ?? NO_WARNINGS}
+            />
+          ))}
+        </div>
+      </div>
+    </section>
+  );
+}
+
+function useWarnings(): ReadonlyMap<string, readonly Warning[]> {
+  const flags = useReceived((state) => state.received?.flags);
+  const speeds = useSpeeds();
+  const limit = useSpeedLimit();
+  const ids = new Set(speeds.keys());
+  for (const flag of flags ?? []) if (flag.instruction !== null) ids.add(flag.instruction);
+  const found = new Map<string, readonly Warning[]>();
+  for (const id of ids) {
+    const own = flags?.filter((flag) => flag.instruction === id) ?? [];
+    const warnings = warningsOf(own, speeds.get(id), limit);
+    if (warnings.length > 0) found.set(id, warnings);
+  }
+  return found;
+}
+
+/** The selection when an instruction belongs to it, else the instruction alone. */
+function together(id: string): readonly string[] {
+  const { selection } = editor.getState();
+  return selection.includes(id) ? selection : [id];
+}
+
+// ------------------------------------------------------------------------------------------------------------ switches
+interface RowSwitchesProps {
+  instruction: Instruction;
+  selected: boolean;
+  locked: boolean;
+  warnings: readonly Warning[];
+}
+
+function RowSwitches({ instruction, selected, locked, warnings }: RowSwitchesProps) {
+  const { id, hidden } = instruction;
+  const name = displayName(instruction);
+  const first = warnings[0];
+  return (
+    <span className="ilist-cell" data-selected={selected || undefined}>
+      {first && (
+        <Tooltip text={warnings.map(({ message }) => message).join("\n")}>
+          <button
+            type="button"
+            className="ilist-switch"
+            data-warns
+            tabIndex={selected ? 0 : -1}
+            aria-label={`Warning about ${name}: ${first.message}`}
+            onClick={() => {
+              editor.getState().select([id]);
+              if (first.frame !== undefined) editor.getState().setPlayhead(first.frame);
+            }}
+          >
+            <Icon name="warn" size={15} />
+          </button>
+        </Tooltip>
+      )}
+      <button
+        type="button"
+        className="ilist-switch"
+        data-on={hidden || undefined}
+        tabIndex={selected ? 0 : -1}
+        aria-pressed={hidden}
+        aria-label={`Hide ${name}`}
+        title={hidden ? "Bring it back into the motion" : "Leave it out of the motion"}
+        onClick={() => editor.getState().setHidden(together(id), !hidden)}
+      >
+        <Icon name={hidden ? "eye-off" : "eye"} size={15} />
+      </button>
+      <button
+        type="button"
+        className="ilist-switch"
+        data-on={locked || undefined}
+        tabIndex={selected ? 0 : -1}
+        aria-pressed={locked}
+        aria-label={`Lock ${name}`}
+        title={locked ? "Unlock" : "Lock against changes by hand"}
+        onClick={() => editor.getState().setLocked(together(id), !locked)}
+      >
+        <Icon name={locked ? "lock" : "unlock"} size={15} />
+      </button>
+    </span>
+  );
+}
+
+function DropLine({ front, id, place }: { front: readonly Instruction[]; id: string; place: number }) {
+  const from = front.findIndex((each) => each.id === id);
+  const row = place > from ? place + 1 : place;
+  return <div className="ilist-drop" style={{ top: `calc(${row} * var(--ilist-row))` }} />;
+}
+
+function ListMenu() {
+  const selection = useEditor((state) => state.selection);
+  const nothing = selection.length === 0;
+  const { duplicate, remove, selectAll, reorder, setHidden } = editor.getState();
+  const inOrder = () => {
+    const { motion } = editor.getState();
+    return motion.instructions.filter((each) => selection.includes(each.id)).map((each) => each.id);
+  };
+  return (
+    <Menu
+      label="Actions"
+      icon="more"
+      iconOnly
+      size="small"
+      entries={[
+        { label: "Select all", shortcut: "Mod+A", run: selectAll },
+        {
+          label: "Show all hidden ones",
+          icon: "eye",
+          run: () => setHidden(hiddenIds(), false),
+          disabled: hiddenIds().length === 0,
+        },
+        "line",
+        {
+          label: "Duplicate selected",
+          icon: "duplicate",
+          shortcut: "Mod+D",
+          disabled: nothing,
+          run: () => duplicate(selection),
+        },
+        {
+          label: "Bring to the front",
+          icon: "up",
+          disabled: nothing,
+          run: () => {
+            for (const id of inOrder()) reorder(id, Number.MAX_SAFE_INTEGER);
+          },
+        },
+        {
+          label: "Send to the back",
+          icon: "down",
+          disabled: nothing,
+          run: () => {
+            for (const id of inOrder().reverse()) reorder(id, 0);
+          },
+        },
+        "line",
+        {
+          label: "Delete selected",
+          icon: "trash",
+          shortcut: "Delete",
+          danger: true,
+          disabled: nothing,
+          run: () => remove(selection),
+        },
+      ]}
+    />
+  );
+}
+
+function hiddenIds(): string[] {
+  return editor
+    .getState()
+    .motion.instructions.filter((each) => each.hidden)
+    .map((each) => each.id);
+}
+
+function Teaching() {
+  return (
+    <section className="ilist-empty" aria-label="What moves">
+      <Icon name="path" size={28} />
+      <h3>Nothing moves yet</h3>
+      <p>
+        Pick <b>Free path</b> <kbd>P</kbd> and draw on the picture where something should go. What you do not
+        want to move, hold with <b>Pin the rest</b> <kbd>G</kbd>; to move the whole view, take the{" "}
+        <b>Camera</b> <kbd>M</kbd>.
+      </p>
+    </section>
+  );
+}
+
+// ---------------------------------------------------------------------------------------------------------------- keys
+const FORGET_TYPED_MS = 700;
+
+/** The keys of a listbox: arrows, ranges, type-ahead, and what the editor does to its items. */
+function useListKeys(list: React.RefObject<HTMLDivElement | null>, rename: (id: string) => void) {
+  const typed = useRef({ text: "", at: 0 });
+  const anchor = useRef<string | null>(null);
+  return (event: KeyboardEvent) => {
+    const state = editor.getState();
+    const front = state.motion.instructions.toReversed();
+    const target = event.target as HTMLElement;
+    const id = target.dataset.option;
+    const at = front.findIndex((each) => each.id === id);
+    if (id === undefined || at < 0) return;
+    const go = (to: number) => {
+      const next = front[Math.min(Math.max(to, 0), front.length - 1)];
+      if (!next) return;
+      if (event.shiftKey && !event.altKey) {
+        anchor.current ??= id;
+        const start = front.findIndex((each) => each.id === anchor.current);
+        const [low, high] = [Math.min(start, front.indexOf(next)), Math.max(start, front.indexOf(next))];
+        state.select(front.slice(low, high + 1).map((each) => each.id));
+      } else {
+        anchor.current = next.id;
+        if (!event.ctrlKey && !event.metaKey) state.select([next.id]);
+      }
+      list.current?.querySelector<HTMLElement>(`[data-option="${next.id}"]`)?.focus();
+    };
+    const chosen = together(id);
+    const { key } = event;
+    if (event.altKey && (key === "ArrowUp" || key === "ArrowDown")) {
+      const place = state.motion.instructions.findIndex((each) => each.id === id);
+      state.reorder(id, place + (key === "ArrowUp" ? 1 : -1));
+      requestAnimationFrame(() => list.current?.querySelector<HTMLElement>(`[data-option="${id}"]`)?.focus());
+    } else if (key === "ArrowDown") go(at + 1);
+    else if (key === "ArrowUp") go(at - 1);
+    else if (key === "Home") go(0);
+    else if (key === "End") go(front.length - 1);
+    else if (key === "PageDown") go(at + 10);
+    else if (key === "PageUp") go(at - 10);
+    else if (key === "F2" || key === "Enter") rename(id);
+    else if (key === " ") state.select([id], event.ctrlKey || event.metaKey ? "toggle" : "replace");
+    else if (key === "Delete" || key === "Backspace") {
+      const next = front.slice(at + 1).find((each) => !chosen.includes(each.id));
+      const before = front.slice(0, at).findLast((each) => !chosen.includes(each.id));
+      state.remove(chosen);
+      const other = (next ?? before)?.id;
+      if (other) {
+        state.select([other]);
+        requestAnimationFrame(() =>
+          list.current?.querySelector<HTMLElement>(`[data-option="${other}"]`)?.focus(),
+        );
+      }
+    } else if (isTypeAhead(event)) {
+      const now = performance.now();
+      const text = (now - typed.current.at < FORGET_TYPED_MS ? typed.current.text : "") + key.toLowerCase();
+      typed.current = { text, at: now };
+      // One letter goes on to the next match; more letters may stay where they are.
+      const from = text.length === 1 ? at + 1 : at;
+      const order = [...front.slice(from), ...front.slice(0, from)];
+      const match = order.find((each) => displayName(each).toLowerCase().startsWith(text));
+      if (match) go(front.indexOf(match));
+    } else return;
+    event.preventDefault();
+    event.stopPropagation();
+  };
+}
+
+/** Letters look for names when the keyboard brought the focus here; after a click they are the editor's shortcuts. */
+function isTypeAhead({ key, ctrlKey, metaKey, altKey, target }: KeyboardEvent): boolean {
+  if (key.length !== 1 || ctrlKey || metaKey || altKey || ",.[]+-?".includes(key)) return false;
+  return (target as HTMLElement).matches(":focus-visible");
+}
