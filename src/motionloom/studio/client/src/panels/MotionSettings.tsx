@@ -43,7 +43,7 @@ export function MotionSettings() {
         />
       </div>
       <p className="insp-hint">{(num_frames / fps).toFixed(2)} seconds</p>
-      <Select label="A new length" layout="row" value={mode} options={MODES} onChange={setMode} />
+      <Select<Mode> label="A new length" layout="row" value={mode} options={MODES} onChange={setMode} />
       <Checkbox
         label="Occlusion"
         hint="Areas in front hide the points behind them"
