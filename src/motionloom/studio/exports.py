@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from motionloom.tracks.motion import Motion
 
 MAX_SIDE = 16_384
-_UNSAFE = re.compile(r"[^\w.-]+")
+_UNSAFE = re.compile(r"[^\w.-]+|\.{2,}")
 
 
 @dataclass(frozen=True)

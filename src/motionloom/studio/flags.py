@@ -19,6 +19,8 @@ NEAR = 64.0
 """Pixels of the clip within which another moving point stands by a single one."""
 WIDE = 6.0
 """Cells between the points of an area, from which on most of it is left to the model."""
+SKIPS = 2.5
+"""Frames of the motion from one of the clip to the next, above which turns are cut off."""
 _MOVES = 2.0
 """Pixels of the clip: less is no motion."""
 _COPYING = ("wan_move", "latent_trajectory")
@@ -91,7 +93,7 @@ def _lengths(seen: Seen) -> Iterator[TrackFlag]:
             f"{(frames - 1) / seen.tracks.fps:.1f} s and holds still from there.",
             frame=float(last),
         )
-    if step > 1.5:
+    if step > SKIPS:
         yield _flag(
             "too_short",
             f"The clip has {frames} frames for the motion's {seen.motion.num_frames}: it sees about one in {step:.1f}. "

@@ -11,7 +11,7 @@ import json
 import re
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -172,6 +172,8 @@ def _from_places(places: dict[Path, Upload], wanted: Wanted) -> ImportedMotion:
         if len(paths) > 1:
             raise Refused("bad_request", "files: found a clip among others, expected it alone")
         return _clip(clips[0], wanted)
+    if wanted.format is None and any(_has_scene_facts(path, paths) for path in paths):
+        wanted = replace(wanted, format="wan2gp")
     found: dict[Path, Detection] = {}
     for path in paths:
         if wanted.format is None and not _is_companion(path, paths):
@@ -290,6 +292,13 @@ def _is_companion(path: Path, paths: Sequence[Path]) -> bool:
             path.with_name(path.stem.removesuffix(_PAIRED[1]) + end + ".npy") in paths for end in (_PAIRED[0], "")
         )
     return False
+
+
+def _has_scene_facts(path: Path, paths: Sequence[Path]) -> bool:
+    """An array of the Motion Designer with its scene beside it, which no other tool writes."""
+    from motionloom.tracks.formats.wan2gp import scene_facts
+
+    return path.suffix == ".npy" and path.with_suffix(".json") in paths and "size" in scene_facts(path)
 
 
 def _for_owner(message: str, places: dict[Path, Upload], folder: Path) -> str:

@@ -1,0 +1,202 @@
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from motionloom.errors import InputError
+from motionloom.methods.ati import ati
+from motionloom.methods.wan_move import wan_move
+from motionloom.models.catalog import find_model
+from motionloom.studio.received import WRITTEN, received
+from motionloom.studio.schemas import GenerationSettings
+from motionloom.tracks.motion import Motion
+
+
+def motion_of(*instructions, width=832, height=480, num_frames=81, fps=16):
+    return Motion.parse(
+        {
+            "format": "motionloom.motion",
+            "version": 1,
+            "canvas": {"width": width, "height": height},
+            "num_frames": num_frames,
+            "fps": fps,
+            "instructions": list(instructions),
+        }
+    )
+
+
+def ask(motion, model="wan-move-14b", **settings):
+    return received(motion, motion.size, find_model(model), GenerationSettings(model=model, **settings))
+
+
+def path(*points, **more):
+    return {"kind": "path", "curve": "polyline", "points": [list(each) for each in points], **more}
+
+
+# --------------------------------------------------------------------------------------------------- what is received
+@pytest.mark.slow
+def test_nano_receives_what_a_run_of_nano_gives_it(monkeypatch):
+    """The very numbers of a run: its size, frames, rate, and the cells that its condition is written into."""
+    import motionloom as ml
+
+    motion = motion_of(path((100, 100), (300, 200)), width=400, height=300, num_frames=33)
+    for method, module, name in (("ati", ati, "guide"), ("wan_move", wan_move, "guide")):
+        model = ml.load("nano", method=method)
+        calls = []
+        real = getattr(module, name)
+
+        def recorded(condition, *args, real=real, calls=calls, **more):
+            result = real(condition, *args, **more)
+            calls.append((condition.clone(), result))
+            return result
+
+        monkeypatch.setattr(module, name, recorded)
+        clip = model.generate(np.full((300, 400, 3), 128, np.uint8), motion, seed=1)
+        monkeypatch.setattr(module, name, real)
+        found = ask(motion, "nano", method=method)
+        details = clip.provenance["details"]
+        assert [found.height, found.width] == details["size"]
+        assert (found.num_frames, found.fps) == (clip.num_frames, clip.fps)
+        assert found.num_tracks == details["tracks_seen"]
+        grid = found.grid
+        before, after = calls[0]
+        assert (grid.frames, grid.rows, grid.columns) == tuple(after.shape[2:])
+        if method == "ati":
+            written = after[0, 0] >= WRITTEN
+        else:
+            written = torch.ones(after.shape[2:], dtype=torch.bool)
+            written[0] = False
+        told = torch.zeros(after.shape[2:], dtype=torch.bool)
+        for frame, cells in enumerate(grid.cells):
+            told.view(grid.frames, -1)[frame, cells] = True
+        changed = (after[0, 4:] != before[0, 4:]).any(0)
+        if method == "ati":
+            assert torch.equal(told[1:], written[1:])
+        else:
+            # What is copied may be what was there; it is never written where nothing is told.
+            assert not (changed[1:] & ~told[1:]).any()
+            assert changed[1:].sum() > 0.9 * told[1:].sum()
+
+
+def test_a_straight_track_is_written_into_the_cells_it_passes():
+    motion = motion_of(path((100, 100), (740, 100)))
+    found = ask(motion, size={"width": 832, "height": 480})
+    assert (found.width, found.height, found.num_frames, found.method) == (832, 480, 81, "wan_move")
+    grid = found.grid
+    assert (grid.frames, grid.rows, grid.columns, grid.pixels_per_cell, grid.frames_per_cell) == (21, 60, 104, 8, 4)
+    # 32 pixels a latent frame: four cells, on row 12.
+    assert grid.cells == [[], *([12 * 104 + (100 + 32 * k) // 8] for k in range(1, 21))]
+    assert grid.sources == [12 * 104 + 12]
+
+
+def test_sizes_and_rates_are_those_of_the_model():
+    motion = motion_of(path((10, 10), (20, 20)), width=1000, height=500, num_frames=49)
+    found = ask(motion, "ati-14b")
+    assert (found.width % 16, found.height % 16, found.num_frames) == (0, 0, 81)
+    assert found.fps == pytest.approx(16 * 80 / 48)
+    wide = ask(motion, "ati-14b", resolution="720p")
+    assert wide.width * wide.height == pytest.approx(720 * 1280, rel=0.05)
+    assert ask(motion, "warp").grid is None
+    assert (ask(motion, "warp").width, ask(motion, "warp").num_frames) == (1000, 49)
+    assert ask(motion, "circle-rotate").num_tracks == 0
+    with pytest.raises(InputError, match="expected multiples of 16; the nearest is 496x304"):
+        ask(motion, size={"width": 500, "height": 300})
+    with pytest.raises(InputError, match="method: found 'magic'"):
+        ask(motion, method="magic")
+
+
+def test_an_empty_motion_receives_nothing():
+    found = ask(motion_of())
+    assert (found.num_tracks, found.speeds, found.flags) == (0, [], [])
+    assert found.grid.sources == []
+
+
+def test_the_answer_for_two_hundred_tracks_comes_at_once():
+    ways = [path((50 + 3 * k, 60), (300 + 2 * k, 160)) for k in range(200)]
+    motion = motion_of(*ways)
+    ask(motion)
+    started = time.perf_counter()
+    found = ask(motion)
+    assert found.num_tracks == 200
+    # A fifth of a second here would be seen; the bound is wide for busy machines.
+    assert time.perf_counter() - started < 1.0
+
+
+# -------------------------------------------------------------------------------------------------- speeds and flags
+def flags(motion, model="wan-move-14b", **settings):
+    return {flag.kind: flag for flag in ask(motion, model, **settings).flags}
+
+
+def test_speeds_are_in_frames_of_the_motion_and_shares_of_the_clip():
+    motion = motion_of(path((0, 100, 0), (80, 100, 20), (400, 100, 40), id="a"), num_frames=41, width=800)
+    (speed,) = ask(motion, "wan-move-14b").speeds
+    assert (speed.instruction, round(speed.largest, 3), round(speed.median, 3)) == ("a", 16.0, 10.0)
+    assert 20 <= speed.largest_frame < 40
+    # 81 frames for 41: half a step each.
+    assert speed.share == pytest.approx(8 / 800)
+
+
+def test_ati_is_warned_of_half_a_width_in_two_frames_only():
+    too_fast = motion_of(path((0, 100, 0), (400, 100, 1), (420, 100, 80), id="jump"), width=800)
+    found = flags(too_fast, "ati-14b")["too_fast"]
+    assert (found.instruction, found.frame, found.num_tracks) == ("jump", 0.0, 1)
+    assert "50% of the picture's width in one frame" in found.message
+    assert "fails above 25%" in found.message
+    assert "too_fast" not in flags(motion_of(path((0, 100, 0), (190, 100, 1), (200, 100, 80)), width=800), "ati-14b")
+    assert "too_fast" not in flags(too_fast, "wan-move-14b")
+
+
+def test_leaving_and_starting_outside_and_hidden_starts_are_told_apart():
+    leaves = flags(motion_of(path((780, 100), (940, 100), id="out")))
+    assert leaves["leaves_frame"].frame == 26
+    assert "Leaves the picture at frame 26:" in leaves["leaves_frame"].message
+    outside = flags(motion_of(path((-20, 100), (100, 100), id="in")))
+    assert "starts_outside" in outside
+    assert "leaves_frame" not in outside
+    late = motion_of(path((10, 10, 20), (90, 90, 60), before="vanish"))
+    assert "leaves this one out" in flags(late)["hidden_at_start"].message
+    assert "from when it appears" in flags(late, "ati-14b")["hidden_at_start"].message
+
+
+def test_too_many_for_ati_and_too_few_for_wan_move():
+    region = {"kind": "region", "polygon": [[100, 100], [300, 100], [300, 300], [100, 300]], "spacing": 16,
+              "path": {"points": [[0, 0], [50, 0]]}}  # fmt: skip
+    many = flags(motion_of(region), "ati-14b")["too_many"]
+    assert many.instruction is None
+    assert many.num_tracks > 20
+    assert "too_many" not in flags(motion_of(region))
+    assert flags(motion_of(path((100, 100), (200, 200))))["too_few"].num_tracks == 1
+    # nano is shown one track for each cell, whatever was drawn.
+    assert not {"too_few", "sparse", "same_cell"} & set(flags(motion_of(path((100, 100), (200, 200))), "nano"))
+
+
+def test_wide_areas_and_single_points_are_sparse_for_copying_methods():
+    square = {"kind": "region", "polygon": [[100, 100], [500, 100], [500, 400], [100, 400]],
+              "path": {"points": [[0, 0], [50, 0]]}, "id": "big"}  # fmt: skip
+    assert "sparse" in flags(motion_of({**square, "spacing": 120}))
+    assert "sparse" not in flags(motion_of({**square, "spacing": 24}))
+    assert "sparse" not in flags(motion_of({**square, "spacing": 120}), "ati-14b")
+    alone = motion_of(path((100, 100), (200, 200)))
+    assert "Draw the thing as a region" in flags(alone)["sparse"].message
+    pair = motion_of(path((100, 100), (200, 200)), path((130, 100), (230, 200)))
+    assert "sparse" not in flags(pair)
+
+
+def test_tracks_that_start_in_one_cell_are_counted():
+    motion = motion_of(path((100, 100), (200, 200), id="a"), path((101, 101), (50, 50), id="b"))
+    size = {"width": 832, "height": 480}
+    found = [flag for flag in ask(motion, size=size).flags if flag.kind == "same_cell"]
+    assert [(flag.instruction, flag.num_tracks) for flag in found] == [("b", 1)]
+
+
+def test_clips_shorter_than_the_motion_say_what_is_not_seen():
+    motion = motion_of(path((100, 100), (200, 200)), num_frames=81)
+    assert "ends at frame 48 of the motion's 80" in flags(motion, num_frames=49, fps=16)["too_short"].message
+    assert "about one in 5.0" in flags(motion, num_frames=17)["too_short"].message
+    assert "holds still" in flags(motion, num_frames=81, fps=8)["too_short"].message
+    assert "too_short" not in flags(motion)
+    blink = motion_of(path((100, 100, 10), (140, 100, 11), before="vanish", after="vanish"))
+    assert "Let it last longer" in flags(blink)["too_short"].message
