@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import importlib
-import inspect
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from starlette.concurrency import run_in_threadpool
 
 from motionloom.studio import openapi, problems
-from motionloom.studio.api import page
+from motionloom.studio.api import ROUTERS, page
 from motionloom.studio.folder import FolderLock
+from motionloom.studio.jobs.events import EventLog
+from motionloom.studio.jobs.results import ResultStore
+from motionloom.studio.jobs.store import JobStore
+from motionloom.studio.jobs.supervisor import Supervisor
 from motionloom.studio.parts import Studio
+from motionloom.studio.previews import PreviewService
 from motionloom.studio.projects.store import ProjectStore
 from motionloom.studio.schemas import Event, ProjectSummary
 from motionloom.studio.security import Gate, SafeAnswers
@@ -25,7 +27,6 @@ from motionloom.studio.uploads import BoundedBodies
 from motionloom.version import __version__
 
 API = "/api/v1"
-ROUTERS = ("server", "projects", "examples", "models", "motions", "previews", "jobs", "events", "results")
 
 
 def create_app(settings: StudioSettings, *, lock: FolderLock | None = None) -> FastAPI:
@@ -55,12 +56,8 @@ def create_app(settings: StudioSettings, *, lock: FolderLock | None = None) -> F
     app.add_middleware(SafeAnswers, settings=settings)
     routes = APIRouter(prefix=API)
     routes.include_router(page.session)
-    for name in ROUTERS:
-        try:
-            module = importlib.import_module(f"motionloom.studio.api.{name}")
-        except ModuleNotFoundError:
-            continue
-        routes.include_router(module.router)
+    for router in ROUTERS:
+        routes.include_router(router)
     app.include_router(routes)
     app.include_router(page.router)
     openapi.describe(app)
@@ -69,12 +66,6 @@ def create_app(settings: StudioSettings, *, lock: FolderLock | None = None) -> F
 
 def assemble(settings: StudioSettings) -> Studio:
     """The parts of a studio, connected; nothing is started yet."""
-    from motionloom.studio.jobs.events import EventLog
-    from motionloom.studio.jobs.results import ResultStore
-    from motionloom.studio.jobs.store import JobStore
-    from motionloom.studio.jobs.supervisor import Supervisor
-    from motionloom.studio.previews import PreviewService
-
     database = settings.data / "studio.db"
     events = EventLog(database)
     jobs = JobStore(database, on_change=events.wake)
@@ -93,7 +84,7 @@ def assemble(settings: StudioSettings) -> Studio:
     )
 
 
-def _announce(events: Any, *, project: ProjectSummary | None, removed: str | None, tab: str | None) -> None:
+def _announce(events: EventLog, *, project: ProjectSummary | None, removed: str | None, tab: str | None) -> None:
     kind = "project" if project is not None else "project_removed"
     events.append(Event(id=0, kind=kind, project=project, removed=removed, tab=tab))
 
@@ -109,8 +100,6 @@ async def _lifespan(app: FastAPI, lock: FolderLock) -> AsyncIterator[None]:
         yield
     finally:
         await run_in_threadpool(studio.supervisor.stop)
-        for part in (studio.previews, studio.jobs):
-            closed = part.close()
-            if inspect.isawaitable(closed):
-                await closed
+        studio.previews.close()
+        studio.jobs.close()
         lock.release()

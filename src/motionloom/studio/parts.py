@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
+from motionloom.studio.jobs.events import EventLog
+from motionloom.studio.jobs.results import ResultStore
+from motionloom.studio.jobs.store import JobStore
+from motionloom.studio.jobs.supervisor import Supervisor
+from motionloom.studio.previews import PreviewService
 from motionloom.studio.projects.store import ProjectStore
 from motionloom.studio.settings import StudioSettings
 
 
-@dataclass
+@dataclass(frozen=True)
 class Studio:
     """What the routes share, as ``request.app.state.studio``."""
 
     settings: StudioSettings
     projects: ProjectStore
-    jobs: Any = None
-    results: Any = None
-    events: Any = None
-    previews: Any = None
-    supervisor: Any = None
+    jobs: JobStore
+    results: ResultStore
+    events: EventLog
+    previews: PreviewService
+    supervisor: Supervisor

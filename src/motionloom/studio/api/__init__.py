@@ -1,1 +1,8 @@
-"""The HTTP API, version 1: one file of routes per noun. What goes over the wire is in `motionloom.studio.schemas`."""
+"""The routes of the HTTP API, one file for each kind of thing."""
+
+from __future__ import annotations
+
+from motionloom.studio.api import events, examples, jobs, models, motions, previews, projects, results, server
+
+ROUTERS = tuple(room.router for room in (server, projects, examples, models, motions, previews, jobs, events, results))
+"""All below ``/api/v1``; those of the page and its session are in `page`."""

@@ -43,7 +43,7 @@ def create_project(
         raise Refused("too_large", f"image: expected at most {studio.settings.limits.max_upload_bytes} bytes")
     drawn = None
     if motion is not None:
-        drawn = read_upload(motion.filename or "", motion.file.read(), content, studio.settings.limits)
+        drawn = read_upload(motion.filename or "motion", motion.file.read(), content, studio.settings.limits)
     return studio.projects.create(name or _stem(image.filename), content, drawn, tab=tab)
 
 

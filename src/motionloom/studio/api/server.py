@@ -19,7 +19,7 @@ def get_server(studio: TheStudio) -> ServerFacts:
     limits = studio.settings.limits
     return ServerFacts(
         version=__version__,
-        workers=studio.supervisor.workers() if studio.supervisor is not None else [],
+        workers=studio.supervisor.workers(),
         max_upload_bytes=limits.max_upload_bytes,
         max_pixels=limits.max_pixels,
         free_bytes=shutil.disk_usage(studio.settings.data).free,

@@ -1,11 +1,10 @@
-"""A motion file that comes with a new project's photograph."""
+"""A motion or track file that comes with a new project's photograph."""
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
-from motionloom.studio.problems import Refused
+from motionloom.studio.projects.pictures import read_picture
 from motionloom.studio.settings import Limits
 
 if TYPE_CHECKING:
@@ -13,20 +12,17 @@ if TYPE_CHECKING:
 
 
 def read_upload(name: str, content: bytes, image: bytes, limits: Limits) -> Motion:
-    """The motion in an uploaded ``*.motion.json``.
+    """The motion in an uploaded file of any format, on the canvas of the picture.
 
     Raises:
-        Refused, FileFormatError: it is none.
+        Refused: ``ambiguous`` when the file does not say enough: start the project without it, then import it.
+        MotionloomError: it holds no motion, or the picture is none.
     """
-    from motionloom.studio.json_bounds import require_bounded
+    from motionloom.studio.imports import Upload, Wanted, import_files
     from motionloom.tracks.motion import Motion
 
-    require_bounded(content, limits, "motion")
-    try:
-        data = json.loads(content)
-    except (ValueError, RecursionError):
-        raise Refused(
-            "bad_request",
-            f"motion: {name[:80]!r} is not a motion file (*.motion.json); POST /imports reads the other track formats",
-        ) from None
-    return Motion.parse(data, source="motion")
+    picture = read_picture(image, limits)
+    found = import_files(
+        [Upload(name, content)], Wanted(size=(picture.height, picture.width), num_frames=None, fps=None)
+    )
+    return Motion.parse(found.motion)
