@@ -5,7 +5,7 @@ import { jobs, useJobs } from "../store/jobs";
 import { prefer, usePreferences } from "../store/preferences";
 import { project, useProject } from "../store/project";
 import { editor, useEditor } from "../store/react";
-import { flagsOf, useReceived, useWatchReceived } from "../store/received";
+import { useReceived, useWatchReceived } from "../store/received";
 import { modelFacts, server, useServer } from "../store/server";
 import { Button, Icon, IconButton, NumberField, Slider, TextArea, toast, useShortcuts } from "../ui";
 import { AdvancedFields } from "./AdvancedFields";
@@ -199,7 +199,6 @@ export function GeneratePanel() {
 /** What the model will not do well with, in one line each; a click goes there. */
 function Flags() {
   const flags = useReceived((state) => state.received?.flags);
-  const whole = useReceived((state) => flagsOf(state, null));
   const instructions = useEditor((state) => state.motion.instructions.length);
   if (instructions === 0)
     return (
@@ -208,7 +207,8 @@ function Flags() {
       </p>
     );
   if (!flags?.length) return null;
-  const ordered = [...whole, ...flags.filter((flag) => flag.instruction !== null)];
+  // What holds for the motion as a whole comes first.
+  const ordered = [...flags].sort((a, b) => Number(a.instruction !== null) - Number(b.instruction !== null));
   return (
     <details className="generate-flags">
       <summary>
