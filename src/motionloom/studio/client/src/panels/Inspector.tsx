@@ -5,6 +5,7 @@ import { editor, useEditor, useShownMotion } from "../store/react";
 import { applyChange } from "../timeline/actions";
 import { useSpeedLimit, useSpeeds } from "../timeline/useSpeeds";
 import { ColorSwatch, NumberField, TextField } from "../ui";
+import { NO_COLOR } from "./colors";
 import { MotionSettings } from "./MotionSettings";
 import { PanFields } from "./PanFields";
 import { Section } from "./Section";
@@ -51,7 +52,7 @@ function One({ instruction, lastFrame }: { instruction: Instruction; lastFrame: 
         <ColorSwatch
           label="Colour"
           size={18}
-          value={color ?? "#888888"}
+          value={color ?? NO_COLOR}
           onChange={(next) => editor.getState().recolor([id], next)}
         />
         <TextField
@@ -81,7 +82,7 @@ function Several({ instructions, lastFrame }: { instructions: readonly Instructi
         <ColorSwatch
           label="Colour"
           size={18}
-          value={common(instructions, (each) => each.color) ?? "#888888"}
+          value={common(instructions, (each) => each.color) ?? NO_COLOR}
           onChange={(next) => editor.getState().recolor(ids, next)}
         />
         <h3>{instructions.length} selected</h3>
@@ -123,9 +124,17 @@ function Fastest({ ids, frames }: { ids: readonly string[]; frames: number }) {
 
 /** "2 paths, 1 box" */
 function kinds(instructions: readonly Instruction[]): string {
-  const counts = new Map<string, number>();
+  const counts = new Map<Instruction["kind"], number>();
   for (const { kind } of instructions) counts.set(kind, (counts.get(kind) ?? 0) + 1);
-  return [...counts]
-    .map(([kind, count]) => `${count} ${KIND_LABELS[kind as Instruction["kind"]].toLowerCase()}`)
-    .join(", ");
+  return [...counts].map(([kind, count]) => `${count} ${count === 1 ? kind : PLURALS[kind]}`).join(", ");
 }
+
+const PLURALS: Readonly<Record<Instruction["kind"], string>> = {
+  path: "paths",
+  circle: "circles",
+  static: "static",
+  box: "boxes",
+  region: "regions",
+  rotate: "rotations",
+  camera: "cameras",
+};

@@ -1,11 +1,12 @@
 import "./InstructionList.css";
-import { type KeyboardEvent, useRef, useState } from "react";
+import { type KeyboardEvent, useCallback, useRef, useState } from "react";
 import type { Instruction } from "../motion/document";
 import { displayName } from "../motion/names";
 import { editor, useEditor } from "../store/react";
 import { useReceived } from "../store/received";
 import { useSpeedLimit, useSpeeds } from "../timeline/useSpeeds";
 import { ColorSwatch, Icon, Menu, Tooltip } from "../ui";
+import { NO_COLOR } from "./colors";
 import { type Warning, warningsOf } from "./flags";
 import { ListOption } from "./ListOption";
 
@@ -24,12 +25,16 @@ export function InstructionList() {
   const front = instructions.toReversed();
   const reachable = front.find((each) => selection.includes(each.id))?.id ?? front[0]?.id;
 
-  const reorder = (id: string, rows: number | null, drop: boolean) => {
-    const from = front.findIndex((each) => each.id === id);
+  // A drag calls the function of its first moment: what it needs lies where that one finds the newest.
+  const latest = useRef({ front, moving });
+  latest.current = { front, moving };
+  const reorder = useCallback((id: string, rows: number | null, drop: boolean) => {
+    const { front, moving } = latest.current;
     if (drop && moving) editor.getState().reorder(id, front.length - 1 - moving.place);
+    const from = front.findIndex((each) => each.id === id);
     const place = Math.min(Math.max(Math.round(from + (rows ?? 0)), 0), front.length - 1);
     setMoving(rows === null || drop ? null : { id, place });
-  };
+  }, []);
 
   if (front.length === 0) return <Teaching />;
   return (
@@ -51,7 +56,7 @@ export function InstructionList() {
               <ColorSwatch
                 label={`Colour of ${displayName(each)}`}
                 size={12}
-                value={each.color ?? "#888888"}
+                value={each.color ?? NO_COLOR}
                 onChange={(color) => editor.getState().recolor(together(each.id), color)}
               />
             </span>

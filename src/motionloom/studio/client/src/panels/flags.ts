@@ -33,5 +33,5 @@ export const FLAG_TITLES: Readonly<Record<TrackFlag["kind"], string>> = {
   too_few: "Too few tracks",
   same_cell: "Tracks in the same cell",
   sparse: "Sparse",
-  too_short: "Length",
+  too_short: "Not every frame counts",
 };

@@ -1,6 +1,7 @@
 import { type KeyboardEvent, memo, useMemo } from "react";
 import type { Instruction } from "../motion/document";
 import { displayName } from "../motion/names";
+import { routeOf } from "../motion/points";
 import { spanOf } from "../motion/timing";
 import { editor } from "../store/react";
 import { Icon } from "../ui";
@@ -10,7 +11,7 @@ import { Moments } from "./Moments";
 import { Sparkline } from "./Sparkline";
 import { frameText, type Scale, toX } from "./scale";
 import type { SpeedLimit, Speeds } from "./speeds";
-import { momentsOf, shifted, withEnd, withStart } from "./timing";
+import { type Moment, momentsOf, shifted, withEnd, withStart } from "./timing";
 
 export interface BarProps {
   instruction: Instruction;
@@ -26,7 +27,13 @@ export interface BarProps {
 export const Bar = memo(function Bar({ instruction, scale, selected, locked, speeds, limit }: BarProps) {
   const { lastFrame } = scale;
   const { start, end } = spanOf(instruction, lastFrame);
-  const moments = useMemo(() => momentsOf(instruction, lastFrame), [instruction, lastFrame]);
+  const moments = useMemo(() => {
+    const count = routeOf(instruction)?.points.length ?? 0;
+    // The ends of a route without times of their own are the ends of the bar.
+    const isEnd = ({ field, index, fixed }: Moment) =>
+      field === "points" && !fixed && (index === 0 || index === count - 1);
+    return momentsOf(instruction, lastFrame).filter((moment) => !isEnd(moment));
+  }, [instruction, lastFrame]);
   const { id } = instruction;
   const name = displayName(instruction);
   const left = toX(scale, Math.min(start, lastFrame));

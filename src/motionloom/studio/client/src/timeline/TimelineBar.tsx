@@ -111,7 +111,7 @@ function Length() {
           title={`${facts.title} makes ${own.frames} frames at ${own.fps} per second: make the motion as long`}
           onClick={() => set(own.frames, own.fps)}
         >
-          Match {own.frames} × {own.fps} fps
+          Match model
         </Button>
       )}
       <NumberField

@@ -24,28 +24,31 @@ export interface DragHandlers {
 const THRESHOLD = 3;
 
 export function useDrag(options: DragOptions): DragHandlers {
-  const held = useRef<{ pointer: number; x: number; y: number; moved: boolean } | null>(null);
+  // With the options of the press: what they close over is where things were then, whatever the drag has moved since.
+  const held = useRef<{ pointer: number; x: number; y: number; moved: boolean; options: DragOptions } | null>(
+    null,
+  );
   const latest = useRef(options);
   latest.current = options;
   const onEscape = useRef((event: KeyboardEvent) => {
     if (event.key !== "Escape" || !held.current) return;
     event.preventDefault();
     event.stopPropagation();
-    end();
-    latest.current.cancel();
+    end()?.options.cancel();
   });
 
-  function end(): boolean {
-    const moved = held.current?.moved ?? false;
+  function end() {
+    const was = held.current;
     held.current = null;
     window.removeEventListener("keydown", onEscape.current, true);
-    return moved;
+    return was;
   }
   // A row that goes away while it is dragged must not leave its draft behind.
   // biome-ignore lint/correctness/useExhaustiveDependencies: once, when it goes away
   useEffect(
     () => () => {
-      if (held.current && end()) latest.current.cancel();
+      const was = end();
+      if (was?.moved) was.options.cancel();
     },
     [],
   );
@@ -55,7 +58,13 @@ export function useDrag(options: DragOptions): DragHandlers {
       if (event.button !== 0 || held.current || latest.current.begin?.(event) === false) return;
       event.stopPropagation();
       event.currentTarget.setPointerCapture?.(event.pointerId);
-      held.current = { pointer: event.pointerId, x: event.clientX, y: event.clientY, moved: false };
+      held.current = {
+        pointer: event.pointerId,
+        x: event.clientX,
+        y: event.clientY,
+        moved: false,
+        options: latest.current,
+      };
       window.addEventListener("keydown", onEscape.current, true);
     },
     onPointerMove(event) {
@@ -65,17 +74,16 @@ export function useDrag(options: DragOptions): DragHandlers {
       const dy = event.clientY - start.y;
       if (!start.moved && Math.hypot(dx, dy) < THRESHOLD) return;
       start.moved = true;
-      latest.current.move(dx, dy, event);
+      start.options.move(dx, dy, event);
     },
     onPointerUp(event) {
       if (held.current?.pointer !== event.pointerId) return;
-      if (end()) latest.current.drop(event);
-      else latest.current.click?.(event);
+      const was = end();
+      if (was?.moved) was.options.drop(event);
+      else was?.options.click?.(event);
     },
     onPointerCancel() {
-      if (!held.current) return;
-      end();
-      latest.current.cancel();
+      end()?.options.cancel();
     },
   };
 }

@@ -43,8 +43,12 @@ export function timelineRows(
 }
 
 export function lanesOf(instruction: Instruction): readonly Lane[] {
+  const curves = curveFields(instruction);
   const route = routeOf(instruction);
-  const lanes: Lane[] = route && route.points.length > 1 ? [{ field: "points", label: "Points" }] : [];
-  for (const curve of curveFields(instruction)) lanes.push({ field: curve.field, label: curve.label, curve });
-  return lanes;
+  // Where the points are all there is, their times lie on the bar itself.
+  const points = curves.length > 0 && route && route.points.length > 1;
+  return [
+    ...(points ? [{ field: "points", label: "Points" }] : []),
+    ...curves.map((curve) => ({ field: curve.field, label: curve.label, curve })),
+  ];
 }
