@@ -353,6 +353,8 @@ def _edges() -> list[Case]:
             cover, {"kind": "box", "source": {"x": 200.4, "y": 30.6, "width": 50.5, "height": 70.5}}, path(line)),
         one("grid outside nothing", {"kind": "static", "grid": {"spacing": 30, "outside": []}}, cover),
         one("grid without margin", {"kind": "static", "grid": {"spacing": 14, "margin": 0}}, cover, path(line)),
+        one("dense grid far from a corner", {"kind": "static", "grid": {"spacing": 4, "margin": 61.3}},
+            {"kind": "region", "polygon": [[150.3, 80.4], [170.2, 84.1], [158.9, 99.7]]}, num_frames=1),
         one("grid around a mask", grid, {"kind": "region", "mask": MASKS["opacity"], "path": way, "rotation": 20}),
         one("mask by brightness", {"kind": "region", "mask": MASKS["brightness"], "spacing": 9, "scale": 0.5},
             path(line)),

@@ -3,7 +3,7 @@
 import { at, flatten, legs, lengthOf } from "./curve";
 import type { Area, Instruction, Kind, Rectangle, Route, ValueCurve, XY } from "./document";
 import { ease, keyframed, progress } from "./easing";
-import type { Masks } from "./masks";
+import type { Mask, Masks } from "./masks";
 import { type Canvas, maskShape, polygonShape, rectangleShape, type Shape, TraceProblem } from "./shapes";
 import { spanOf } from "./timing";
 
@@ -107,7 +107,7 @@ export class MaskPending extends Error {}
 
 type Outline = readonly XY[] | Rectangle;
 const shapes = new WeakMap<Outline, { canvas: Canvas; shape: Shape }>();
-const maskShapes = new WeakMap<object, { canvas: Canvas; shape: Shape }>();
+const maskShapes = new WeakMap<Mask, { canvas: Canvas; shape: Shape }>();
 
 /** The shape of an area; the same one as long as the outline stays the same. */
 export function shapeOf(area: Area, scene: Scene): Shape {
@@ -120,6 +120,11 @@ export function shapeOf(area: Area, scene: Scene): Shape {
   if (mask === undefined) throw new MaskPending();
   if (mask === null) throw new TraceProblem("the mask image cannot be read; draw the region again");
   return remembered(maskShapes, mask, canvas, () => maskShape(mask, canvas));
+}
+
+/** The shape of a mask on the canvas it was last traced on. */
+export function tracedMask(mask: Mask): { canvas: Canvas; shape: Shape } | undefined {
+  return maskShapes.get(mask);
 }
 
 export function boxShape(rectangle: Rectangle, canvas: Canvas): Shape {

@@ -1,6 +1,9 @@
 // Moving, turning and scaling whole instructions.
 
+import { shapeOutline } from "./brush";
 import type { Area, Instruction, PathPoint, Rectangle, Route, XY } from "./document";
+import { masks } from "./masks";
+import { tracedMask } from "./scene";
 
 /** Where a place goes. */
 export type Place = (x: number, y: number) => XY;
@@ -55,8 +58,8 @@ export function rotate(instruction: Instruction, degrees: number, about: XY): In
 }
 
 /**
- * `place` for positions, `offset` for Bézier handles, `size` for rectangles, `length` for radii. Masks stay: they lie
- * on the canvas as a whole. A camera has no place.
+ * `place` for positions, `offset` for Bézier handles, `size` for rectangles, `length` for radii. A mask becomes an
+ * outline, which can be moved. A camera has no place.
  */
 function mapPlaces(
   instruction: Instruction,
@@ -70,7 +73,12 @@ function mapPlaces(
     ...old,
     points: old.points.map((each) => movedPoint(each, place, offset)),
   });
-  const area = <T extends Area>(old: T): T => (old.polygon ? { ...old, polygon: many(old.polygon) } : old);
+  const area = <T extends Area>(old: T): T => {
+    const polygon = outlineOf(old);
+    if (!polygon) return old;
+    const { mask: _, ...rest } = old;
+    return { ...rest, polygon: many(polygon) } as unknown as T;
+  };
   switch (instruction.kind) {
     case "path":
       return route(instruction);
@@ -122,4 +130,19 @@ function movedPoint(point: PathPoint, place: Place, offset: Place): PathPoint {
     ...(point.handle_in && { handle_in: offset(...point.handle_in) }),
     ...(point.handle_out && { handle_out: offset(...point.handle_out) }),
   };
+}
+
+const outlines = new WeakMap<object, readonly XY[] | null>();
+
+/** The polygon of an area, or one around its mask; null while the mask is not known. */
+function outlineOf(area: Area): readonly XY[] | null {
+  if (area.polygon) return area.polygon;
+  const mask = masks.get(area.mask ?? "");
+  const traced = mask && tracedMask(mask);
+  if (!traced) return null;
+  const known = outlines.get(traced.shape);
+  if (known !== undefined) return known;
+  const outline = shapeOutline(traced.shape, traced.canvas);
+  outlines.set(traced.shape, outline);
+  return outline;
 }
