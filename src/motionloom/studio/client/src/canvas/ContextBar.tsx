@@ -1,4 +1,4 @@
-// What can be done with the selection, beside it. Out of the way while something is dragged.
+// What can be done with the selection, beside it. Out of the way while something is dragged or drawn.
 
 import { useLayoutEffect, useRef } from "react";
 import { displayName } from "../motion/names";
@@ -18,7 +18,7 @@ export function ContextBar() {
   const tool = useEditor((state) => state.tool);
   const dragging = useStage((state) => state.dragging);
   const drafting = useEditor((state) => state.draft !== null);
-  if (selection.length === 0 || dragging || drafting || tool === "hand") return null;
+  if (selection.length === 0 || dragging || drafting || tool !== "select") return null;
   return <Bar />;
 }
 
@@ -44,11 +44,11 @@ function Bar() {
       const [left, top] = toScreen(view, size, [bounds[0], bounds[1]]);
       const [right, bottom] = toScreen(view, size, [bounds[2], bounds[3]]);
       const { offsetWidth: width, offsetHeight: height } = element;
-      // Above if there is room, else below, else at the edge of the stage: never over the options on top.
+      // Above if there is room, else below, else at the edge of the stage.
       const above = top - GAP - height;
-      const y = above >= 60 ? above : Math.min(bottom + GAP, size.height - height - MARGIN - 40);
+      const y = above >= MARGIN ? above : Math.min(bottom + GAP, size.height - height - MARGIN);
       const x = Math.min(Math.max((left + right) / 2 - width / 2, MARGIN), size.width - width - MARGIN);
-      element.style.transform = `translate(${Math.round(x)}px, ${Math.round(Math.max(y, 60))}px)`;
+      element.style.transform = `translate(${Math.round(x)}px, ${Math.round(Math.max(y, MARGIN))}px)`;
     };
     place();
     const ends = [editor.subscribe(place), stage.subscribe(place)];

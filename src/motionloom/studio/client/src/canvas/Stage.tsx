@@ -11,6 +11,7 @@ import { ReceivedLayer } from "./layers/ReceivedLayer";
 import { stage, useStage } from "./stageStore";
 import { toolOf } from "./tools";
 import { benchNow } from "./tools/bench";
+import { Hint } from "./tools/OptionBar";
 import { cancelCrosshair, onStageFocus, onStageKey, sayHandle, useSpace } from "./useKeys";
 import { cancelPointer, usePointers } from "./usePointers";
 import { useStageShortcuts } from "./useStageShortcuts";
@@ -26,16 +27,18 @@ export function Stage() {
   useToolChange();
   return (
     <div className="stage">
-      <Surface surface={surface} help={help} />
+      <OptionBar />
+      <div className="stage-port">
+        <Surface surface={surface} help={help} />
+        <ContextBar />
+        <ViewControls />
+      </div>
       <p id={help} className="visually-hidden">
         Drawing surface. With a drawing tool in hand the arrow keys move a crosshair, Shift farther, Alt one
         pixel; Enter places a point or begins and ends a shape, Enter twice or Escape finishes a path. Tab
         goes through the control points; arrow keys move the one in focus by one pixel, Shift by ten; Delete
         removes it.
       </p>
-      <OptionBar />
-      <ContextBar />
-      <ViewControls />
       <LiveRegion />
     </div>
   );
@@ -82,11 +85,10 @@ function Surface({ surface, help }: { surface: React.RefObject<HTMLDivElement | 
 
 function OptionBar() {
   const tool = toolOf(useEditor((state) => state.tool));
-  if (!tool.Options) return null;
   const { Options } = tool;
   return (
     <div className="stage-options" role="toolbar" aria-label={`${tool.label} options`}>
-      <Options />
+      {Options ? <Options /> : <Hint>{tool.hint}</Hint>}
     </div>
   );
 }

@@ -83,7 +83,6 @@ export function boxHandles(box: Box, picked: readonly number[]): Handle[] {
     label: "end",
     at,
     look: "end",
-    from,
     says: `${rounded(at[0] - from[0], 0)}, ${rounded(at[1] - from[1], 0)}`,
     drag: (to, how) => {
       const [x, y] = how.shift ? onAxis(at, to) : to;

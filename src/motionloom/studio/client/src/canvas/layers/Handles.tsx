@@ -9,6 +9,7 @@ import { type Handle, handlesOf, type Look } from "../handles";
 import { insertHandles } from "../handles/insert";
 import { anchorOf } from "../places";
 import { useStage } from "../stageStore";
+import { usePainting } from "../tools/brush";
 
 export function Handles({ scale }: { scale: number }) {
   const motion = useShownMotion();
@@ -16,7 +17,8 @@ export function Handles({ scale }: { scale: number }) {
   const locked = useEditor((state) => state.locked);
   const tool = useEditor((state) => state.tool);
   const only = selection.length === 1 ? selection[0] : undefined;
-  if (tool === "hand") return null;
+  const painting = usePainting();
+  if (tool === "hand" || painting) return null;
   return (
     <g className="handles">
       {motion.instructions.map((instruction) =>

@@ -22,6 +22,12 @@ type Mode = "paint" | "erase" | "move";
 /** `size`: diameter in screen pixels, so that zooming in paints finer. */
 const options = createStore<{ size: number; mode: Mode }>()(() => ({ size: 40, mode: "paint" }));
 
+/** Whether the brush takes no notice of handles, which would be in the way of painting. */
+export function usePainting(): boolean {
+  const moves = useStore(options, ({ mode }) => mode === "move");
+  return useEditor((state) => state.tool === "brush") && !moves;
+}
+
 /** Strokes of the region in hand: its outline is made anew from all of them, so that it does not wear off. */
 let painted: { polygon: Region["polygon"]; start: Shape | null; strokes: readonly BrushStroke[] } | null =
   null;
@@ -34,7 +40,8 @@ export const brush: Tool = {
   hint: "Paint over something; Alt erases",
   cursor: "none",
   keyboard: "drag",
-  leavesAlone: isWayHandle,
+  leavesAlone: (instruction, handle) =>
+    options.getState().mode !== "move" || isWayHandle(instruction, handle),
   down(press, bench) {
     const { mode } = options.getState();
     if (mode === "move") {

@@ -50,7 +50,7 @@ export const path: Tool = {
     const { placed } = state.getState();
     if (placed.length === 0) return false;
     if (event.key === "Enter" || event.key === "Escape") finish(bench);
-    else if (event.key === "Backspace" || event.key === "Delete") {
+    else if (event.key === "Backspace" || event.key === "Delete" || isUndo(event)) {
       state.setState({ placed: placed.slice(0, -1) });
       if (placed.length > 1) showPlaced(placed.slice(0, -1), bench);
       else bench.editor.cancel();
@@ -62,6 +62,11 @@ export const path: Tool = {
   leave: finish,
   Options: PathOptions,
 };
+
+/** Undo takes back the last point as long as the path is not finished. */
+function isUndo(event: KeyboardEvent): boolean {
+  return event.key.toLowerCase() === "z" && (event.ctrlKey || event.metaKey) && !event.shiftKey;
+}
 
 /** The pointer's way and time as a gesture: `done` gets it in canvas pixels. For all tools that take a drawn way. */
 export function stroke(

@@ -19,7 +19,7 @@ export const pinRest: Tool = {
   label: "Pin the rest",
   shortcut: "G",
   icon: "pin",
-  hint: "Click the picture to hold everything in place that nothing else moves",
+  hint: "Click to hold everything else in place",
   cursor: "cell",
   keyboard: "click",
   down: (_press, bench) => ({
