@@ -17,9 +17,12 @@ def settings(tmp_path):
 
 
 @pytest.fixture
-def app(settings):
+def app(settings, monkeypatch):
     from motionloom.studio.app import create_app
+    from motionloom.studio.previews import PreviewService
 
+    # What a server loads in the background is loaded by the tests that need it.
+    monkeypatch.setattr(PreviewService, "warm_up", lambda self: None)
     return create_app(settings)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from motionloom.errors import InputError
 
 NAMES = ("rocket", "coffee", "galaxies", "cat")
+"""Those of the demo."""
 
 
 @dataclass(frozen=True)
@@ -25,11 +26,14 @@ GALLERY = (
     Shown("coffee", "Cup slides and turns", "A region moves along a curve while it rotates.", "coffee"),
     Shown("galaxies", "Flight into the deep", "The camera zooms and rolls.", "galaxies"),
     Shown("cat", "Cat turns its head", "Free paths with times on their control points, and static points.", "cat"),
+    Shown("rush", "Stars rush past", "Circle zooms: rings of points that grow.", "galaxies"),
+    Shown("tiny-rocket", "Rocket grows small", "A box moves and shrinks on its way.", "rocket"),
+    Shown("turning-sky", "The sky turns", "Points turn around a bright star.", "galaxies"),
 )
 
 
 def example(name: str) -> tuple[Path, Path]:
-    """The photograph and the motion file of an example.
+    """The photograph and the motion file of an example of the demo.
 
     Raises:
         InputError: no such example.

@@ -50,8 +50,11 @@ def picture(path: Path, *, immutable: bool) -> FileResponse:
 
 def attachment(name: str) -> dict[str, str]:
     """Headers that make a browser save an answer under ``name`` (RFC 6266, RFC 5987)."""
-    kept = "".join(char for char in name if char.isprintable() and char not in '/\\:*?"<>|').strip(" .")[:120]
-    kept = kept or "motionloom"
-    plain = unicodedata.normalize("NFKD", kept).encode("ascii", "ignore").decode().replace("%", "").strip(" .")
-    stem = plain if plain and not plain.startswith(".") else "motionloom"
-    return {"Content-Disposition": f"attachment; filename=\"{stem}\"; filename*=UTF-8''{quote(kept, safe='')}"}
+    kept = "".join(char for char in name if char.isprintable() and char not in '/\\:*?"<>|').strip(" .")
+    stem, dot, suffix = kept.rpartition(".")
+    if not dot or len(suffix) > 16:
+        stem, dot, suffix = kept, "", ""
+    full = (stem[:100].strip(" .") or "motionloom") + dot + suffix
+    letters = unicodedata.normalize("NFKD", stem[:100]).encode("ascii", "ignore").decode().replace("%", "").strip(" .")
+    plain = (letters or "motionloom") + dot + (suffix if suffix.isascii() else "")
+    return {"Content-Disposition": f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(full, safe='')}"}
