@@ -1,7 +1,8 @@
 import "./generate.css";
 import { useState } from "react";
 import { errorText } from "../api/client";
-import { jobs, useJobs } from "../store/jobs";
+import { counted } from "../projects/ProjectCard";
+import { jobs } from "../store/jobs";
 import { prefer, usePreferences } from "../store/preferences";
 import { project, useProject } from "../store/project";
 import { editor, useEditor } from "../store/react";
@@ -21,10 +22,12 @@ export function GeneratePanel() {
   const facts = useServer((state) => modelFacts(state, settings.model));
   const prompt = useEditor((state) => state.motion.prompt);
   const advanced = usePreferences((state) => state.advanced);
-  const waiting = useJobs((state) => state.jobs.filter((job) => job.state === "queued").length);
+  const instructions = useEditor((state) => state.motion.instructions.length);
   const [busy, setBusy] = useState(false);
   const set = project.getState().updateSettings;
   useWatchReceived();
+  // What the model makes of the empty fields, as the server says it for this very motion.
+  const made = useReceived((state) => (state.received?.model === facts?.name ? state.received : null));
 
   const count = settings.count ?? 1;
   const isInstalled = facts?.installed ?? false;
@@ -62,117 +65,125 @@ export function GeneratePanel() {
   ]);
 
   return (
-    <section className="generate" aria-label="Generate">
-      <ModelField
-        models={models}
-        facts={facts}
-        value={settings.model ?? facts?.name ?? ""}
-        onChange={(model) => set({ model, method: null, solver: null })}
-        onReload={() =>
-          void server
-            .getState()
-            .reloadModels()
-            .catch(() => {})
-        }
-      />
-      {facts?.reads_text === false ? (
-        <p className="generate-note">
-          <Icon name="info" size={16} /> This model reads no text: the picture and the motion say everything.
-        </p>
-      ) : (
-        <>
-          <TextArea
-            label="Prompt"
-            rows={3}
-            value={settings.prompt ?? ""}
-            placeholder={prompt ?? "What is in the picture and how it moves"}
-            onChange={(text) => set({ prompt: text === "" ? null : text })}
-          />
-          <TextArea
-            label="Negative prompt"
-            rows={1}
-            value={settings.negative_prompt ?? ""}
-            placeholder="The model's own"
-            onChange={(text) => set({ negative_prompt: text === "" ? null : text })}
-          />
-        </>
-      )}
-      <div className="generate-pair">
-        <div className="generate-seed">
+    <>
+      <section className="generate" aria-label="Settings of the video">
+        <ModelField
+          models={models}
+          facts={facts}
+          value={settings.model ?? facts?.name ?? ""}
+          onChange={(model) => set({ model, method: null, solver: null })}
+          onReload={() =>
+            void server
+              .getState()
+              .reloadModels()
+              .catch(() => {})
+          }
+        />
+        {facts?.reads_text === false ? (
+          <p className="generate-note">
+            <Icon name="info" size={16} /> This model reads no text: the picture and the motion say
+            everything.
+          </p>
+        ) : (
+          <>
+            <TextArea
+              label="Prompt"
+              rows={3}
+              value={settings.prompt ?? ""}
+              placeholder={prompt ?? "What is in the picture and how it moves"}
+              hint={
+                prompt && !settings.prompt
+                  ? "These words come from the motion; type to use others."
+                  : undefined
+              }
+              onChange={(text) => set({ prompt: text === "" ? null : text })}
+            />
+            <TextArea
+              label="Negative prompt"
+              rows={1}
+              value={settings.negative_prompt ?? ""}
+              placeholder="The model's own"
+              onChange={(text) => set({ negative_prompt: text === "" ? null : text })}
+            />
+          </>
+        )}
+        <div className="generate-pair">
+          <div className="generate-seed">
+            <NumberField
+              label="Seed"
+              digits={0}
+              min={0}
+              max={MAX_SEED}
+              value={settings.seed ?? 0}
+              onChange={(seed) => set({ seed })}
+            />
+            <IconButton
+              label="Another seed"
+              icon="seed"
+              variant="plain"
+              onClick={() => set({ seed: Math.floor(Math.random() * 2 ** 31) })}
+            />
+          </div>
           <NumberField
-            label="Seed"
+            label="Videos"
             digits={0}
-            min={0}
-            max={MAX_SEED}
-            value={settings.seed ?? 0}
-            onChange={(seed) => set({ seed })}
-          />
-          <IconButton
-            label="Another seed"
-            icon="seed"
-            variant="plain"
-            onClick={() => set({ seed: Math.floor(Math.random() * 2 ** 31) })}
+            min={1}
+            max={64}
+            value={count}
+            onChange={(videos) => set({ count: videos })}
           />
         </div>
-        <NumberField
-          label="Videos"
-          digits={0}
-          min={1}
-          max={64}
-          value={count}
-          onChange={(videos) => set({ count: videos })}
+        <SizeField settings={settings} facts={facts} onChange={set} />
+        <div className="generate-triple">
+          <NumberField
+            label="Video frames"
+            digits={0}
+            min={1}
+            max={2_000}
+            value={settings.num_frames ?? null}
+            placeholder={String(made?.num_frames ?? facts?.num_frames ?? "as drawn")}
+            onChange={(num_frames) => set({ num_frames })}
+            onClear={() => set({ num_frames: null })}
+          />
+          <NumberField
+            label="Video rate"
+            unit="fps"
+            min={0.1}
+            max={240}
+            value={settings.fps ?? null}
+            placeholder={made ? String(Number(made.fps.toFixed(2))) : "auto"}
+            onChange={(fps) => set({ fps })}
+            onClear={() => set({ fps: null })}
+          />
+          <NumberField
+            label="Steps"
+            digits={0}
+            min={1}
+            max={1_000}
+            value={settings.num_inference_steps ?? null}
+            placeholder={facts?.num_inference_steps ? String(facts.num_inference_steps) : "auto"}
+            onChange={(num_inference_steps) => set({ num_inference_steps })}
+            onClear={() => set({ num_inference_steps: null })}
+          />
+        </div>
+        <Slider
+          label="Strength"
+          min={0}
+          max={2}
+          step={0.05}
+          value={settings.strength ?? 1}
+          onChange={(strength) => set({ strength })}
+          hint={strengthText(settings.strength ?? 1)}
         />
-      </div>
-      <SizeField settings={settings} facts={facts} onChange={set} />
-      <div className="generate-triple">
-        <NumberField
-          label="Video frames"
-          digits={0}
-          min={1}
-          max={2_000}
-          value={settings.num_frames ?? null}
-          placeholder={facts?.num_frames ? String(facts.num_frames) : "as drawn"}
-          onChange={(num_frames) => set({ num_frames })}
-          onClear={() => set({ num_frames: null })}
-        />
-        <NumberField
-          label="Video rate"
-          unit="fps"
-          min={0.1}
-          max={240}
-          value={settings.fps ?? null}
-          placeholder={facts?.fps ? String(facts.fps) : "auto"}
-          onChange={(fps) => set({ fps })}
-          onClear={() => set({ fps: null })}
-        />
-        <NumberField
-          label="Steps"
-          digits={0}
-          min={1}
-          max={1_000}
-          value={settings.num_inference_steps ?? null}
-          placeholder={facts?.num_inference_steps ? String(facts.num_inference_steps) : "auto"}
-          onChange={(num_inference_steps) => set({ num_inference_steps })}
-          onClear={() => set({ num_inference_steps: null })}
-        />
-      </div>
-      <Slider
-        label="Strength"
-        min={0}
-        max={2}
-        step={0.05}
-        value={settings.strength ?? 1}
-        onChange={(strength) => set({ strength })}
-        hint={strengthText(settings.strength ?? 1)}
-      />
-      <details
-        className="generate-advanced"
-        open={advanced}
-        onToggle={(event) => prefer({ advanced: event.currentTarget.open })}
-      >
-        <summary>More settings</summary>
-        {advanced && <AdvancedFields settings={settings} facts={facts} onChange={set} />}
-      </details>
+        <details
+          className="generate-advanced"
+          open={advanced}
+          onToggle={(event) => prefer({ advanced: event.currentTarget.open })}
+        >
+          <summary>More settings</summary>
+          {advanced && <AdvancedFields settings={settings} facts={facts} onChange={set} />}
+        </details>
+      </section>
       <div className="generate-go">
         <Flags />
         <Button
@@ -186,13 +197,14 @@ export function GeneratePanel() {
         >
           {count === 1 ? "Generate" : `Generate ${count} videos`}
         </Button>
-        {waiting > 0 && (
-          <p className="muted generate-waiting">
-            {waiting === 1 ? "1 video waits" : `${waiting} videos wait`} in the queue.
+        {made && (
+          <p className="muted generate-made">
+            {made.width} × {made.height}, {made.num_frames} frames at {Number(made.fps.toFixed(2))} fps
+            {instructions > 0 && `, ${counted(made.num_tracks, "track")}`}
           </p>
         )}
       </div>
-    </section>
+    </>
   );
 }
 

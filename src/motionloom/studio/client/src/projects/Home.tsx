@@ -1,7 +1,7 @@
 import "./Home.css";
 import { useCallback, useEffect, useRef, useState } from "react";
 import { api, errorText } from "../api/client";
-import type { Example, Project, ProjectSummary } from "../api/types";
+import type { Example, Project, ProjectSummary, Worker } from "../api/types";
 import { onServerChange, reconnect } from "../shell/live";
 import { go } from "../shell/route";
 import { themeEntries } from "../shell/TopBar";
@@ -195,6 +195,10 @@ export function Home({ onHelp }: { onHelp(): void }) {
   );
 }
 
+function deviceText(worker: Worker): string {
+  return worker.device === "auto" ? "this computer" : worker.device;
+}
+
 function Facts() {
   const facts = useServer((state) => state.facts);
   const workers = useServer((state) => state.workers);
@@ -203,7 +207,7 @@ function Facts() {
   return (
     <span className="home-facts muted">
       {alive.length
-        ? `Makes videos on ${alive.map((worker) => worker.device).join(", ")}`
+        ? `Makes videos on ${alive.map(deviceText).join(", ")}`
         : "No worker: videos wait in the queue"}{" "}
       · {bytesText(facts.free_bytes)} free · {facts.version}
     </span>

@@ -71,6 +71,14 @@ export function ProjectCard({ project, onChange }: { project: ProjectSummary; on
             />
           )}
           <p className="muted">
+            {project.damaged && (
+              <span
+                className="card-damaged"
+                title="Part of it could not be read; this is the newest version that could. Look at Versions."
+              >
+                damaged ·{" "}
+              </span>
+            )}
             {agoText(project.updated)} · {counted(project.num_instructions, "instruction")}
             {project.num_results > 0 && ` · ${counted(project.num_results, "video")}`}
           </p>

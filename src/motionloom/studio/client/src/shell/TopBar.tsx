@@ -163,6 +163,7 @@ function ProjectName() {
     <span className="project-name" data-value={typed ?? name}>
       <input
         ref={input}
+        size={1}
         aria-label="Project name"
         value={typed ?? name}
         maxLength={200}

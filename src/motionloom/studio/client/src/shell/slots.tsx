@@ -1,28 +1,25 @@
-// The editor's large parts, loaded when they are first shown.
+// The editor's large parts. They are loaded while the page begins, beside the project itself.
 
 import { type ComponentType, lazy, Suspense } from "react";
 
-const parts = import.meta.glob<Record<string, ComponentType>>([
-  "../canvas/{Stage,ToolBar}.tsx",
-  "../timeline/Timeline.tsx",
-  "../panels/{InstructionList,Inspector,ReceivedPanel,PreviewPlayer}.tsx",
-]);
-
-function slot(file: string, name: string): ComponentType {
-  const load = parts[file];
-  if (!load) return () => null;
-  const Part = lazy(async () => ({ default: (await load())[name] ?? (() => null) }));
-  return () => (
-    <Suspense fallback={null}>
-      <Part />
-    </Suspense>
-  );
+function slot(load: () => Promise<ComponentType>): ComponentType {
+  const loading = load();
+  // Whoever shows it hears of the failure; here it would be nobody's.
+  loading.catch(() => {});
+  const Part = lazy(async () => ({ default: await loading }));
+  return function Slot() {
+    return (
+      <Suspense fallback={null}>
+        <Part />
+      </Suspense>
+    );
+  };
 }
 
-export const Stage = slot("../canvas/Stage.tsx", "Stage");
-export const ToolBar = slot("../canvas/ToolBar.tsx", "ToolBar");
-export const Timeline = slot("../timeline/Timeline.tsx", "Timeline");
-export const InstructionList = slot("../panels/InstructionList.tsx", "InstructionList");
-export const Inspector = slot("../panels/Inspector.tsx", "Inspector");
-export const ReceivedPanel = slot("../panels/ReceivedPanel.tsx", "ReceivedPanel");
-export const PreviewPlayer = slot("../panels/PreviewPlayer.tsx", "PreviewPlayer");
+export const Stage = slot(async () => (await import("../canvas/Stage")).Stage);
+export const ToolBar = slot(async () => (await import("../canvas/ToolBar")).ToolBar);
+export const Timeline = slot(async () => (await import("../timeline/Timeline")).Timeline);
+export const InstructionList = slot(async () => (await import("../panels/InstructionList")).InstructionList);
+export const Inspector = slot(async () => (await import("../panels/Inspector")).Inspector);
+export const ReceivedPanel = slot(async () => (await import("../panels/ReceivedPanel")).ReceivedPanel);
+export const PreviewPlayer = slot(async () => (await import("../panels/PreviewPlayer")).PreviewPlayer);
