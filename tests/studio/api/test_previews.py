@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import httpx2
+
+from motionloom.studio import previews
 
 MOTION = {
     "format": "motionloom.motion",
@@ -42,13 +45,23 @@ def test_errors_of_the_motion_name_the_instruction(client, project):
     assert missing.status_code == 404
 
 
-def test_an_older_request_of_the_same_key_is_answered_as_superseded(app, client, project):
+def test_an_older_request_of_the_same_key_is_answered_as_superseded(app, client, project, monkeypatch):
+    real = previews.render
+
+    def slow(image, motion, max_frames, on_progress):
+        for step in range(20):
+            time.sleep(0.02)
+            on_progress(step, 20)
+        return real(image, motion, max_frames, on_progress)
+
+    monkeypatch.setattr(previews, "render", slow)
+
     async def ask():
         transport = httpx2.ASGITransport(app=app)
         async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1:7860/api/v1") as asking:
             answers = []
             for shift in range(6):
-                moved = {**MOTION, "num_frames": 200, "pan": [{"velocity": [shift * 0.01, 0]}]}
+                moved = {**MOTION, "pan": [{"velocity": [shift * 0.01, 0]}]}
                 wanted = {"project": project["id"], "motion": moved, "key": "tab"}
                 answers.append(asyncio.create_task(asking.post("/previews", json=wanted)))
                 await asyncio.sleep(0.01)
@@ -57,7 +70,7 @@ def test_an_older_request_of_the_same_key_is_answered_as_superseded(app, client,
     answers = asyncio.run(ask())
     assert answers[-1].status_code == 200
     superseded = [each for each in answers if each.status_code == 409]
-    assert len(superseded) >= 3
+    assert len(superseded) == 5
     assert superseded[0].json()["error"]["code"] == "superseded"
 
 
