@@ -32,6 +32,15 @@ log = logging.getLogger("motionloom.studio")
 IDLE = 1.0
 """Seconds between two looks into the queue; a line on standard input makes it look at once."""
 
+_LIBRARIES = (
+    "motionloom.models.wan",
+    "motionloom.models.loading",
+    "motionloom.methods.warp",
+    "motionloom.evaluate.suite",
+    "motionloom.tracks.trackers.offline",
+    "motionloom.draw",
+)
+
 LONG = 20.0
 """A result that took so many seconds is measured at once; of quick ones the queue comes first."""
 
@@ -53,8 +62,8 @@ class Worker:
 
     def work(self) -> NoReturn:
         """Until the process is told to go."""
-        threading.Thread(target=self._measure, name="measuring", daemon=True).start()
-        threading.Thread(target=_warm_up, name="warm-up", daemon=True).start()
+        idle_since = time.monotonic()
+        measuring = threading.Thread(target=self._measure, name="measuring", daemon=True)
         while True:
             self._woken.clear()
             try:
@@ -63,10 +72,16 @@ class Worker:
                     made = self._runner.run(self._claim)
                     self._claim = None
                     self._last_took = 0.0 if made is None else made.seconds
-                    continue
+                    idle_since = time.monotonic()
+                    if self._last_took < LONG:
+                        continue
             except MotionloomError as error:  # a full disk, most likely: looked at again in a moment
                 log.warning("the queue cannot be read or written: %s", error)
                 self._claim = None
+            if not measuring.is_alive() and (time.monotonic() - idle_since >= IDLE or self._last_took >= LONG):
+                _warm_up()
+                measuring.start()
+                continue
             self._woken.wait(IDLE)
 
     def wake(self) -> None:
@@ -138,10 +153,11 @@ def _listen(worker: Worker) -> None:
 
 
 def _warm_up() -> None:
-    """Read the large libraries before somebody waits for them; a moment later, since the page is opening just now."""
-    time.sleep(2 * IDLE)
-    with contextlib.suppress(Exception):  # what is wrong with them is said by the first job
-        importlib.import_module("motionloom.models.wan")
+    """Read the large libraries before somebody waits for them, and before two threads would want to at once: modules
+    that import each other in a circle are then seen half made."""
+    for name in _LIBRARIES:
+        with contextlib.suppress(Exception):  # what is wrong with them is said by the first job
+            importlib.import_module(name)
 
 
 def _source(settings: StudioSettings, name: str) -> str:
