@@ -16,7 +16,7 @@ with socket.socket() as free:
     port = free.getsockname()[1]
 data = tempfile.TemporaryDirectory(prefix="motionloom-example-", ignore_cleanup_errors=True)
 command = ["studio", "--port", str(port), "--data-dir", data.name, "--device", "cpu", "--no-open"]
-server = subprocess.Popen([sys.executable, "-m", "motionloom", *command], stdout=subprocess.DEVNULL)
+server = subprocess.Popen([sys.executable, "-m", "motionloom", *command], stdout=subprocess.DEVNULL)  # noqa: S603
 try:
     studio = StudioClient(f"http://127.0.0.1:{port}")
     for _ in range(300):

@@ -106,7 +106,8 @@ class Connection:
                         yield event
                 error: Exception = ConnectionError("the stream ended")
             except StudioError as refused:
-                if refused.code not in ("unreachable", "busy"):
+                # A server that starts again, or a proxy in front of one, has no answer for a while.
+                if refused.code != "unreachable" and refused.status not in (502, 503, 504):
                     raise
                 error = refused
             except _LOST as lost:
