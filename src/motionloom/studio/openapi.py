@@ -7,6 +7,8 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from motionloom.studio.schemas import Event
+
 DESCRIPTION = (
     "The HTTP API of the motionloom studio, the same its page uses. Every error is answered with an `ErrorAnswer`. "
     "Servers that more than their own machine reaches need a token: `Authorization: Bearer TOKEN`, or the cookie that "
@@ -49,8 +51,18 @@ def _corrected(document: dict[str, Any]) -> dict[str, Any]:
                 del answers["422"]
             for status, meaning in _ALWAYS.items():
                 answers.setdefault(status, {"description": meaning, "content": _ERROR})
+    _describe_events(document)
     document["components"]["securitySchemes"] = {
         "token": {"type": "http", "scheme": "bearer", "description": "the token of the server"},
     }
     document["security"] = [{"token": []}, {}]
     return document
+
+
+def _describe_events(document: dict[str, Any]) -> None:
+    """The data of each server-sent event."""
+    schema = Event.model_json_schema(ref_template="#/components/schemas/{model}", mode="serialization")
+    for name, part in {**schema.pop("$defs"), "Event": schema}.items():
+        document["components"]["schemas"].setdefault(name, part)
+    stream = document["paths"]["/api/v1/events"]["get"]["responses"]["200"]
+    stream["content"] = {"text/event-stream": {"schema": {"$ref": "#/components/schemas/Event"}}}

@@ -171,11 +171,11 @@ class _Patient(H11Protocol):
         self._hurry = self.loop.call_later(HEADER_SECONDS, self._give_up)
 
     def data_received(self, data: bytes) -> None:
-        busy = self._is_busy()
-        if not busy and self._hurry is None:
+        before = self.cycle
+        if self._hurry is None and not self._is_busy():
             self._hurry = self.loop.call_later(HEADER_SECONDS, self._give_up)
         super().data_received(data)
-        if self._is_busy() or (self._hurry is not None and self._served()):
+        if self.cycle is not before:  # the headers of a request are complete
             self._calm()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -184,9 +184,6 @@ class _Patient(H11Protocol):
 
     def _is_busy(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
-
-    def _served(self) -> bool:
-        return self.cycle is not None and self.cycle.response_complete
 
     def _calm(self) -> None:
         if self._hurry is not None:
