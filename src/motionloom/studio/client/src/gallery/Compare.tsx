@@ -3,7 +3,7 @@ import { useState } from "react";
 import { addresses } from "../api/client";
 import type { Result } from "../api/types";
 import { Dialog, Switch } from "../ui";
-import { Facts } from "./Facts";
+import { FactsBeside } from "./Facts";
 import { Player } from "./Player";
 
 /** Two results on one clock. */
@@ -34,12 +34,10 @@ export function Compare({ first, second, onClose }: { first: Result; second: Res
               },
             ]}
             fps={Math.max(first.fps, second.fps)}
-            ratio={first.height / first.width}
           />
         </div>
         <div className="compare-facts">
-          <Facts result={first} compact />
-          <Facts result={second} compact />
+          <FactsBeside first={first} second={second} />
         </div>
       </div>
     </Dialog>

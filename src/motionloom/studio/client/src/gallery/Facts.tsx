@@ -4,7 +4,67 @@ import { bytesText } from "../projects/files";
 import { measuredOf } from "./measures";
 
 /** What a result is and how it was made. */
-export function Facts({ result, compact }: { result: Result; compact?: boolean }) {
+export function Facts({ result }: { result: Result }) {
+  return (
+    <div className="facts">
+      <section aria-label="Measures">
+        {!result.measured && <p className="muted">How well it follows the motion is being measured…</p>}
+        {measuredOf(result).map(({ name, value, meaning }) => (
+          <div key={name} className="measure">
+            <span className="muted">{name}</span>
+            <strong>{value}</strong>
+            <p className="muted">{meaning}</p>
+          </div>
+        ))}
+      </section>
+      <dl>
+        {factsOf(result).map(([name, value]) => (
+          <div key={name}>
+            <dt>{name}</dt>
+            <dd>{value}</dd>
+          </div>
+        ))}
+      </dl>
+    </div>
+  );
+}
+
+/** The facts of two results beside each other; what differs stands out. */
+export function FactsBeside({ first, second }: { first: Result; second: Result }) {
+  const columns = [first, second].map((result) => {
+    const measured = measuredOf(result).map(({ name, value }): [string, string] => [name, value]);
+    return new Map([...measured, ...factsOf(result)]);
+  });
+  const names = [...new Set(columns.flatMap((column) => [...column.keys()]))];
+  return (
+    <table className="facts-beside">
+      <thead>
+        <tr>
+          <td />
+          {[first, second].map((result) => (
+            <th key={result.id} scope="col">
+              {result.model}, seed {result.seed}
+            </th>
+          ))}
+        </tr>
+      </thead>
+      <tbody>
+        {names.map((name) => {
+          const [one, two] = columns.map((column) => column.get(name) ?? "–");
+          return (
+            <tr key={name} data-differs={one !== two || undefined}>
+              <th scope="row">{name}</th>
+              <td>{one}</td>
+              <td>{two}</td>
+            </tr>
+          );
+        })}
+      </tbody>
+    </table>
+  );
+}
+
+function factsOf(result: Result): [string, string][] {
   const { settings } = result;
   const rows: [string, string | null | undefined][] = [
     ["Model", result.model],
@@ -32,29 +92,5 @@ export function Facts({ result, compact }: { result: Result; compact?: boolean }
     ["File", bytesText(result.bytes)],
     ["Made", new Date(result.created).toLocaleString([], { dateStyle: "medium", timeStyle: "short" })],
   ];
-  const measured = measuredOf(result);
-  return (
-    <div className="facts">
-      <section aria-label="Measures">
-        {!result.measured && <p className="muted">How well it follows the motion is being measured…</p>}
-        {measured.map(({ name, value, meaning }) => (
-          <div key={name} className="measure">
-            <span className="muted">{name}</span>
-            <strong>{value}</strong>
-            {!compact && <p className="muted">{meaning}</p>}
-          </div>
-        ))}
-      </section>
-      <dl>
-        {rows
-          .filter(([, value]) => value)
-          .map(([name, value]) => (
-            <div key={name}>
-              <dt>{name}</dt>
-              <dd>{value}</dd>
-            </div>
-          ))}
-      </dl>
-    </div>
-  );
+  return rows.filter((row): row is [string, string] => Boolean(row[1]));
 }

@@ -23,12 +23,10 @@ export interface Screen {
 export interface PlayerProps {
   screens: readonly Screen[];
   fps: number;
-  /** Height over width of the first one, so that nothing jumps while it loads. */
-  ratio: number;
 }
 
 /** Videos side by side on one clock: play, scrub, frame by frame, again and again. */
-export function Player({ screens, fps, ratio }: PlayerProps) {
+export function Player({ screens, fps }: PlayerProps) {
   const clock = useMemo(() => createClock(fps), [fps]);
   const { time, duration, playing } = useSyncExternalStore(clock.subscribe, clock.state);
   const [looping, setLooping] = useState(true);
@@ -69,7 +67,7 @@ export function Player({ screens, fps, ratio }: PlayerProps) {
     <section className="player" aria-label="Player" onKeyDown={onKeyDown}>
       <div className="player-screens" data-count={screens.length}>
         {screens.map((screen) => (
-          <Film key={screen.key} screen={screen} clock={clock} ratio={ratio} onClick={toggle} />
+          <Film key={screen.key} screen={screen} clock={clock} onClick={toggle} />
         ))}
       </div>
       <div className="player-bar">
@@ -108,11 +106,10 @@ export function Player({ screens, fps, ratio }: PlayerProps) {
 interface FilmProps {
   screen: Screen;
   clock: ReturnType<typeof createClock>;
-  ratio: number;
   onClick(): void;
 }
 
-function Film({ screen, clock, ratio, onClick }: FilmProps) {
+function Film({ screen, clock, onClick }: FilmProps) {
   const video = useRef<HTMLVideoElement>(null);
   const [state, setState] = useState<"loading" | "ready" | "failed">("loading");
   // biome-ignore lint/correctness/useExhaustiveDependencies: another source is another film
@@ -141,7 +138,6 @@ function Film({ screen, clock, ratio, onClick }: FilmProps) {
         muted
         playsInline
         preload="auto"
-        style={{ aspectRatio: `${1 / ratio}` }}
         onCanPlay={() => setState("ready")}
         onError={() => setState("failed")}
         onClick={onClick}

@@ -54,7 +54,7 @@ export function Viewer({ result, view, onView, onClose, onPrevious, onNext }: Vi
             />
             <IconButton label="Older result" icon="chevron-right" disabled={!onNext} onClick={onNext} />
           </div>
-          <Player key={result.id} screens={screens} fps={result.fps} ratio={result.height / result.width} />
+          <Player key={result.id} screens={screens} fps={result.fps} />
         </div>
         <aside className="viewer-side" aria-label="About this result">
           <div className="viewer-actions">

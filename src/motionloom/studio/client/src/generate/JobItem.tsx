@@ -106,7 +106,14 @@ export function JobItem({ job, onCancel, onRetry, onRemove, onUp, onDown, drag }
           />
         </details>
       )}
-      {isRunning && job.notes.length > 0 && <p className="job-notes">{job.notes.join(" ")}</p>}
+      {job.notes.length > 0 && (
+        <details className="job-notes">
+          <summary>Notes</summary>
+          {job.notes.map((note) => (
+            <p key={note}>{note}</p>
+          ))}
+        </details>
+      )}
     </li>
   );
 }

@@ -33,6 +33,8 @@ export function Dialog({
     if (!dialog.open) {
       if (dialog.showModal) dialog.showModal();
       else dialog.setAttribute("open", "");
+      // Not the close button, which comes first: its name says nothing about where one is.
+      (dialog.querySelector<HTMLElement>("[data-focus-first]") ?? dialog.querySelector("h2"))?.focus();
     }
     return () => {
       dialog.close?.();
@@ -62,7 +64,9 @@ export function Dialog({
       onKeyDown={(event) => event.stopPropagation()}
     >
       <header className="ui-dialog-head">
-        <h2 id={id}>{title}</h2>
+        <h2 id={id} tabIndex={-1}>
+          {title}
+        </h2>
         {dismissible && <IconButton label="Close" icon="close" onClick={onClose} />}
       </header>
       <div className="ui-dialog-body">{children}</div>
