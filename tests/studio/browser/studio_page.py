@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import time
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import ConsoleMessage, FilePayload, Locator, Page, expect
 from studio_driver import WATCH, Server, until
+
+from motionloom.tracks.motion import Motion
+from motionloom.tracks.tracks import Tracks
 
 XY = tuple[float, float]
 
@@ -77,6 +82,12 @@ class Editor:
         until(lambda: len(self.stored_instructions()) == count, seconds, f"{count} instructions were not stored")
         return self.stored_instructions()
 
+    def compiled(self, folder: Path) -> Tracks:
+        """The tracks of the stored motion, by way of a file in ``folder``."""
+        file = folder / "stored.motion.json"
+        file.write_text(json.dumps(self.stored()["motion"]))
+        return Motion.load(file).compile()
+
     # ------------------------------------------------------------------------------------------------ the canvas
     @property
     def canvas(self) -> Locator:
@@ -92,7 +103,7 @@ class Editor:
         """A point of the picture on the page."""
         box = self._picture()
         assert box is not None
-        return box["x"] + x * self.scale(), box["y"] + y * self.scale()
+        return box["x"] + float(x) * self.scale(), box["y"] + float(y) * self.scale()
 
     def scale(self) -> float:
         """CSS pixels per pixel of the picture."""
@@ -163,11 +174,25 @@ class Editor:
         field.press("Enter")
 
     def draw_path(self, points: Sequence[XY] = ((150, 150), (220, 120), (300, 160))) -> None:
+        """By one stroke, whose pace the points keep."""
         self.tool("Free path")
         self.drag(points)
+
+    def click_path(self, points: Sequence[XY] = ((120, 200), (200, 150), (280, 200))) -> None:
+        """Point by point, over the whole motion."""
+        self.tool("Free path")
+        for point in points:
+            self.click(*point)
+        self.page.keyboard.press("Enter")
 
 
 def circle(centre: XY, radius: float, count: int = 24) -> list[XY]:
     """Points once around."""
     angles = [2 * math.pi * step / count for step in range(count + 1)]
     return [(centre[0] + radius * math.cos(a), centre[1] + radius * math.sin(a)) for a in angles]
+
+
+def points_of(instruction: dict[str, Any]) -> list[XY]:
+    """Positions of its points, which a document may hold as lists or as objects."""
+    found = instruction.get("points", [])
+    return [(point["x"], point["y"]) if isinstance(point, dict) else tuple(point[:2]) for point in found]

@@ -10,6 +10,7 @@ pytestmark = pytest.mark.slow
 
 FOCUSED = """() => {
   const e = document.activeElement;
+  if (e === document.body) return { name: "", role: "body" };
   return { name: e.getAttribute("aria-label") || e.textContent.trim(), role: e.getAttribute("role") || e.tagName };
 }"""
 
@@ -29,7 +30,7 @@ def test_from_an_example_to_the_video_without_a_mouse(own_studio, open_page):
     editor = open_page(server)
     page = editor.page
     expect(editor.button("New project")).to_be_visible()
-    tab_to(page, "(?i)cat")
+    tab_to(page, "^Start from Cat")
     page.keyboard.press("Enter")
     editor.wait_until_ready()
     editor.project = re.search(r"[0-9a-f]{16}", page.url)[0]
@@ -105,8 +106,8 @@ def test_the_focus_is_always_visible(editor):
               const e = document.activeElement;
               if (e === document.body) return null;
               const ringed = (e) => {
-                const s = getComputedStyle(e);
-                return (s.outlineStyle !== "none" && parseFloat(s.outlineWidth) > 0) || s.boxShadow !== "none";
+                return [null, "::before", "::after"].map((part) => getComputedStyle(e, part)).some(
+                  (s) => (s.outlineStyle !== "none" && parseFloat(s.outlineWidth) > 0) || s.boxShadow !== "none");
               };
               const shapes = [e, ...e.querySelectorAll("*"), e.parentElement, e.nextElementSibling].filter(Boolean);
               const marked = shapes.some(ringed) || e.ownerSVGElement || e.matches("svg *");

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.slow
 
 
 def test_a_path_is_timed_by_its_bar_and_by_its_length(editor):
-    editor.draw_path()
+    editor.click_path()
     editor.wait_for_instructions(1)
     start = editor.timeline.get_by_role("slider", name="Path 1 start")
     end = editor.timeline.get_by_role("slider", name="Path 1 end")
@@ -31,6 +31,7 @@ def test_a_path_is_timed_by_its_bar_and_by_its_length(editor):
     editor.page.mouse.move(middle[0] - 80, middle[1], steps=8)
     editor.page.mouse.up()
     until(lambda: editor.stored_instructions()[0]["end"] < frames - 8, what="the end was not dragged")
+    assert editor.stored_instructions()[0]["end"] == round(editor.stored_instructions()[0]["end"])
     editor.fill("Frames", "81")
     until(lambda: editor.stored()["motion"]["num_frames"] == 81)
     editor.fill("Frames per second", "24")

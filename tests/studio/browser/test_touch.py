@@ -3,6 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 from studio_driver import until
+from studio_page import points_of
 
 pytestmark = pytest.mark.slow
 
@@ -37,9 +38,8 @@ def test_drawing_and_pinching(studio, open_page):
     fingers.drag((editor.at(120, 150), editor.at(260, 170)))
     expect(editor.points("Path 1").first).to_be_attached()
     (drawn,) = editor.wait_for_instructions(1)
-    first, last = drawn["points"][0], drawn["points"][-1]
-    assert abs(first["x"] - 120) < 4
-    assert abs(last["x"] - 260) < 4
+    assert abs(points_of(drawn)[0][0] - 120) < 4
+    assert abs(points_of(drawn)[-1][0] - 260) < 4
     # Two fingers zoom and never draw.
     before = editor.scale()
     x, y = editor.at(200, 150)
