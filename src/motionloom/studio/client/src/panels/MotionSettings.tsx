@@ -28,7 +28,7 @@ export function MotionSettings() {
           unit="frames"
           value={num_frames}
           min={1}
-          max={2000}
+          max={10_000}
           digits={0}
           onChange={(count) => setLength(count, fps, mode)}
         />

@@ -1,4 +1,4 @@
-import { type ReactNode, useId } from "react";
+import { type ReactNode, useId, useState } from "react";
 
 /** A part of the inspector with its heading, and what belongs at the heading's end. */
 export function Section({
@@ -22,7 +22,7 @@ export function Section({
   );
 }
 
-/** A part that is closed until it is wanted. */
+/** A part that is closed until it is wanted; its content is made only then. */
 export function Fold({
   title,
   summary,
@@ -32,13 +32,18 @@ export function Fold({
   summary?: ReactNode;
   children: ReactNode;
 }) {
+  const [open, setOpen] = useState(false);
   return (
-    <details className="insp-section insp-fold">
+    <details
+      className="insp-section insp-fold"
+      open={open}
+      onToggle={(event) => event.target === event.currentTarget && setOpen(event.currentTarget.open)}
+    >
       <summary>
         <h4>{title}</h4>
         <span className="insp-summary">{summary}</span>
       </summary>
-      <div className="insp-folded">{children}</div>
+      {open && <div className="insp-folded">{children}</div>}
     </details>
   );
 }

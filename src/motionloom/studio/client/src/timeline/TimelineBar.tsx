@@ -120,7 +120,7 @@ function Length() {
         className="tl-count"
         value={frames}
         min={1}
-        max={2000}
+        max={10_000}
         digits={0}
         onChange={(count) => set(count, fps)}
       />

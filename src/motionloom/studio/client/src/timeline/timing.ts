@@ -1,7 +1,7 @@
 // The moments of an instruction along the timeline, and edits of when it begins, ends and passes them. Times are frames
 // of the motion. All edits are pure and keep a document valid: frames stay in order and at zero or later.
 
-import { flatten } from "../motion/curve";
+import { flatten, legs } from "../motion/curve";
 import type { Instruction } from "../motion/document";
 import { ease } from "../motion/easing";
 import { routeOf, withControlPoints } from "../motion/points";
@@ -117,12 +117,22 @@ export function withStart(
   const between = innerFrames(instruction);
   if (inner === "stretch") {
     const start = clampToWhole(frame, 0, Math.max(0, end - room(between)));
-    return inOrder(retimed(instruction, { start }, lastFrame)) ?? { ...instruction, start };
+    return firstInOrder(
+      lastFrame,
+      retimed(instruction, { start }, lastFrame),
+      { ...instruction, start },
+      instruction,
+    );
   }
   const limit = Math.min(end, ...between.map((each) => each - MIN_GAP));
   const start = clampToWhole(frame, 0, Math.max(0, limit));
   const first = routeOf(instruction)?.points[0];
-  return { ...(first?.frame === undefined ? instruction : withPointTime(instruction, 0, start)), start };
+  const timed = first?.frame !== undefined;
+  return firstInOrder(
+    lastFrame,
+    { ...(timed ? withPointTime(instruction, 0, start) : instruction), start },
+    instruction,
+  );
 }
 
 /** The instruction done at another frame; see `withStart`. */
@@ -136,12 +146,18 @@ export function withEnd(
   const between = innerFrames(instruction);
   if (inner === "stretch") {
     const end = clampToWhole(frame, start + room(between), MAX_FRAME);
-    return inOrder(retimed(instruction, { end }, lastFrame)) ?? { ...instruction, end };
+    return firstInOrder(
+      lastFrame,
+      retimed(instruction, { end }, lastFrame),
+      { ...instruction, end },
+      instruction,
+    );
   }
   const end = clampToWhole(frame, Math.max(start, ...between.map((each) => each + MIN_GAP)), MAX_FRAME);
   const points = routeOf(instruction)?.points ?? [];
   const timed = points.length > 1 && points.at(-1)?.frame !== undefined;
-  return { ...(timed ? withPointTime(instruction, points.length - 1, end) : instruction), end };
+  const moved = timed ? withPointTime(instruction, points.length - 1, end) : instruction;
+  return firstInOrder(lastFrame, { ...moved, end }, instruction);
 }
 
 /** Timed points between the ends need a moment each. */
@@ -164,13 +180,21 @@ function timesOf(instruction: Instruction): number[] {
   return frames;
 }
 
-/** null where keyframes that lay before the start have been pushed together at frame 0. */
-function inOrder(instruction: Instruction): Instruction | null {
-  const rising = curveFields(instruction).every(({ field }) => {
+/** The first of these whose times are in order: an edit, something milder, what was there before. */
+function firstInOrder(lastFrame: number, ...candidates: readonly Instruction[]): Instruction {
+  return candidates.find((each) => isInOrder(each, lastFrame)) ?? (candidates.at(-1) as Instruction);
+}
+
+function isInOrder(instruction: Instruction, lastFrame: number): boolean {
+  const curves = curveFields(instruction).every(({ field }) => {
     const curve = curveOf(instruction, field);
     return !isKeyframed(curve) || curve.every((key, k) => k === 0 || key.frame > (curve[k - 1]?.frame ?? -1));
   });
-  return rising ? instruction : null;
+  const frames = (routeOf(instruction)?.points ?? []).map((point) => point.frame);
+  if (!curves || frames.every((frame) => frame === undefined)) return curves;
+  const { start, end } = spanOf(instruction, lastFrame);
+  const passed = legs(frames, start, end).frames;
+  return passed.every((frame, k) => k === 0 || frame > (passed[k - 1] as number));
 }
 
 // -------------------------------------------------------------------------------------------------- moving one point
@@ -182,9 +206,9 @@ export function withPointFrame(
   lastFrame: number,
 ): Instruction {
   if (!routeOf(instruction)?.points[index]) return instruction;
-  if (frame === null) return withPointTime(instruction, index, undefined);
   const { low, high } = roomFor(instruction, index, lastFrame);
-  return withPointTime(instruction, index, clampToWhole(frame, low, high));
+  const time = frame === null ? undefined : clampToWhole(frame, low, high);
+  return firstInOrder(lastFrame, withPointTime(instruction, index, time), instruction);
 }
 
 /** Between which frames a control point's own time may lie. */
