@@ -1,19 +1,16 @@
 // The camera as a viewfinder on the picture: the frame is what the camera sees at the end of the move. Dragging the
 // frame pans and tilts, its corners zoom, the arm on top rolls.
 
+import { lensOf, type Moves, planeHomography } from "../../motion/camera";
 import type { Camera, CameraMove, XY } from "../../motion/document";
+import { inverse } from "../../motion/matrices";
+import type { Canvas } from "../../motion/shapes";
 import { type Handle, onAxis } from "./handle";
 import { endValue, rounded, withEndValue } from "./values";
 
-type Extent = { readonly width: number; readonly height: number };
-type Vector = readonly [number, number, number];
-
-const DEFAULT_FOV = 50;
 const DEGREES = 180 / Math.PI;
 /** Frames and handles farther away than this many pictures are of no use on the screen. */
 const FARTHEST = 20;
-
-export type Moves = Readonly<Record<CameraMove, number>>;
 
 export function endMoves(camera: Camera): Moves {
   const value = (name: CameraMove) => endValue(camera[name]);
@@ -29,38 +26,21 @@ export function endMoves(camera: Camera): Moves {
   };
 }
 
-export function focalLength(camera: Camera, canvas: Extent): number {
-  if (camera.focal !== undefined) return camera.focal;
-  return canvas.width / (2 * Math.tan((camera.fov ?? DEFAULT_FOV) / DEGREES / 2));
-}
-
-/** Where a point of the moved camera's image lies on the picture: on the plane at the camera's depth. Undefined for
- * what does not meet the plane in front of it. */
-export function seenAt(camera: Camera, moves: Moves, canvas: Extent, [x, y]: XY): XY | undefined {
-  const depth = typeof camera.depth === "number" ? camera.depth : 1;
-  const target = camera.orbit_depth ?? depth;
-  const focal = focalLength(camera, canvas);
-  const [cx, cy] = [canvas.width / 2, canvas.height / 2];
-  const lens = focal * Math.max(moves.zoom, 1e-3);
-  let ray: Vector = [(x - cx) / lens, (y - cy) / lens, 1];
-  ray = turned(2, moves.roll, ray);
-  ray = turned(0, moves.tilt, ray);
-  ray = turned(1, moves.pan, ray);
-  ray = turned(1, -moves.orbit, ray);
-  const [px, py, pz] = turned(1, -moves.orbit, [moves.truck, -moves.pedestal, moves.dolly - target]);
-  const position: Vector = [px, py, pz + target];
-  const along = (depth - position[2]) / ray[2];
-  if (!(along > 1e-6) || ray[2] <= 1e-6) return undefined;
-  const at: XY = [
-    cx + (focal * (position[0] + along * ray[0])) / depth,
-    cy + (focal * (position[1] + along * ray[1])) / depth,
-  ];
+/**
+ * Where a point of the moved camera's image lies on the picture, taken as a plane at the camera's depth. Undefined for
+ * what does not meet the plane in front of the camera, or only far away.
+ */
+export function seenAt(camera: Camera, moves: Moves, canvas: Canvas, [x, y]: XY): XY | undefined {
+  const back = inverse(planeHomography(lensOf(camera, canvas), moves));
+  const w = back[6] * x + back[7] * y + back[8];
+  if (!(w > 1e-6)) return undefined;
+  const at: XY = [(back[0] * x + back[1] * y + back[2]) / w, (back[3] * x + back[4] * y + back[5]) / w];
   const far = FARTHEST * Math.max(canvas.width, canvas.height);
   return Math.abs(at[0]) < far && Math.abs(at[1]) < far ? at : undefined;
 }
 
 /** The corners of what the camera sees at the end, clockwise from the top left; undefined when it looks away. */
-export function cameraFrame(camera: Camera, canvas: Extent): readonly XY[] | undefined {
+export function cameraFrame(camera: Camera, canvas: Canvas): readonly XY[] | undefined {
   const moves = endMoves(camera);
   const { width, height } = canvas;
   const corners = [
@@ -73,7 +53,7 @@ export function cameraFrame(camera: Camera, canvas: Extent): readonly XY[] | und
   return seen.every((corner) => corner !== undefined) ? (seen as XY[]) : undefined;
 }
 
-export function cameraHandles(camera: Camera, canvas: Extent): Handle[] {
+export function cameraHandles(camera: Camera, canvas: Canvas): Handle[] {
   const moves = endMoves(camera);
   const middle: XY = [canvas.width / 2, canvas.height / 2];
   const seen = (at: XY) => seenAt(camera, moves, canvas, at);
@@ -143,8 +123,8 @@ export function cameraHandles(camera: Camera, canvas: Extent): Handle[] {
 }
 
 /** Pan and tilt, in degrees, with which the middle of the image comes to lie at `to` on the picture. */
-function aimedAt(camera: Camera, moves: Moves, canvas: Extent, to: XY): { pan: number; tilt: number } {
-  const focal = focalLength(camera, canvas);
+function aimedAt(camera: Camera, moves: Moves, canvas: Canvas, to: XY): { pan: number; tilt: number } {
+  const { focal } = lensOf(camera, canvas);
   const middle: XY = [canvas.width / 2, canvas.height / 2];
   const straight = seenAt(camera, { ...moves, pan: 0, tilt: 0 }, canvas, middle) ?? middle;
   let aim = to;
@@ -159,20 +139,4 @@ function aimedAt(camera: Camera, moves: Moves, canvas: Extent, to: XY): { pan: n
     aim = [aim[0] + to[0] - got[0], aim[1] + to[1] - got[1]];
   }
   return found;
-}
-
-/** Right-handed turn about axis 0 (x), 1 (y) or 2 (z), as `motionloom.tracks.camera.rotation`. */
-function turned(axis: 0 | 1 | 2, degrees: number, vector: Vector): Vector {
-  const [cos, sin] = [Math.cos(degrees / DEGREES), Math.sin(degrees / DEGREES)];
-  const [a, b] = (
-    [
-      [1, 2],
-      [2, 0],
-      [0, 1],
-    ] as const
-  )[axis];
-  const result: [number, number, number] = [...vector];
-  result[a] = cos * vector[a] - sin * vector[b];
-  result[b] = sin * vector[a] + cos * vector[b];
-  return result;
 }

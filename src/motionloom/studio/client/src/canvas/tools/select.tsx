@@ -125,6 +125,10 @@ function insert(id: string, press: Press, reach: number, bench: Bench): boolean 
     return false;
   if (distanceToLines(instruction, press.at, bench.editor.motion.canvas) > reach) return false;
   bench.editor.select([id]);
+  // The first of the two clicks may have put a point in already, or hit one.
+  const near = bench.pixels(press.coarse ? 22 : 12);
+  if (controlPoints(instruction).some(({ x, y }) => Math.hypot(x - press.at[0], y - press.at[1]) <= near))
+    return true;
   const index = bench.editor.insertPoint(id, press.at);
   bench.editor.selectPoints([index]);
   bench.announce(`${displayName(instruction)} point ${index + 1} inserted`);
