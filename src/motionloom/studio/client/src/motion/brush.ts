@@ -2,7 +2,7 @@
 // outline, which is exact to a fraction of the field's step. Several blobs and holes are one polygon (see `joinLoops`).
 
 import type { XY } from "./document";
-import { distanceToSegment, joinLoops, signedArea, simplifyPolygon } from "./geometry";
+import { joinLoops, signedArea, simplifyPolygon, squaredDistance } from "./geometry";
 import { boundsOf, type Canvas, type Shape } from "./shapes";
 
 export interface BrushStroke {
@@ -12,10 +12,12 @@ export interface BrushStroke {
   readonly erase: boolean;
 }
 
-/** The field has at most this many values along its longer side. */
+/** The field has at most this many values along its longer side, and no more than two for each tolerance. */
 const FIELD_SIDE = 512;
 /** Loops smaller than this many square steps of the field are dust. */
 const LEAST_AREA = 2;
+/** More blobs and holes than this are dust as well. */
+const MAX_LOOPS = 200;
 /** What a polygon may have. */
 const MAX_VERTICES = 10_000;
 
@@ -31,7 +33,7 @@ export function paintedOutline(
   tolerance = 0.75,
   start: Shape | null = null,
 ): readonly XY[] | null {
-  const field = makeField(strokes, canvas, start);
+  const field = makeField(strokes, canvas, start, tolerance / 2);
   if (!field) return null;
   const keepIn = ([x, y]: XY): XY => [
     Math.min(Math.max(x, 0), canvas.width),
@@ -40,7 +42,8 @@ export function paintedOutline(
   const loops = traceLoops(field)
     .map((loop) => simplifyPolygon(loop.map(keepIn), tolerance))
     .filter((loop) => loop.length > 2 && Math.abs(signedArea(loop)) > LEAST_AREA * field.step ** 2)
-    .sort((a, b) => Math.abs(signedArea(b)) - Math.abs(signedArea(a)));
+    .sort((a, b) => Math.abs(signedArea(b)) - Math.abs(signedArea(a)))
+    .slice(0, MAX_LOOPS);
   if (!loops.length) return null;
   let outline = joinLoops(loops);
   for (let looser = tolerance * 2; outline.length > MAX_VERTICES; looser *= 2)
@@ -63,7 +66,12 @@ interface Field {
   readonly values: Float32Array;
 }
 
-function makeField(strokes: readonly BrushStroke[], canvas: Canvas, start: Shape | null): Field | null {
+function makeField(
+  strokes: readonly BrushStroke[],
+  canvas: Canvas,
+  start: Shape | null,
+  finest: number,
+): Field | null {
   const painted = strokes.filter((stroke) => !stroke.erase && stroke.points.length);
   const extents: XY[] = painted.flatMap(({ points, radius }) => {
     const [left, top, right, bottom] = boundsOf(points);
@@ -74,7 +82,7 @@ function makeField(strokes: readonly BrushStroke[], canvas: Canvas, start: Shape
   const [left, top] = [Math.max(x0, 0), Math.max(y0, 0)];
   const [right, bottom] = [Math.min(x1, canvas.width), Math.min(y1, canvas.height)];
   if (!(right > left && bottom > top)) return null;
-  const step = Math.max(right - left, bottom - top) / FIELD_SIDE;
+  const step = Math.max((right - left) / FIELD_SIDE, (bottom - top) / FIELD_SIDE, finest);
   // Two places beyond the extent on every side, the outermost of which is never inside: every loop closes.
   const field: Field = {
     left: left - 2 * step,
@@ -117,7 +125,9 @@ function paint(
     const toRow = Math.min(rows - 1, Math.ceil((Math.max(a[1], b[1]) + reach - top) / step));
     for (let row = fromRow; row <= toRow; row += 1)
       for (let column = fromColumn; column <= toColumn; column += 1) {
-        const inside = radius - distanceToSegment([left + column * step, top + row * step], a, b);
+        const squared = squaredDistance(left + column * step, top + row * step, a[0], a[1], b[0], b[1]);
+        if (squared > reach * reach) continue;
+        const inside = radius - Math.sqrt(squared);
         const place = row * columns + column;
         const old = values[place] as number;
         values[place] = erase ? Math.min(old, -inside) : Math.max(old, inside);

@@ -64,10 +64,11 @@ function flattenAnew(points: readonly PathPoint[], kind: CurveKind): Curve {
     }
     for (let step = 1; step < count; step += 1) {
       const s = step / count;
-      const w0 = (1 - s) ** 3;
-      const w1 = 3 * (1 - s) ** 2 * s;
-      const w2 = 3 * (1 - s) * s ** 2;
-      const w3 = s ** 3;
+      const rest = 1 - s;
+      const w0 = rest * rest * rest;
+      const w1 = 3 * rest * rest * s;
+      const w2 = 3 * rest * s * s;
+      const w3 = s * s * s;
       vertices.push(w0 * a.x + w1 * b.x + w2 * c.x + w3 * d.x, w0 * a.y + w1 * b.y + w2 * c.y + w3 * d.y);
     }
     vertices.push(d.x, d.y);
@@ -81,7 +82,7 @@ function measured(vertices: Float64Array, knotVertices: Int32Array): Curve {
   for (let k = 1; k < lengths.length; k += 1) {
     const dx = (vertices[2 * k] as number) - (vertices[2 * k - 2] as number);
     const dy = (vertices[2 * k + 1] as number) - (vertices[2 * k - 1] as number);
-    lengths[k] = (lengths[k - 1] as number) + Math.hypot(dx, dy);
+    lengths[k] = (lengths[k - 1] as number) + Math.sqrt(dx * dx + dy * dy);
   }
   const knots = Float64Array.from(knotVertices, (vertex) => lengths[vertex] as number);
   return { vertices, lengths, knots, knotVertices };

@@ -33,7 +33,8 @@ export function ease(progress: number, easing: Easing): number {
 }
 
 function bezier(s: number, first: number, second: number): number {
-  return 3 * (1 - s) ** 2 * s * first + 3 * (1 - s) * s ** 2 * second + s ** 3;
+  const rest = 1 - s;
+  return 3 * rest * rest * s * first + 3 * rest * s * s * second + s * s * s;
 }
 
 /** Linear progress of a time from `start` (0) to `end` (1), clamped; a jump where both are equal. */

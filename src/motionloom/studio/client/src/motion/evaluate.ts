@@ -4,10 +4,19 @@
 import { lensOf, planeHomography } from "./camera";
 import type { Camera, Instruction, Motion, Static } from "./document";
 import { type Masks, masks as pageMasks } from "./masks";
-import { applied, determinant, inverse, type Matrix, multiply } from "./matrices";
+import { applyTo, determinant, inverse, type Matrix, multiply } from "./matrices";
 import type { Scene, Traced } from "./scene";
 import type { Shape } from "./shapes";
-import { beginningsOf, isGrid, movesOf, shapesToAvoid, traceGrid, traceOne } from "./traces";
+import {
+  beginningsOf,
+  gridPoints,
+  guarded,
+  isGrid,
+  movesOf,
+  shapesToAvoid,
+  traceGrid,
+  traceOne,
+} from "./traces";
 
 export type { Traced } from "./scene";
 
@@ -42,12 +51,20 @@ export function createTracer(masks: Masks = pageMasks): Tracer {
   };
 }
 
+interface Grid {
+  readonly shapes: readonly Shape[];
+  readonly begins: Float64Array;
+  readonly points: Float64Array;
+  readonly result: Traced;
+}
+
 interface Memory {
   readonly single: WeakMap<Instruction, Traced>;
-  readonly grid: WeakMap<Instruction, { shapes: readonly Shape[]; begins: Float64Array; result: Traced }>;
+  readonly grid: WeakMap<Instruction, Grid>;
   readonly moves: WeakMap<Camera, readonly Matrix[]>;
   readonly seen: WeakMap<Traced, { camera: Camera; result: Traced }>;
   readonly panned: WeakMap<Traced, { x: number; y: number; result: Traced }>;
+  readonly backs: WeakMap<Traced, readonly (Matrix | null)[]>;
   readonly covered: WeakMap<Traced, { fronts: readonly Traced[]; result: Traced }>;
 }
 
@@ -58,6 +75,7 @@ function forget(): Memory {
     moves: new WeakMap(),
     seen: new WeakMap(),
     panned: new WeakMap(),
+    backs: new WeakMap(),
     covered: new WeakMap(),
   };
 }
@@ -100,9 +118,14 @@ function rememberedGrid(
   const near = instruction.kind === "camera" ? NOWHERE : begins;
   const old = memory.grid.get(instruction);
   if (old && sameItems(old.shapes, shapes) && sameItems(old.begins, near)) return old.result;
-  const result = traceGrid(instruction, scene, shapes, near);
-  memory.grid.set(instruction, { shapes, begins: near, result });
-  return result;
+  return guarded(instruction, scene, () => {
+    const points = gridPoints(instruction, scene, shapes, near);
+    // What others did may leave the grid as it was.
+    const same = old && !old.result.problem && sameItems(old.points, points);
+    const result = same ? old.result : traceGrid(instruction, scene, points);
+    memory.grid.set(instruction, { shapes, begins: near, points, result });
+    return result;
+  });
 }
 
 const NOWHERE = new Float64Array();
@@ -129,11 +152,13 @@ function seenBy(found: Traced, camera: Camera, scene: Scene, memory: Memory): Tr
   const visible = new Uint8Array(found.visible);
   for (const [t, matrix] of matrices.entries())
     for (let place = t * found.count; place < (t + 1) * found.count; place += 1) {
-      const [x, y, front] = applied(matrix, points[2 * place] as number, points[2 * place + 1] as number);
-      if (front) {
-        points[2 * place] = x;
-        points[2 * place + 1] = y;
-      } else visible[place] = 0;
+      const x = points[2 * place] as number;
+      const y = points[2 * place + 1] as number;
+      if (applyTo(matrix, x, y, points, 2 * place)) continue;
+      // Behind the camera it stays where it was, unseen.
+      points[2 * place] = x;
+      points[2 * place + 1] = y;
+      visible[place] = 0;
     }
   const transform = found.transform && transformedBy(found.transform, matrices);
   const result = { ...found, points, visible, ...(transform && { transform }) };
@@ -192,38 +217,50 @@ function occluded(traces: Traced[], memory: Memory): Traced[] {
     if (!fronts.length) return behind;
     const old = memory.covered.get(behind);
     if (old && sameItems(old.fronts, fronts)) return old.result;
-    const result = coveredBy(behind, fronts);
+    const result = coveredBy(behind, fronts, memory);
     memory.covered.set(behind, { fronts, result });
     return result;
   });
 }
 
-function coveredBy(behind: Traced, fronts: readonly Traced[]): Traced {
+function coveredBy(behind: Traced, fronts: readonly Traced[], memory: Memory): Traced {
   const { points, count, frames } = behind;
   const visible = new Uint8Array(behind.visible);
+  const at = new Float64Array(2);
   let changed = false;
   for (const front of fronts) {
-    const { shape, transform } = front;
-    if (!shape || !transform) continue;
+    const { shape } = front;
+    if (!shape) continue;
     const outside: number[] = [];
     for (let n = 0; n < count; n += 1)
       if (!shape.contains(points[2 * n] as number, points[2 * n + 1] as number)) outside.push(n);
     if (!outside.length) continue;
+    let backs = memory.backs.get(front);
+    if (!backs) {
+      backs = backToPicture(front);
+      memory.backs.set(front, backs);
+    }
     for (let t = 0; t < frames; t += 1) {
-      const matrix = matrixAt(transform, t);
-      const there = front.visible.subarray(t * front.count, (t + 1) * front.count).includes(1);
-      // Scaled down to nothing, an area covers nothing.
-      if (!there || Math.abs(determinant(matrix)) <= 1e-9) continue;
-      const back = inverse(matrix);
+      const back = backs[t];
+      if (!back) continue;
       for (const n of outside) {
         const place = t * count + n;
         if (!visible[place]) continue;
-        const [x, y, ahead] = applied(back, points[2 * place] as number, points[2 * place + 1] as number);
-        if (!ahead || !shape.contains(x, y)) continue;
+        const ahead = applyTo(back, points[2 * place] as number, points[2 * place + 1] as number, at, 0);
+        if (!ahead || !shape.contains(at[0] as number, at[1] as number)) continue;
         visible[place] = 0;
         changed = true;
       }
     }
   }
   return changed ? { ...behind, visible } : behind;
+}
+
+/** From each moment back to the picture, for an area; null where it is not there or scaled down to nothing. */
+function backToPicture({ transform, visible, count, frames }: Traced): readonly (Matrix | null)[] {
+  return Array.from({ length: frames }, (_, t) => {
+    if (!transform || !visible.subarray(t * count, (t + 1) * count).includes(1)) return null;
+    const matrix = matrixAt(transform, t);
+    return Math.abs(determinant(matrix)) > 1e-9 ? inverse(matrix) : null;
+  });
 }

@@ -47,11 +47,25 @@ export function simplifyPolygon(points: readonly XY[], tolerance: number): reado
 
 /** The distance of a point from the line between two others, in pixels. */
 export function distanceToSegment([x, y]: XY, [ax, ay]: XY, [bx, by]: XY): number {
+  return Math.sqrt(squaredDistance(x, y, ax, ay, bx, by));
+}
+
+/** The same in square pixels, for many points. */
+export function squaredDistance(
+  x: number,
+  y: number,
+  ax: number,
+  ay: number,
+  bx: number,
+  by: number,
+): number {
   const dx = bx - ax;
   const dy = by - ay;
   const whole = dx * dx + dy * dy;
   const share = whole > 0 ? Math.min(Math.max(((x - ax) * dx + (y - ay) * dy) / whole, 0), 1) : 0;
-  return Math.hypot(x - ax - share * dx, y - ay - share * dy);
+  const offX = x - ax - share * dx;
+  const offY = y - ay - share * dy;
+  return offX * offX + offY * offY;
 }
 
 /** Square pixels inside a closed outline; negative where it runs counterclockwise on the screen. */
@@ -69,23 +83,19 @@ export function signedArea(polygon: readonly XY[]): number {
  * way out, so that it encloses nothing. Holes have to run the other way round for the centre of mass to be right.
  */
 export function joinLoops(loops: readonly (readonly XY[])[]): readonly XY[] {
-  const [first, ...others] = loops;
-  let result: readonly XY[] = first ?? [];
-  const left = [...others];
-  while (left.length) {
-    let best = { loop: 0, from: 0, to: 0, distance: Number.POSITIVE_INFINITY };
-    for (const [loop, points] of left.entries())
-      for (const [from, a] of result.entries())
-        for (const [to, b] of points.entries()) {
-          const distance = (a[0] - b[0]) ** 2 + (a[1] - b[1]) ** 2;
-          if (distance < best.distance) best = { loop, from, to, distance };
-        }
-    const [points] = left.splice(best.loop, 1) as [readonly XY[]];
+  let result: readonly XY[] = loops[0] ?? [];
+  for (const loop of loops.slice(1)) {
+    let [from, to, least] = [0, 0, Number.POSITIVE_INFINITY];
+    for (const [k, [x, y]] of result.entries())
+      for (const [j, [u, v]] of loop.entries()) {
+        const squared = (x - u) * (x - u) + (y - v) * (y - v);
+        if (squared < least) [from, to, least] = [k, j, squared];
+      }
     result = [
-      ...result.slice(0, best.from + 1),
-      ...points.slice(best.to),
-      ...points.slice(0, best.to + 1),
-      ...result.slice(best.from),
+      ...result.slice(0, from + 1),
+      ...loop.slice(to),
+      ...loop.slice(0, to + 1),
+      ...result.slice(from),
     ];
   }
   return result;

@@ -70,11 +70,19 @@ export function affine(pivot: XY, shift: XY, scale: XY, degrees: number): Matrix
 
 /** A point under a homography, and whether it lies in front: x, y, 1 or 0. */
 export function applied(matrix: Matrix, x: number, y: number): readonly [number, number, number] {
-  const [a, b, c, d, e, f, g, h, i] = matrix;
-  const w = g * x + h * y + i;
+  const at = new Float64Array(2);
+  const front = applyTo(matrix, x, y, at, 0);
+  return [at[0] as number, at[1] as number, front ? 1 : 0];
+}
+
+/** Writes a point under a homography to `into` at `place`; false: it does not lie in front. */
+export function applyTo(matrix: Matrix, x: number, y: number, into: Float64Array, place: number): boolean {
+  const w = matrix[6] * x + matrix[7] * y + matrix[8];
   const front = w > NEAR_SHARE;
   const s = front ? w : 1;
-  return [clip((a * x + b * y + c) / s), clip((d * x + e * y + f) / s), front ? 1 : 0];
+  into[place] = clip((matrix[0] * x + matrix[1] * y + matrix[2]) / s);
+  into[place + 1] = clip((matrix[3] * x + matrix[4] * y + matrix[5]) / s);
+  return front;
 }
 
 export function clip(value: number): number {

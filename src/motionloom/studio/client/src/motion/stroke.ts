@@ -1,8 +1,8 @@
 // A drawn stroke as a path with few control points that keeps its shape and, if wanted, the pace of the hand.
 
-import { at, flatten } from "./curve";
+import { at, type Curve, flatten } from "./curve";
 import type { PathPoint, Route } from "./document";
-import { distanceToSegment } from "./geometry";
+import { squaredDistance } from "./geometry";
 
 /** Where the pointer was, in canvas pixels, and when, in milliseconds. */
 export interface StrokeSample {
@@ -90,7 +90,7 @@ function worstOf(
   stroke: readonly Moment[],
   chosen: readonly number[],
   k: number,
-  curve: ReturnType<typeof flatten>,
+  curve: Curve,
   { mode, tolerance }: StrokeOptions,
 ): { place: number; off: number } {
   const from = chosen[k] as number;
@@ -112,28 +112,36 @@ function worstOf(
   return worst;
 }
 
-function distanceToPiece(curve: ReturnType<typeof flatten>, k: number, { x, y }: Moment): number {
-  const { vertices, knotVertices } = curve;
-  const from = knotVertices[k] as number;
+function distanceToPiece({ vertices, knotVertices }: Curve, k: number, { x, y }: Moment): number {
   const to = knotVertices[k + 1] as number;
   let least = Number.POSITIVE_INFINITY;
-  for (let vertex = from; vertex < to; vertex += 1) {
-    const a = [vertices[2 * vertex] as number, vertices[2 * vertex + 1] as number] as const;
-    const b = [vertices[2 * vertex + 2] as number, vertices[2 * vertex + 3] as number] as const;
-    least = Math.min(least, distanceToSegment([x, y], a, b));
-  }
-  return least;
+  for (let vertex = knotVertices[k] as number; vertex < to; vertex += 1)
+    least = Math.min(
+      least,
+      squaredDistance(
+        x,
+        y,
+        vertices[2 * vertex] as number,
+        vertices[2 * vertex + 1] as number,
+        vertices[2 * vertex + 2] as number,
+        vertices[2 * vertex + 3] as number,
+      ),
+    );
+  return Math.sqrt(least);
 }
 
 /** Without the points that turned out not to be needed once others were there. */
 function thinned(stroke: readonly Moment[], chosen: readonly number[], options: StrokeOptions): number[] {
-  let result = [...chosen];
+  const result = [...chosen];
   for (let k = result.length - 2; k > 0; k -= 1) {
-    const without = result.toSpliced(k, 1);
-    const curve = flatten(pointsOf(stroke, without), "catmull-rom");
-    // A point shapes the two pieces on either side of it.
-    const pieces = [k - 2, k - 1, k].filter((piece) => piece >= 0 && piece + 1 < without.length);
-    if (pieces.every((piece) => worstOf(stroke, without, piece, curve, options).off <= 1)) result = without;
+    // A point shapes the two pieces on either side of it, and these hang on one more point each.
+    const from = Math.max(0, k - 3);
+    const near = result.slice(from, k + 4).toSpliced(k - from, 1);
+    const curve = flatten(pointsOf(stroke, near), "catmull-rom");
+    const pieces = [k - 2, k - 1, k]
+      .map((piece) => piece - from)
+      .filter((piece) => piece >= 0 && piece + 1 < near.length);
+    if (pieces.every((piece) => worstOf(stroke, near, piece, curve, options).off <= 1)) result.splice(k, 1);
   }
   return result;
 }

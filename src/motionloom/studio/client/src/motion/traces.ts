@@ -14,7 +14,7 @@ import {
   type XY,
 } from "./document";
 import { ease, progress } from "./easing";
-import { affine, applied, type Matrix } from "./matrices";
+import { affine, applyTo, type Matrix } from "./matrices";
 import {
   afford,
   boxShape,
@@ -56,34 +56,42 @@ export function traceOne(instruction: Instruction, scene: Scene): Traced {
   });
 }
 
-/** An instruction that keeps clear of shapes and of the places where other instructions begin (x, y, x, y, ...). */
-export function traceGrid(
+/**
+ * The points of an instruction that keeps clear of shapes and of the places where other instructions begin, where it
+ * begins itself. All places are x, y, x, y, ...
+ *
+ * @throws TraceProblem too many points
+ */
+export function gridPoints(
   instruction: Static | Camera,
   scene: Scene,
   shapes: readonly Shape[],
   begins: Float64Array,
-): Traced {
-  return guarded(instruction, scene, () => {
-    const { canvas } = scene;
-    if (instruction.kind === "camera") {
-      const grid = lattice([0, 0, canvas.width, canvas.height], instruction.spacing);
-      const points = filterPoints(grid, (x, y) => !shapes.some((shape) => shape.contains(x, y)));
-      return camera(instruction, points, scene);
-    }
-    const grid = instruction.grid;
-    if (!grid) throw new TypeError("a static instruction without a grid stands for itself");
-    const margin = grid.margin ?? grid.spacing / 2;
-    const points = filterPoints(
-      lattice([0, 0, canvas.width, canvas.height], grid.spacing),
-      (x, y) =>
-        !shapes.some((shape) => isNear(shape, x, y, margin, scene)) && !beginsNear(begins, x, y, margin),
+): Float64Array {
+  const { width, height } = scene.canvas;
+  if (instruction.kind === "camera")
+    return filterPoints(
+      lattice([0, 0, width, height], instruction.spacing),
+      (x, y) => !shapes.some((shape) => shape.contains(x, y)),
     );
-    const fixed = flat(instruction.points);
-    const all = new Float64Array(fixed.length + points.length);
-    all.set(fixed);
-    all.set(points, fixed.length);
-    return still(instruction, all, scene);
-  });
+  const { spacing = 1, margin = spacing / 2 } = instruction.grid ?? {};
+  const points = filterPoints(
+    lattice([0, 0, width, height], spacing),
+    (x, y) =>
+      !shapes.some((shape) => isNear(shape, x, y, margin, scene)) && !beginsNear(begins, x, y, margin),
+  );
+  const fixed = flat(instruction.points);
+  const all = new Float64Array(fixed.length + points.length);
+  all.set(fixed);
+  all.set(points, fixed.length);
+  return all;
+}
+
+/** An instruction that keeps clear of others, from its `gridPoints`. */
+export function traceGrid(instruction: Static | Camera, scene: Scene, points: Float64Array): Traced {
+  return guarded(instruction, scene, () =>
+    instruction.kind === "camera" ? camera(instruction, points, scene) : still(instruction, points, scene),
+  );
 }
 
 /** The shapes a grid keeps clear of, given those of the others by their ids. */
@@ -256,17 +264,14 @@ function rigid(
   const transform = new Float64Array(9 * matrices.length);
   for (const [t, matrix] of matrices.entries()) {
     transform.set(matrix, 9 * t);
-    for (let n = 0; n < count; n += 1) {
-      const [x, y] = applied(matrix, points[2 * n] as number, points[2 * n + 1] as number);
-      moved[2 * (t * count + n)] = x;
-      moved[2 * (t * count + n) + 1] = y;
-    }
+    for (let n = 0; n < count; n += 1)
+      applyTo(matrix, points[2 * n] as number, points[2 * n + 1] as number, moved, 2 * (t * count + n));
   }
   return { ...made(instruction, scene, count, moved), transform, ...(shape && { shape }) };
 }
 
 /** What cannot be traced has no points and says why. */
-function guarded(instruction: Instruction, scene: Scene, work: () => Traced): Traced {
+export function guarded(instruction: Instruction, scene: Scene, work: () => Traced): Traced {
   try {
     return work();
   } catch (error) {
@@ -321,7 +326,10 @@ const KNIGHT = 2.1969;
 
 function beginsNear(begins: Float64Array, x: number, y: number, margin: number): boolean {
   if (margin <= 0) return false;
-  for (let k = 0; k < begins.length; k += 2)
-    if (Math.hypot((begins[k] as number) - x, (begins[k + 1] as number) - y) <= margin) return true;
+  for (let k = 0; k < begins.length; k += 2) {
+    const dx = (begins[k] as number) - x;
+    const dy = (begins[k + 1] as number) - y;
+    if (dx <= margin && -dx <= margin && Math.sqrt(dx * dx + dy * dy) <= margin) return true;
+  }
   return false;
 }
