@@ -126,8 +126,8 @@ def test_jobs_are_queued_moved_watched_and_their_end_is_told(client, photograph)
 
 
 def test_refusals_are_errors_with_a_code(client, running):
+    project = client.start_example("rocket")
     with pytest.raises(StudioError, match="model: found 'x'") as caught:
-        project = client.start_example("rocket")
         client.submit(project.id, settings=GenerationSettings(model="x"))
     assert caught.value.code == "bad_request"
     with pytest.raises(StudioError) as caught:
@@ -184,7 +184,8 @@ def scripted(answers):
 
 
 def event(number):
-    return f": still here\nid: {number}\nevent: workers\ndata: {json.dumps({'id': number, 'kind': 'workers'})}\n\n".encode()
+    data = json.dumps({"id": number, "kind": "workers"})
+    return f": still here\nid: {number}\nevent: workers\ndata: {data}\n\n".encode()
 
 
 def test_a_lost_stream_goes_on_where_it_was():
