@@ -185,7 +185,7 @@ describe("handles", () => {
   it("keep a smooth point smooth unless Alt is held", () => {
     const path = made(KINDS[1] as Record<string, unknown>);
     const tangent = named(path, "handle_out-1");
-    const smooth = tangent.drag([110, 90], PLAIN) as { points: { handle_in: XY }[] };
+    const smooth = pointsOf(tangent.drag([110, 90], PLAIN));
     expect(smooth[1]?.handle_in?.[0]).toBeCloseTo(0, 1);
     expect(smooth[1]?.handle_in?.[1]).toBeCloseTo(-Math.hypot(20, 10), 1);
     const broken = pointsOf(tangent.drag([110, 90], { ...PLAIN, alt: true }));
