@@ -34,7 +34,10 @@ export interface StreamOptions {
   retryMs?: number;
 }
 
-/** Starts listening. Returns `stop`, and `again`, which tries at once (as when the browser says it is online). */
+/**
+ * Starts listening. Returns `stop`; `again`, which tries at once (as when the browser says it is online); and `pause`,
+ * which lets go of the connection until then: browsers open only six to one server, for all tabs together.
+ */
 export function listen({
   onEvent,
   onConnection,
@@ -90,6 +93,12 @@ export function listen({
       stopped = true;
       clearTimeout(timer);
       source?.close();
+    },
+    pause() {
+      clearTimeout(timer);
+      source?.close();
+      source = null;
+      wasLost = true;
     },
     again() {
       if (wasLost) {

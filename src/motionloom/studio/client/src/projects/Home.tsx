@@ -20,6 +20,7 @@ export function Home({ onHelp }: { onHelp(): void }) {
   const [problem, setProblem] = useState<string | null>(null);
   const [busy, setBusy] = useState(false);
   const picker = useRef<HTMLInputElement>(null);
+  const camera = useRef<HTMLInputElement>(null);
   const theme = usePreferences((state) => state.theme);
 
   const load = useCallback(async () => {
@@ -135,9 +136,32 @@ export function Home({ onHelp }: { onHelp(): void }) {
               Drop a photograph anywhere, paste one, or pick a file. Then draw paths on it and get the video.
             </p>
           </div>
-          <Button variant="primary" size="large" icon="plus" busy={busy} onClick={pick}>
-            New project
-          </Button>
+          <div className="home-buttons">
+            <Button
+              size="large"
+              icon="camera"
+              className="home-camera"
+              disabled={busy}
+              onClick={() => camera.current?.click()}
+            >
+              Take a photo
+            </Button>
+            <Button variant="primary" size="large" icon="plus" busy={busy} onClick={pick}>
+              New project
+            </Button>
+          </div>
+          <input
+            ref={camera}
+            type="file"
+            hidden
+            accept="image/*"
+            capture="environment"
+            aria-label="Photo"
+            onChange={(event) => {
+              create(event.target.files ?? []);
+              event.target.value = "";
+            }}
+          />
           <input
             ref={picker}
             type="file"

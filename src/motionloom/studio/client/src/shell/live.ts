@@ -6,6 +6,9 @@ import { jobs } from "../store/jobs";
 import { project } from "../store/project";
 import { server, useServer } from "../store/server";
 
+/** A tab that nobody sees lets go of its stream after a minute, unless something is being made. */
+const REST_MS = 60_000;
+
 export function useLive(): void {
   const locked = useServer((state) => state.locked);
   useEffect(() => {
@@ -36,8 +39,16 @@ export function useLive(): void {
       },
     });
     refresh();
+    let resting: number | undefined;
     const again = () => {
+      window.clearTimeout(resting);
       if (document.visibilityState === "visible") stream.again();
+      else resting = window.setTimeout(rest, REST_MS);
+    };
+    const rest = () => {
+      const isBusy = jobs.getState().jobs.some((job) => job.state === "running" || job.state === "queued");
+      if (isBusy) resting = window.setTimeout(rest, REST_MS);
+      else stream.pause();
     };
     window.addEventListener("online", again);
     document.addEventListener("visibilitychange", again);
@@ -48,6 +59,7 @@ export function useLive(): void {
     };
     return () => {
       stream.stop();
+      window.clearTimeout(resting);
       window.removeEventListener("online", again);
       document.removeEventListener("visibilitychange", again);
     };

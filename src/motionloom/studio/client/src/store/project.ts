@@ -210,8 +210,10 @@ export function createProjectStore(parts: ProjectParts): StoreApi<ProjectState> 
         }
       });
       window.addEventListener("beforeunload", (event) => {
-        if (isDirty()) keep();
-        if (isDirty() && get().saving !== "unsaved") event.preventDefault();
+        if (!isDirty()) return;
+        keep();
+        // Otherwise it is saved while the page closes; here it waits in the browser, which is worth a word.
+        if (get().saving === "offline" || get().saving === "conflict") event.preventDefault();
       });
     }
 

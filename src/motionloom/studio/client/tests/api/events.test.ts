@@ -101,3 +101,18 @@ test("a stream that was left says nothing more", () => {
   vi.advanceTimersByTime(60_000);
   expect(sources).toHaveLength(2);
 });
+
+test("a pause lets go of the connection and says nothing; later it goes on where it was", () => {
+  const stream = start();
+  open();
+  last().send("job", 7);
+  stream.pause();
+  expect(last().closed).toBe(true);
+  expect(states.at(-1)).toBe("open");
+  vi.advanceTimersByTime(600_000);
+  expect(sources).toHaveLength(1);
+  stream.again();
+  expect(last().address).toBe("/api/v1/events?after=7");
+  open();
+  expect(resumed).toBe(1);
+});
