@@ -22,6 +22,15 @@ def client_of(settings, base=BASE, **options):
     return TestClient(create_app(settings), base_url=base, raise_server_exceptions=False, **options)
 
 
+@pytest.fixture(scope="module")
+def client(tmp_path_factory):
+    """One server for all of these tests; what it refuses leaves it as it was."""
+    folder = tmp_path_factory.mktemp("guarded")
+    app = create_app(StudioSettings(folder / "data", devices=(), static=folder / "no-page"))
+    with TestClient(app, base_url=BASE + "/api/v1", raise_server_exceptions=False) as found:
+        yield found
+
+
 @pytest.fixture
 def guarded(settings):
     """A client of a server that needs a token."""

@@ -198,6 +198,7 @@ def test_the_address_for_the_browser(tmp_path, monkeypatch):
     assert serve.with_token(dataclasses.replace(settings, host="0.0.0.0", token="a+b")) == "http://box:80/?token=a%2Bb"
 
 
+@pytest.mark.slow
 def test_starting_loads_no_heavy_library():
     script = (
         "import sys, tempfile, pathlib\nfrom motionloom.studio.settings import StudioSettings\n"

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from motionloom.errors import MotionloomError
 from motionloom.studio.problems import Refused
 from motionloom.studio.schemas import ModelFacts, MotionLimits
 from motionloom.studio.settings import StudioSettings
 
 if TYPE_CHECKING:
     from motionloom.models.card import ModelCard
+
+log = logging.getLogger("motionloom.studio")
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,11 @@ def offered(settings: StudioSettings) -> list[Offered]:
     for folder in settings.models:
         name = _free_name(folder, taken)
         taken.add(name)
-        found.append(Offered(name, str(folder), local_card(folder)))
+        try:
+            found.append(Offered(name, str(folder), local_card(folder)))
+        except MotionloomError:
+            # Moved away or broken since the server was started; the others are still there.
+            log.warning("the model %s cannot be offered", name, exc_info=True)
     return found
 
 

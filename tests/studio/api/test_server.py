@@ -46,6 +46,8 @@ def test_folders_the_server_was_started_with_are_offered_by_their_names(settings
     assert found[-1].name == "nano-2"
     assert found[-1].source == str(mine)
     assert str(tmp_path) not in models_facts.facts(found[-1]).model_dump_json()
+    mine.unlink()
+    assert [each.name for each in models_facts.offered(dataclasses.replace(settings, models=(mine,)))][-1] != "nano-2"
 
 
 def test_jobs_can_name_only_what_is_offered(settings, tmp_path):
@@ -106,7 +108,7 @@ def test_examples_are_shown_with_their_motion(client):
 
 # --------------------------------------------------------------------------------------------------------------- page
 @pytest.fixture
-def page(settings, tmp_path):
+def built(settings, tmp_path):
     folder = tmp_path / "page"
     (folder / "assets").mkdir(parents=True)
     (folder / "index.html").write_text("<!doctype html><title>studio</title>")
@@ -120,26 +122,27 @@ def page(settings, tmp_path):
     return TestClient(app, base_url="http://127.0.0.1:7860")
 
 
-def test_the_page_is_served_from_a_table(page, tmp_path):
-    index = page.get("/")
+def test_the_page_is_served_from_a_table(built, tmp_path):
+    index = built.get("/")
     assert (index.status_code, index.headers["content-type"]) == (200, "text/html; charset=utf-8")
     assert index.headers["cache-control"] == "no-cache"
-    script = page.get("/assets/app-1a2b.js")
+    assert (built.head("/").status_code, built.head("/").content) == (200, b"")
+    script = built.get("/assets/app-1a2b.js")
     assert script.headers["content-type"] == "text/javascript; charset=utf-8"
     assert "immutable" in script.headers["cache-control"]
-    assert page.get("/icon.png").headers["content-type"] == "image/png"
+    assert built.get("/icon.png").headers["content-type"] == "image/png"
     for address in ("/drawing.svg", "/.env", "/link.js", "/assets", "/assets/", "/../outside.js", "/%2e%2e/outside.js",
                     "//etc/passwd", "/assets/..%2f..%2foutside.js", "/nonsense"):  # fmt: skip
-        assert page.get(address).status_code in (400, 404), address
+        assert built.get(address).status_code in (400, 404), address
 
 
-def test_a_page_that_was_built_anew_is_found(page, tmp_path):
+def test_a_page_that_was_built_anew_is_found(built, tmp_path):
     (tmp_path / "page" / "assets" / "app-3c4d.js").write_text("2")
     (tmp_path / "page" / "index.html").write_text("<!doctype html><title>new</title>")
     os.utime(tmp_path / "page" / "index.html", (1, 1))
-    assert page.get("/assets/app-3c4d.js").status_code == 404
-    assert "new" in page.get("/").text
-    assert page.get("/assets/app-3c4d.js").text == "2"
+    assert built.get("/assets/app-3c4d.js").status_code == 404
+    assert "new" in built.get("/").text
+    assert built.get("/assets/app-3c4d.js").text == "2"
 
 
 def test_without_a_page_the_server_says_how_to_build_it(client):

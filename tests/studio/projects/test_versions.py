@@ -58,3 +58,17 @@ def test_a_file_with_the_number_of_another_is_damaged(tmp_path):
         versions.path_of(tmp_path, number).write_bytes(state.dumps())
     state, damaged = versions.newest(tmp_path)
     assert (state.version, damaged) == (1, [2])
+
+
+def test_the_list_is_read_from_the_beginning_of_each_file(tmp_path, monkeypatch):
+    (tmp_path / "versions").mkdir()
+    for number in range(1, 4):
+        mask = "data:image/png;base64," + "A" * 100_000
+        motion = {"canvas": {}, "instructions": [{"mask": mask}] * number}
+        state = State(number, "2026-01-01T00:00:00.000Z", f'a "quoted","settings":{{ name {number}', motion, {"x": 1})
+        versions.path_of(tmp_path, number).write_bytes(state.dumps())
+    whole = versions.path_of(tmp_path, 2).read_bytes()
+    versions.path_of(tmp_path, 2).write_bytes(whole[:-100])
+    found = versions.headers(tmp_path)
+    assert [(each.version, each.num_instructions) for each in found] == [(3, 3), (1, 1)]
+    assert found[0].name == 'a "quoted","settings":{ name 3'

@@ -87,7 +87,7 @@ def table(folder: Path) -> dict[str, File]:
     return found
 
 
-@router.get("/", include_in_schema=False)
+@router.api_route("/", methods=["GET", "HEAD"], include_in_schema=False)
 async def index(request: Request) -> Response:
     """The page. With ``?token=`` it becomes a session first, so that the token does not stay in the address."""
     shown = request.query_params.get("token")
@@ -106,7 +106,7 @@ async def index(request: Request) -> Response:
     return _answer(found)
 
 
-@router.get("/{path:path}", include_in_schema=False)
+@router.api_route("/{path:path}", methods=["GET", "HEAD"], include_in_schema=False)
 async def file(request: Request, path: str) -> Response:
     """A file of the page."""
     found = _page(request).find("/" + path)

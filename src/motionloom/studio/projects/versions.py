@@ -110,18 +110,33 @@ def newest(folder: Path) -> tuple[State, list[int]]:
 
 def headers(folder: Path) -> list[ProjectVersion]:
     """What there is, newest first; damaged versions are left out."""
-    found: list[ProjectVersion] = []
-    for number in reversed(numbers(folder)):
-        try:
-            state = read(folder, number)
-        except DamagedVersion:
-            continue
-        found.append(
-            ProjectVersion(
-                version=number, written=state.written, name=state.name, num_instructions=state.num_instructions
-            )
-        )
-    return found
+    found = (_header(folder, number) for number in reversed(numbers(folder)))
+    return [header for header in found if header is not None]
+
+
+def _header(folder: Path, number: int) -> ProjectVersion | None:
+    """What the list shows of a version. A motion with masks takes megabytes, so only its beginning is read."""
+    try:
+        with open(path_of(folder, number), "rb") as file:
+            start = file.read(8_192)
+            file.seek(max(file.seek(0, os.SEEK_END) - 1, 0))
+            whole = file.read() == b"}"
+        beginning, comma, _ = start.partition(b',"settings":{')
+        if comma and whole:
+            data = json.loads(beginning + b"}")
+            if data["version"] == number:
+                return ProjectVersion(
+                    version=number,
+                    written=data["written"],
+                    name=data["name"],
+                    num_instructions=data["num_instructions"],
+                )
+        state = read(folder, number)
+    except (OSError, ValueError, KeyError, TypeError, DamagedVersion):
+        return None
+    return ProjectVersion(
+        version=number, written=state.written, name=state.name, num_instructions=state.num_instructions
+    )
 
 
 def thin(folder: Path) -> None:
