@@ -1,5 +1,5 @@
 import "./InstructionList.css";
-import { type KeyboardEvent, useCallback, useRef, useState } from "react";
+import { type KeyboardEvent, memo, useCallback, useRef, useState } from "react";
 import type { Instruction } from "../motion/document";
 import { displayName } from "../motion/names";
 import { editor, useEditor } from "../store/react";
@@ -48,18 +48,7 @@ export function InstructionList() {
       <div className="ilist-body">
         <div className="ilist-column">
           {front.map((each) => (
-            <span
-              key={each.id}
-              className="ilist-cell"
-              data-selected={selection.includes(each.id) || undefined}
-            >
-              <ColorSwatch
-                label={`Colour of ${displayName(each)}`}
-                size={12}
-                value={each.color ?? NO_COLOR}
-                onChange={(color) => editor.getState().recolor(together(each.id), color)}
-              />
-            </span>
+            <Swatch key={each.id} instruction={each} selected={selection.includes(each.id)} />
           ))}
         </div>
         <div
@@ -130,7 +119,7 @@ interface RowSwitchesProps {
   warnings: readonly Warning[];
 }
 
-function RowSwitches({ instruction, selected, locked, warnings }: RowSwitchesProps) {
+const RowSwitches = memo(function RowSwitches({ instruction, selected, locked, warnings }: RowSwitchesProps) {
   const { id, hidden } = instruction;
   const name = displayName(instruction);
   const first = warnings[0];
@@ -179,7 +168,27 @@ function RowSwitches({ instruction, selected, locked, warnings }: RowSwitchesPro
       </button>
     </span>
   );
-}
+});
+
+const Swatch = memo(function Swatch({
+  instruction,
+  selected,
+}: {
+  instruction: Instruction;
+  selected: boolean;
+}) {
+  const { id, color } = instruction;
+  return (
+    <span className="ilist-cell" data-selected={selected || undefined}>
+      <ColorSwatch
+        label={`Colour of ${displayName(instruction)}`}
+        size={12}
+        value={color ?? NO_COLOR}
+        onChange={(next) => editor.getState().recolor(together(id), next)}
+      />
+    </span>
+  );
+});
 
 function DropLine({ front, id, place }: { front: readonly Instruction[]; id: string; place: number }) {
   const from = front.findIndex((each) => each.id === id);
