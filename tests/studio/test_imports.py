@@ -188,6 +188,10 @@ def test_a_clip_that_motionloom_made_brings_its_motion(tmp_path):
         answer, found = imported({f"holiday{ending}": made.read_bytes()}, size=(48, 64))
         assert (answer.format, found.instructions[0].name) == ("clip", "leaf")
         assert found == motion
+    for motion_inside in ({"record": {"kind": "motion"}}, {"record": 3}, {"name": "x"}, {"record": {"kind": "tracks"}}):
+        odd = ml.Clip(clip.frames, 8.0, {"motion": motion_inside}).save(tmp_path / "odd.mp4")
+        with pytest.raises(FileFormatError):
+            imported({"odd.mp4": odd.read_bytes()})
     plain = ml.Clip(clip.frames, 8.0).save(tmp_path / "other.mp4")
     with pytest.raises(Refused, match=r"holiday\.mp4: holds no motion") as caught:
         imported({"holiday.mp4": plain.read_bytes()})

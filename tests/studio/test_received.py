@@ -114,6 +114,12 @@ def test_an_empty_motion_receives_nothing():
     assert found.grid.sources == []
 
 
+def test_what_would_fill_the_memory_is_not_worked_out():
+    found = ask(motion_of(path((10, 10), (20, 20))), "nano", size={"width": 4096, "height": 4096}, num_frames=1_001)
+    assert found.grid is None
+    assert "too large to be shown" in found.notes[0]
+
+
 def test_the_answer_for_two_hundred_tracks_comes_at_once():
     ways = [path((50 + 3 * k, 60), (300 + 2 * k, 160)) for k in range(200)]
     motion = motion_of(*ways)

@@ -233,15 +233,22 @@ def _clip(path: Path, wanted: Wanted) -> ImportedMotion:
     """The motion inside a clip that motionloom made."""
     from motionloom.media import read_provenance
     from motionloom.provenance import read_motion_record
+    from motionloom.studio.previews import self_contained
+    from motionloom.tracks.tracks import Tracks
 
     record = read_provenance(path)
-    if not record.get("motion"):
+    if not isinstance(record, dict) or not record.get("motion"):
         raise Refused(
             "unsupported",
             f"{path}: holds no motion; expected a video made by motionloom, which carries it inside (the motion of any "
             "other video: motionloom tracks extract)",
         )
-    motion = read_motion_record(record["motion"]["record"])
+    try:
+        motion = read_motion_record(record["motion"]["record"])
+    except (KeyError, TypeError):
+        raise FileFormatError(f"{path}: the motion inside is damaged") from None
+    if not isinstance(motion, Tracks):
+        motion = self_contained(motion)
     return _answer("clip", "Clip made by motionloom", motion, [], wanted)
 
 

@@ -172,10 +172,16 @@ def parse_motion(document: dict[str, Any]) -> Motion:
         FileFormatError: what is wrong, and where in the document.
         InputError: it names a file.
     """
-    from motionloom.errors import InputError
-    from motionloom.tracks.motion import Motion, file_names
+    from motionloom.tracks.motion import Motion
 
-    motion = Motion.parse(document, source="motion")
+    return self_contained(Motion.parse(document, source="motion"))
+
+
+def self_contained(motion: Motion) -> Motion:
+    """The motion itself, or `InputError` where it names a file outside of it."""
+    from motionloom.errors import InputError
+    from motionloom.tracks.motion import file_names
+
     outside = next((name for name in file_names(motion) if not name.startswith("data:")), None)
     if outside is not None:
         raise InputError(

@@ -30,6 +30,8 @@ COPYING = ("wan_move", "latent_trajectory")
 METHODS = ("warp", "ati", *COPYING, "time_to_move", "circle_rotate")
 WRITTEN = 0.5
 """ATI writes with soft weights: cells count from where the track outweighs what was there."""
+MAX_CELLS = 1_000_000
+"""Cells of a latent video that are worked out and sent: 1080p at 81 frames has two thirds of them."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,8 @@ def received(
         notes.append("Time-to-Move is shown the geometric preview itself, and where in it things move.")
     elif seen.method == "warp":
         notes.append("The geometric preview moves the picture itself; there is no latent video.")
+    elif seen.shape is not None and _cells(seen.tracks, seen.shape) > MAX_CELLS:
+        notes.append("The latent video is too large to be shown here; the flags are those of the whole motion.")
     elif seen.shape is not None:
         tracks = seen.tracks
         if seen.dense:
@@ -153,6 +157,11 @@ def _seen(motion: Motion, image_size: tuple[int, int], card: ModelCard, settings
     spread = not card.reads_text if settings.densify is None else settings.densify
     dense = spread and method in ("ati", "wan_move") and tracks.num_tracks > 0
     return Seen(motion, traces, times, tracks, card, method, shape, dense, settings.fps is not None)
+
+
+def _cells(tracks: Tracks, shape: ClipShape) -> int:
+    time, pixels = shape.strides
+    return (shape.whole_latents(tracks.num_frames) // time + 1) * (tracks.height // pixels) * (tracks.width // pixels)
 
 
 def latent_grid(

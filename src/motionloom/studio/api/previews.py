@@ -11,8 +11,8 @@ from fastapi import APIRouter, Request, Response
 from motionloom.studio.api.shared import TheStudio, errors
 from motionloom.studio.previews import PreviewService
 from motionloom.studio.problems import Refused
-from motionloom.studio.received import Received, received_of
-from motionloom.studio.schemas import PreviewRequest, ReceivedRequest
+from motionloom.studio.received import received_of
+from motionloom.studio.schemas import PreviewRequest, Received, ReceivedRequest
 
 router = APIRouter(tags=["previews"])
 
