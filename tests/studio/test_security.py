@@ -11,6 +11,7 @@ from starlette.testclient import TestClient
 from motionloom.errors import InputError
 from motionloom.studio import security, tokens
 from motionloom.studio.app import create_app
+from motionloom.studio.previews import PreviewService
 from motionloom.studio.problems import Refused
 from motionloom.studio.settings import StudioSettings
 
@@ -27,8 +28,10 @@ def client(tmp_path_factory):
     """One server for all of these tests; what it refuses leaves it as it was."""
     folder = tmp_path_factory.mktemp("guarded")
     app = create_app(StudioSettings(folder / "data", devices=(), static=folder / "no-page"))
-    with TestClient(app, base_url=BASE + "/api/v1", raise_server_exceptions=False) as found:
-        yield found
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PreviewService, "warm_up", lambda self: None)
+        with TestClient(app, base_url=BASE + "/api/v1", raise_server_exceptions=False) as found:
+            yield found
 
 
 @pytest.fixture
