@@ -7,6 +7,7 @@ happens in a ``BEGIN IMMEDIATE`` transaction, so that two never decide different
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sqlite3
 import threading
@@ -75,8 +76,12 @@ _MIGRATIONS: tuple[str, ...] = (
 )
 
 
-class DiskFull(MotionloomError):
+class DiskFull(MotionloomError, OSError):
     """There is no room left where the studio keeps its data."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.errno = errno.ENOSPC
 
 
 class Database:

@@ -32,10 +32,12 @@ class Snapshots:
     def write(self, jobs: Sequence[str], image: Path, motion: dict[str, Any]) -> None:
         """Keep a photograph and a motion document for some jobs: for all of them, or for none."""
         content = json.dumps(motion, allow_nan=False).encode()
+        made: list[str] = []
         try:
             for index, job in enumerate(jobs):
                 folder = self._folder / job
                 folder.mkdir()
+                made.append(job)
                 if index == 0:
                     # A copy: the photograph may be removed with its project.
                     shutil.copyfile(image, folder / f"image{image.suffix}")
@@ -45,7 +47,7 @@ class Snapshots:
                     keep(image_in(first), folder)
                     keep(first / MOTION, folder)
         except BaseException:
-            for job in jobs:
+            for job in made:
                 self.remove(job)
             raise
 
