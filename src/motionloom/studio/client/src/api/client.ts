@@ -68,11 +68,7 @@ export async function send(path: string, options: RequestOptions = {}): Promise<
     });
   } catch (error) {
     if (signal?.aborted || (error instanceof DOMException && error.name === "AbortError")) throw error;
-    throw new ApiError(
-      "offline",
-      0,
-      "The studio's server does not answer. Is `motionloom studio` still running?",
-    );
+    throw new ApiError("offline", 0, "The studio's server does not answer. Is it still running?");
   }
   if (answer.ok) return answer;
   const problem = await problemOf(answer);

@@ -39,7 +39,7 @@ export function GeneratePanel() {
     }
     if (!isInstalled) {
       toast(
-        `${facts.title} is not on this computer yet: run \`motionloom models fetch ${facts.name}\`, then try again.`,
+        `${facts.title} is not on this computer yet: run “motionloom models fetch ${facts.name}” in a terminal, then try again.`,
         { kind: "warn" },
       );
       return;

@@ -47,11 +47,12 @@ export function ModelField({ models, facts, value, onChange, onReload }: ModelFi
           </ul>
           {!facts.installed && <Fetch name={facts.name} onReload={onReload} />}
           {facts.notes.length > 0 && (
-            <ul className="model-notes">
+            <details className="model-notes">
+              <summary>What to know about it</summary>
               {facts.notes.map((note) => (
-                <li key={note}>{note}</li>
+                <p key={note}>{note}</p>
               ))}
-            </ul>
+            </details>
           )}
         </>
       )}

@@ -2,6 +2,8 @@ import "./files.css";
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { ApiError, api, errorText, type ImportFields } from "../api/client";
 import type { ImportedMotion } from "../api/types";
+import { nextColor } from "../motion/colors";
+import type { Instruction, Motion } from "../motion/document";
 import { readMotion } from "../motion/read";
 import { go } from "../shell/route";
 import { useProject } from "../store/project";
@@ -95,12 +97,21 @@ export function ImportDialog({ files: given, onClose }: { files: readonly File[]
     const state = editor.getState();
     const label = `Import ${answer.title}`;
     if (mode === "replace") {
-      state.edit(label, (before) => ({ ...motion, image: before.image, canvas: before.canvas }));
+      state.edit(label, ({ image, canvas }) => ({ ...coloured(motion), image, canvas }));
     } else {
-      state.addAll(
+      const ids = state.addAll(
         motion.instructions.map((one) => ({ ...one })),
         label,
       );
+      if (motion.pan.length > 0) {
+        // Its pan velocities are for its own instructions, which may have other ids here.
+        const here = new Map(motion.instructions.map((one, at) => [one.id, ids[at] ?? one.id]));
+        const pans = motion.pan.map(({ velocity, instructions }) => ({
+          velocity,
+          instructions: instructions ? instructions.map((one) => here.get(one) ?? one) : ids,
+        }));
+        state.edit(`${label}: pan velocities`, (before) => ({ ...before, pan: [...before.pan, ...pans] }));
+      }
     }
     toast(`${answer.title}: ${counted(answer.num_tracks, "track")} imported.`, {
       kind: "good",
@@ -308,6 +319,19 @@ export function ImportDialog({ files: given, onClose }: { files: readonly File[]
       </div>
     </Dialog>
   );
+}
+
+/** With a colour for every instruction that has none. */
+function coloured(motion: Motion): Motion {
+  const none: readonly Instruction[] = [];
+  const instructions = motion.instructions.reduce(
+    (done, one) => [
+      ...done,
+      one.color ? one : { ...one, color: nextColor({ ...motion, instructions: done }) },
+    ],
+    none,
+  );
+  return { ...motion, instructions };
 }
 
 /** What the question's field holds at first. */

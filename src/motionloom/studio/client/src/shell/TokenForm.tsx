@@ -19,7 +19,7 @@ export function TokenForm() {
       const isWrong = problem instanceof ApiError && (problem.status === 401 || problem.status === 403);
       setError(
         isWrong
-          ? "This is not the server's token. It is in the address that `motionloom studio` printed."
+          ? "This is not the server's token. It is in the address that was printed when the studio was started."
           : errorText(problem),
       );
       setBusy(false);

@@ -2,9 +2,12 @@
 
 import { useEffect } from "react";
 import { listen } from "../api/events";
+import type { Event } from "../api/types";
 import { jobs } from "../store/jobs";
+import { prefer } from "../store/preferences";
 import { project } from "../store/project";
 import { server, useServer } from "../store/server";
+import { toast } from "../ui";
 
 /** A tab that nobody sees lets go of its stream after a minute, unless something is being made. */
 const REST_MS = 60_000;
@@ -25,6 +28,7 @@ export function useLive(): void {
     const stream = listen({
       onEvent(event) {
         if (event.workers) server.setState({ workers: event.workers });
+        announce(event);
         jobs.getState().hear(event);
         project.getState().hear(event);
         for (const listener of listeners) listener();
@@ -64,6 +68,28 @@ export function useLive(): void {
       document.removeEventListener("visibilitychange", again);
     };
   }, [locked]);
+}
+
+/** A video that is ready, or will not be, is said wherever one is. */
+function announce({ kind, result, job }: Event): void {
+  const state = jobs.getState();
+  if (kind === "result" && result && state.loaded && !state.results.some((one) => one.id === result.id)) {
+    const isHere = project.getState().project?.id === result.project;
+    toast(`A video of “${result.project_name}” is ready.`, {
+      kind: "good",
+      key: "ready",
+      ...(isHere && { action: { label: "Look", run: () => prefer({ panelTab: "results" }) } }),
+    });
+  }
+  if (
+    kind === "job" &&
+    job?.state === "failed" &&
+    state.jobs.some((one) => one.id === job.id && one.state !== "failed")
+  )
+    toast(`A video of “${job.project_name}” failed: ${job.error ?? "no reason is known."}`, {
+      kind: "error",
+      key: job.id,
+    });
 }
 
 let tryAgain = () => {};
