@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
 from motionloom.studio import openapi, problems
@@ -54,11 +54,8 @@ def create_app(settings: StudioSettings, *, lock: FolderLock | None = None) -> F
     app.add_middleware(BoundedBodies, limits=settings.limits)
     app.add_middleware(Gate, settings=settings, tokens=tokens)
     app.add_middleware(SafeAnswers, settings=settings)
-    routes = APIRouter(prefix=API)
-    routes.include_router(page.session)
-    for router in ROUTERS:
-        routes.include_router(router)
-    app.include_router(routes)
+    for router in (page.session, *ROUTERS):
+        app.include_router(router, prefix=API)
     app.include_router(page.router)
     openapi.describe(app)
     return app
