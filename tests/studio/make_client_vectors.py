@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from motionloom.errors import FileFormatError
 from motionloom.tracks.compile import trace_motion
 from motionloom.tracks.easing import ease
 from motionloom.tracks.motion import Motion
@@ -30,7 +31,7 @@ def vectors() -> dict[str, Any]:
     files = {"easing.json": _easings(), "masks.json": {name: _mask_answer(name) for name in MASKS}}
     for name, cases in _motions().items():
         files[f"{name}.json"] = [_answer(label, document, fps) for label, document, fps in cases]
-    return files
+    return files | {"refused.json": _refused()}
 
 
 def _answer(label: str, document: Document, fps: float | None) -> Document:
@@ -389,6 +390,72 @@ def _edges() -> list[Case]:
         one("two frames", path(line), cover, num_frames=2),
         one("one frame", path(line), cover, num_frames=1),
     ]  # fmt: skip
+
+
+def _refused() -> list[Document]:
+    """Documents of the right types that `Motion` refuses, so that the editor must not make them."""
+    maker = Maker(5, 320, 180, 13)
+    line = [[20.5, 30.5], [120.5, 90.5, 6], [300.5, 40.5]]
+    square = [[100.3, 50.2], [180.7, 50.2], [180.7, 120.9]]
+    box = {"kind": "box", "source": {"x": 1, "y": 2, "width": 30, "height": 40}}
+    turn = {"kind": "rotate", "center": [5, 5], "angle": 10, "points": [[9, 9]]}
+
+    def path(points: Any = line, **more: Any) -> Document:
+        return maker.document([{"kind": "path", "points": points, **more}])
+
+    def one(**instruction: Any) -> Document:
+        return maker.document([instruction])
+
+    refused = {
+        "end before start": path(start=9, end=3),
+        "a point before the start": path(start=7),
+        "a point at the end": path(end=6),
+        "points back in time": path([[1, 1, 5], [2, 2, 4], [3, 3, 9]]),
+        "points at one time": path([[1, 1, 5], [2, 2, 5], [3, 3, 9]]),
+        "an end that comes too early": path([[1, 1], [2, 2, 20], [3, 3]]),
+        "a negative frame": path([[1, 1, -1], [2, 2, 5]]),
+        "too far away": path([[1e7, 0]]),
+        "no points": path([]),
+        "easing out of bounds": path(easing=[1.5, 0, 0, 0]),
+        "a colour by name": path(color="red"),
+        "radius zero": one(kind="circle", center=[1, 2], radius=0, radius_curve=4),
+        "radius below zero": one(kind="circle", center=[1, 2], radius=3, radius_curve=[[0, 1], [4, -1]]),
+        "half a point on a circle": one(kind="circle", center=[1, 2], radius=3, radius_curve=4, count=1.5),
+        "no static points": one(kind="static", points=[]),
+        "spacing zero": one(kind="static", grid={"spacing": 0}),
+        "margin below zero": one(kind="static", grid={"spacing": 9, "margin": -1}),
+        "a flat box": one(**box | {"source": {"x": 1, "y": 2, "width": 0, "height": 4}}),
+        "a flat target": one(**box | {"target": {"x": 1, "y": 2, "width": 5, "height": -4}}),
+        "dense box": one(**box | {"spacing": 0.5}),
+        "two corners": one(kind="region", polygon=square[:2]),
+        "keyframes back in time": one(kind="region", polygon=square, rotation=[[5, 1], [3, 2]]),
+        "no keyframes": one(kind="region", polygon=square, scale=[]),
+        "points and an area": one(**turn | {"region": {"polygon": square}}),
+        "neither points nor an area": one(**turn | {"points": []}),
+        "zoom zero": one(kind="camera", zoom=0),
+        "focal length and field of view": one(kind="camera", focal=300, fov=50),
+        "a field of view behind one's back": one(kind="camera", fov=190),
+        "depth zero": one(kind="camera", depth=0),
+        "a tolerance below zero": one(kind="camera", tolerance=-1),
+        "two cameras": maker.document([{"kind": "camera"}, {"kind": "camera"}]),
+        "one id twice": maker.document([box | {"id": "a"}, box | {"id": "a"}]),
+        "a pan of nobody": maker.document([box], pan=[{"velocity": [1, 1], "instructions": ["nobody"]}]),
+        "a pan too fast": maker.document([box], pan=[{"velocity": [1e7, 1]}]),
+        "a grid outside nobody": one(kind="static", grid={"outside": ["nobody"]}),
+        "a grid outside a point": maker.document(
+            [{"kind": "static", "grid": {"outside": ["static-2"]}}, {"kind": "static", "points": [[1, 2]]}]
+        ),
+        "no frames": maker.document([], num_frames=0),
+        "half a frame": maker.document([], num_frames=2.5),
+        "no rate": maker.document([], fps=0.0),
+    }
+    for label, document in refused.items():
+        try:
+            Motion.parse(document)
+        except FileFormatError:
+            continue
+        raise AssertionError(f"{label}: expected Motion to refuse it")
+    return [{"label": label, "document": document} for label, document in refused.items()]
 
 
 if __name__ == "__main__":

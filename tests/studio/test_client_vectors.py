@@ -24,7 +24,7 @@ def _load() -> ModuleType:
 
 
 maker = _load()
-NAMES = ["easing.json", "masks.json", "kinds.json", "scenes.json", "edges.json"]
+NAMES = ["easing.json", "masks.json", "kinds.json", "scenes.json", "edges.json", "refused.json"]
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 import { legs } from "./curve";
 import type { Area, Easing, Instruction, Keyframe, Motion, PathPoint, Rectangle, XY } from "./document";
 import { displayName } from "./names";
-import { routeOf } from "./points";
+import { hasArea, routeOf } from "./points";
 import { curveNames, spanOf, valueCurve } from "./timing";
 
 const MAX_COORDINATE = 1e6;
@@ -11,6 +11,7 @@ const MAX_FRAME = 100_000;
 const LEAST = 1e-6;
 const MAX_KEYS = 20_000;
 const MAX_FRAMES = 100_000;
+const ID = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/;
 const COLOR = /^#[0-9a-fA-F]{6}$/;
 
 /**
@@ -30,7 +31,27 @@ export function findProblem(motion: Motion, known: Motion | null = null): string
     const problem = right.has(each) ? null : problemOf(each, frames - 1);
     if (problem) return `${displayName(each)}: ${problem}.`;
   }
-  return null;
+  return partsProblem(motion);
+}
+
+/** What instructions and pans say about each other. */
+function partsProblem({ instructions, pan }: Motion): string | null {
+  const known = new Map(instructions.map((each) => [each.id, each]));
+  if (known.size < instructions.length) return "Two instructions have the same id; reload the page.";
+  const cameras = instructions.filter((each) => each.kind === "camera" && !each.hidden);
+  if (cameras.length > 1)
+    return `${cameras.map(displayName).join(", ")}: one camera at a time; hide all but one.`;
+  for (const each of instructions) {
+    if (!ID.test(each.id))
+      return `${displayName(each)}: found the id ${each.id}, expected letters, digits and ._-`;
+    for (const area of (each.kind === "static" && each.grid?.outside) || []) {
+      const avoided = typeof area === "string" ? known.get(area) : undefined;
+      if (typeof area === "string" && !(avoided && hasArea(avoided)))
+        return `${displayName(each)}: keeps clear of ${area}, which has no area.`;
+    }
+  }
+  const nobody = pan.flatMap((each) => each.instructions ?? []).find((id) => !known.has(id));
+  return nobody === undefined ? null : `Pan: found ${nobody}, which is not there.`;
 }
 
 function problemOf(instruction: Instruction, lastFrame: number): string | null {

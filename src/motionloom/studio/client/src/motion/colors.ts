@@ -3,18 +3,18 @@
 import type { Motion } from "./document";
 
 /**
- * Told apart by people with the common colour vision deficiencies, and readable on dark and light surfaces alike
- * (after Okabe and Ito 2008, brought to a middle lightness).
+ * Told apart by people with any of the common colour vision deficiencies (tests/motion/colors.test.ts measures it), and
+ * seen on dark and light surfaces alike. The first ones are the farthest apart.
  */
 export const COLORS = [
-  "#e08a00",
-  "#3d9be0",
-  "#d4452b",
-  "#0f9d76",
-  "#c76aa3",
-  "#5b6ee1",
-  "#a08f00",
-  "#8c6a4f",
+  "#d7b500",
+  "#44a1e6",
+  "#d4370b",
+  "#325e9d",
+  "#cd79a5",
+  "#5464df",
+  "#ab9903",
+  "#5d7855",
 ] as const;
 
 /** The colour that the motion uses least, the earliest of those. */

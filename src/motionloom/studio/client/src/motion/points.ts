@@ -44,3 +44,9 @@ export function withControlPoints(
       return instruction;
   }
 }
+
+/** Whether an instruction has an area of the picture that moves as one. */
+export function hasArea(instruction: Instruction): boolean {
+  if (instruction.kind === "rotate") return instruction.region !== undefined;
+  return instruction.kind === "region" || instruction.kind === "box";
+}

@@ -3,7 +3,7 @@
 
 import type { Instruction, Motion, Pan, PathPoint, Static } from "./document";
 import { displayName } from "./names";
-import { routeOf, withControlPoints } from "./points";
+import { hasArea, routeOf, withControlPoints } from "./points";
 import { spanOf } from "./timing";
 
 export interface Settled {
@@ -65,12 +65,6 @@ function withoutDangling(motion: Motion): Motion {
     if (kept?.length !== 0) pan.push(kept ? { ...each, instructions: kept } : each);
   }
   return { ...result, pan };
-}
-
-/** Whether an instruction has an area of the picture that moves as one. */
-export function hasArea(instruction: Instruction): boolean {
-  if (instruction.kind === "rotate") return instruction.region !== undefined;
-  return instruction.kind === "region" || instruction.kind === "box";
 }
 
 /** End not before start, and control points passed one after the other. */

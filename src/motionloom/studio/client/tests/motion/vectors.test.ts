@@ -58,6 +58,10 @@ describe.each(["kinds", "scenes", "edges"])("%s", (name) => {
   });
 });
 
+it.each(load<Pick<Case, "label" | "document">[]>("refused"))("will not save $label", ({ document }) => {
+  expect(findProblem(readMotion(document))).not.toBeNull();
+});
+
 it("covers every kind of instruction", () => {
   const kinds = load<Case[]>("kinds").flatMap(({ document }) =>
     (document.instructions as { kind: string }[]).map((each) => each.kind),
