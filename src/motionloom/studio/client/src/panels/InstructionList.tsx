@@ -1,5 +1,5 @@
 import "./InstructionList.css";
-import { type KeyboardEvent, memo, useCallback, useRef, useState } from "react";
+import { type KeyboardEvent, memo, useCallback, useEffect, useRef, useState } from "react";
 import type { Instruction } from "../motion/document";
 import { displayName } from "../motion/names";
 import { editor, useEditor } from "../store/react";
@@ -24,6 +24,13 @@ export function InstructionList() {
   const keys = useListKeys(list, setRenaming);
   const front = instructions.toReversed();
   const reachable = front.find((each) => selection.includes(each.id))?.id ?? front[0]?.id;
+
+  const newestSelected = selection.at(-1);
+  useEffect(() => {
+    if (newestSelected === undefined) return;
+    const option = list.current?.querySelector(`[data-option="${newestSelected}"]`);
+    option?.scrollIntoView?.({ block: "nearest" });
+  }, [newestSelected]);
 
   // A drag calls the function of its first moment: what it needs lies where that one finds the newest.
   const latest = useRef({ front, moving });

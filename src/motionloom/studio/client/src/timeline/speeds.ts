@@ -10,7 +10,7 @@ export interface Moving {
   readonly count: number;
 }
 
-/** The fastest visible point of an instruction, from each frame to the next. */
+/** The fastest point of an instruction, from each frame to the next, of those that are visible at either. */
 export interface Speeds {
   /** Pixels per frame, one number for each step from frame k to k + 1. */
   readonly steps: Float64Array;
@@ -34,7 +34,7 @@ export function speedsOf(traced: Moving): Speeds {
     for (let n = 0; n < count; n++) {
       const here = moment * count + n;
       const there = here + count;
-      if (!visible[here] || !visible[there]) continue;
+      if (!visible[here] && !visible[there]) continue;
       const dx = (points[2 * there] as number) - (points[2 * here] as number);
       const dy = (points[2 * there + 1] as number) - (points[2 * here + 1] as number);
       squared = Math.max(squared, dx * dx + dy * dy);

@@ -32,8 +32,9 @@ describe("speeds", () => {
     ]);
     expect([...speedsOf(traced).steps]).toEqual([5, 10]);
     expect(speedsOf(traced)).toMatchObject({ largest: 10, at: 1 });
-    const hidden = moving([[[0, 0]], [[3, 4]], [[9, 12]]], [1, 1, 0]);
-    expect([...speedsOf(hidden).steps]).toEqual([5, 0]);
+    const hidden = moving([[[0, 0]], [[3, 4]], [[9, 12]], [[90, 12]]], [1, 1, 0, 0]);
+    // Going behind something is motion that is seen; what happens there is not.
+    expect([...speedsOf(hidden).steps]).toEqual([5, 10, 0]);
   });
 
   it("have no steps in a single frame", () => {
