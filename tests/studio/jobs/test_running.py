@@ -340,6 +340,22 @@ def test_a_queue_on_a_full_disk_is_written_once_there_is_room(add, store, runner
     assert (store.get(job).state, len(tries)) == ("done", 3)
 
 
+@pytest.mark.parametrize(
+    ("error", "broken"), [(RuntimeError("CUDA error: an illegal memory access"), True), (ValueError("no"), False)]
+)
+def test_a_broken_device_is_noticed_and_the_model_let_go(add, store, runner, shelf, monkeypatch, error, broken):
+    add()
+    cleared = []
+
+    def step(number):
+        raise error
+
+    use(monkeypatch, shelf, StubModel(step))
+    monkeypatch.setattr(shelf, "clear", lambda: cleared.append(1))
+    runner.run(store.claim("w"))
+    assert (runner.is_broken, cleared) == (broken, [1])
+
+
 def test_warnings_of_the_model_are_notes_and_those_of_others_are_not(add, store, runner, shelf, monkeypatch):
     job = add()
 

@@ -280,6 +280,7 @@ def test_processes_and_threads_never_get_the_same_job(store, tmp_path):
     assert {job.state for job in store.list()} == {"done"}
 
 
+@pytest.mark.slow
 def test_a_process_that_is_killed_in_a_write_leaves_a_whole_database(tmp_path):
     path = tmp_path / "studio.db"
     store = JobStore(path)
@@ -459,5 +460,5 @@ class Queue(RuleBasedStateMachine):
 
 TestQueue = Queue.TestCase
 TestQueue.settings = settings(
-    max_examples=25, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=15, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
 )

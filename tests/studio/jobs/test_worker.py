@@ -129,6 +129,7 @@ def test_a_worker_works_and_goes_when_its_server_has_gone(store, results, add, s
     assert worker.wait(5) == 0
 
 
+@pytest.mark.slow
 @posix
 def test_a_line_wakes_an_idle_worker(store, add, start, monkeypatch):
     first = add()
@@ -290,6 +291,59 @@ def test_what_killed_workers_left_is_swept_before_new_ones_start(store, results,
     supervise()
     assert store.get(job).state == "queued"
     assert not half.exists()
+
+
+def test_workers_that_live_keep_their_jobs_while_a_laptop_sleeps(store, results, add, tmp_path, monkeypatch):
+    """All leases have run out when it wakes; only the job of a process that nobody knows goes back."""
+    from motionloom.studio.jobs import supervisor as module
+
+    mine, other = add(2)
+    supervisor = Supervisor(StudioSettings(tmp_path, devices=("cpu",)), store, results)
+    killed = []
+    process = type("Process", (), {"pid": 11, "kill": lambda self: killed.append(11)})()
+    supervisor._posts[0].process = process
+    store.claim("cpu", pid=11)
+    store.claim("stranger", pid=12)
+    with store._database.writing() as connection:
+        connection.execute("UPDATE jobs SET lease = 1")
+    supervisor._release_expired()
+    assert [store.get(job).state for job in (mine, other)] == ["running", "queued"]
+    assert killed == []
+    clock = iter([100.0, 100.0 + module.HUNG / 2, 100.0 + module.HUNG + 1])
+    supervisor._posts[0].silent_since = None
+    monkeypatch.setattr(module.time, "monotonic", lambda: next(clock))
+    for expected in ([], [], [11]):  # one that never gives a sign again is ended
+        supervisor._release_expired()
+        assert killed == expected
+
+
+def test_nobody_waits_for_a_worker_that_does_not_listen(tmp_path, store, results):
+    supervisor = Supervisor(StudioSettings(tmp_path, devices=("cpu",)), store, results)
+    supervisor._launch(supervisor._posts[0])
+    process = supervisor._posts[0].process
+    try:
+        os.kill(process.pid, signal.SIGSTOP)
+        started = time.monotonic()
+        for _ in range(70_000):
+            supervisor.wake()
+        assert time.monotonic() - started < 10
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_logs_are_cut_and_not_needed(tmp_path):
+    from motionloom.studio.jobs.supervisor import _log_file
+
+    path = tmp_path / "logs" / "cpu.log"
+    with _log_file(path) as output:
+        output.write(b"a" * 1000 + b"b" * 1000)
+    with _log_file(path, most=1500) as output:
+        output.write(b"c")
+    assert path.read_bytes() == b"b" * 750 + b"c"
+    (tmp_path / "file").write_bytes(b"")
+    with _log_file(tmp_path / "file" / "cpu.log") as output:
+        assert output == subprocess.DEVNULL
 
 
 SERVER = """

@@ -21,6 +21,9 @@ router = APIRouter(tags=["jobs"])
 MAX_WAITING = 1_000
 """Jobs that may wait at the same time."""
 
+MAX_LISTED = 2_000
+"""Jobs in one answer: all that run or wait, and the latest of those that are over."""
+
 AProject = Annotated[str | None, Query(pattern=ID_PATTERN, description="only those of this project")]
 
 
@@ -32,7 +35,7 @@ def create_jobs(studio: TheStudio, wanted: JobRequest) -> JobList:
     motion = project.motion if wanted.motion is None else _checked(studio, wanted.motion)
     seeds = wanted.seeds or [settings.seed + index for index in range(settings.count)]
     _check(studio, settings, seeds)
-    waiting = len(studio.jobs.list(states=("queued",)))
+    waiting = studio.jobs.count("queued")
     if waiting + len(seeds) > MAX_WAITING:
         raise Refused("busy", f"jobs: {waiting} wait already, expected at most {MAX_WAITING} with these {len(seeds)}")
     jobs = [
@@ -64,8 +67,8 @@ def list_jobs(
     project: AProject = None,
     state: Annotated[list[JobState] | None, Query(description="only those in one of these states")] = None,
 ) -> JobList:
-    """What runs, then what waits in its order, then what is over, the latest first."""
-    return JobList(jobs=studio.jobs.list(project, state or ()))
+    """What runs, then what waits in its order, then what is over, the latest first; 2000 jobs at most."""
+    return JobList(jobs=studio.jobs.list(project, state or (), most=MAX_LISTED))
 
 
 @router.get("/jobs/{id}", operation_id="getJob", responses=errors(404))

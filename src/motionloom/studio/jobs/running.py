@@ -69,15 +69,21 @@ class ModelShelf:
 
 
 class Runner:
-    """Makes videos in the data folder, which is the working folder: no other place is written into provenance."""
+    """Makes videos in the data folder, which is the working folder: no other place is written into provenance.
+
+    Attributes:
+        is_broken: the last run left the device in a state in which nothing more will work in this process.
+    """
 
     def __init__(self, store: JobStore, results: ResultStore, shelf: ModelShelf) -> None:
         self._store, self._snapshots, self._results, self._shelf = store, store.snapshots, results, shelf
+        self.is_broken = False
 
     def run(self, claim: Claim) -> Result | None:
         """Make a job's video, unless it is there already; whatever happens, the queue knows. None without a result."""
         job = claim.job
         reporter = Reporter(self._store, claim)
+        in_doubt = False
         with reporter.beating():
             try:
                 if not self._results.has(job.id):
@@ -92,9 +98,12 @@ class Runner:
             except Exception as error:
                 reason = words(error, job)
                 self._insist(lambda: self._store.fail(claim, reason))
-                if not isinstance(error, MotionloomError) and not _is_full(error):
-                    self._shelf.clear()  # who knows in what state the model is
-            return None
+                in_doubt = not isinstance(error, MotionloomError) and not _is_full(error)
+                # What a kernel did wrong is answered to every later call too.
+                self.is_broken = type(error).__name__ == "AcceleratorError" or "CUDA error" in str(error)
+        if in_doubt:  # who knows in what state the model is; here the error, and what it held on to, is gone
+            self._shelf.clear()
+        return None
 
     def _make(self, job: Job, reporter: Reporter) -> None:
         reporter.enter("loading")

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import secrets
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -122,8 +122,8 @@ class JobStore:
             rows = (connection.execute("SELECT * FROM jobs WHERE id = ?", (job,)).fetchone() for job in jobs)
             return {row["id"]: _job(row) for row in rows if row is not None}
 
-    def list(self, project: str | None = None, states: Sequence[JobState] = ()) -> list[Job]:
-        """What runs, then what waits in its order, then what is over, the latest first."""
+    def list(self, project: str | None = None, states: Sequence[JobState] = (), most: int = -1) -> list[Job]:
+        """What runs, then what waits in its order, then what is over, the latest first; at most so many."""
         where, values = ["1"], list[str]()
         if project is not None:
             where.append("project = ?")
@@ -135,10 +135,15 @@ class JobStore:
             "CASE state WHEN 'running' THEN 0 WHEN 'queued' THEN 1 ELSE 2 END, "
             "CASE WHEN state IN ('running', 'queued') THEN position ELSE -finished END, id"
         )
-        query = f"SELECT * FROM jobs WHERE {' AND '.join(where)} ORDER BY {order}"  # noqa: S608 - our own words
+        query = f"SELECT * FROM jobs WHERE {' AND '.join(where)} ORDER BY {order} LIMIT ?"  # noqa: S608 - our own words
         with self._database.reading() as connection:
-            rows = connection.execute(query, values)
+            rows = connection.execute(query, [*values, most])
             return [_job(row) for row in rows]
+
+    def count(self, state: JobState) -> int:
+        """How many there are in a state."""
+        with self._database.reading() as connection:
+            return connection.execute("SELECT count(*) FROM jobs WHERE state = ?", (state,)).fetchone()[0]
 
     def cancel(self, job: str) -> Job:
         """A job that waits is cancelled; one that runs is asked to end, which takes a step at most."""
@@ -323,10 +328,20 @@ class JobStore:
             _put_back(connection, claim.job.id)
         self._on_change()
 
-    def release_expired(self) -> list[str]:
-        """Jobs whose worker has not been heard of for a lease go back into the queue, or have failed; their ids."""
+    def release_expired(self, spare: Collection[int] = ()) -> list[str]:
+        """Jobs whose worker has not been heard of for a lease go back into the queue, or have failed; their ids.
+
+        Args:
+            spare: processes that are known to live.
+        """
         moment = now()
-        return self._release(lambda row: row["lease"] is None or row["lease"] < moment)
+        return self._release(lambda row: (row["lease"] or 0) < moment and row["pid"] not in spare)
+
+    def silent(self) -> set[int]:
+        """Processes that have a job and have not been heard of for a lease; 0 for one that did not say its number."""
+        with self._database.reading() as connection:
+            rows = connection.execute("SELECT pid FROM jobs WHERE state = 'running' AND lease < ?", (now(),))
+            return {row["pid"] or 0 for row in rows}
 
     def release_worker(self, worker: str, pid: int | None = None) -> list[str]:
         """The same for a worker (one process of it, with ``pid``) that is known to be gone."""

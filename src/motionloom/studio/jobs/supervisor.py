@@ -9,8 +9,10 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from motionloom.studio.jobs.results import ResultStore
 from motionloom.studio.jobs.store import JobStore
@@ -21,6 +23,9 @@ log = logging.getLogger("motionloom.studio")
 
 _LONGEST_PAUSE = 30.0
 _WELL_AFTER = 60.0  # seconds of work after which a worker that dies is started again at once
+
+HUNG = 120.0
+"""Seconds that a worker may live without a sign of life before it is ended, as one that will never give one."""
 
 
 @dataclass
@@ -33,7 +38,7 @@ class _Post:
     started: float = 0.0
     again: float = 0.0
     pause: float = 0.5
-    log: Path | None = field(default=None, repr=False)
+    silent_since: float | None = None
 
 
 class Supervisor:
@@ -57,7 +62,7 @@ class Supervisor:
         self._jobs.release_dead(_is_alive)
         self._jobs.release_expired()
         self._jobs.release_measuring()
-        if not self._jobs.list(states=("running",)):
+        if not self._jobs.count("running"):
             self._results.sweep()
         self._stopping.clear()
         with self._lock:
@@ -96,7 +101,6 @@ class Supervisor:
             if process is not None and process.stdin is not None:
                 with contextlib.suppress(OSError, ValueError):
                     process.stdin.write(b"\n")
-                    process.stdin.flush()
 
     def workers(self) -> list[Worker]:
         """All of them with the job they work on."""
@@ -122,8 +126,25 @@ class Supervisor:
                     except Exception:  # whatever happens to one must not leave the others alone
                         log.exception("worker %s", post.name)
             with contextlib.suppress(Exception):  # a full disk; looked at again in a moment
-                self._jobs.release_expired()
+                self._release_expired()
         self._jobs.close()
+
+    def _release_expired(self) -> None:
+        """Put back the jobs of workers that are gone, whoever started them. Ours that live keep theirs: after a laptop
+        slept, all leases have run out, and the next heartbeat is a second away."""
+        silent = self._jobs.silent()
+        with self._lock:
+            for post in self._posts:
+                if post.process is None or post.process.pid not in silent:
+                    post.silent_since = None
+                elif post.silent_since is None:
+                    post.silent_since = time.monotonic()
+                elif time.monotonic() - post.silent_since > HUNG:
+                    log.warning("worker %s has given no sign of life for %g s; it is ended", post.name, HUNG)
+                    post.process.kill()
+            mine = {post.process.pid for post in self._posts if post.process is not None}
+        if silent - mine:
+            self._jobs.release_expired(spare=mine)
 
     def _look_at(self, post: _Post) -> None:
         process = post.process
@@ -137,25 +158,27 @@ class Supervisor:
             self._jobs.release_worker(post.name, process.pid)
             self._jobs.workers_changed()
         if post.process is None and time.monotonic() >= post.again:
+            post.again = time.monotonic() + post.pause  # also where it cannot be started
             self._launch(post)
             self._jobs.workers_changed()
 
     def _launch(self, post: _Post) -> None:
         data = self._settings.data
-        command = [sys.executable, "-m", "motionloom.studio.jobs.worker"]
+        # -P: modules are not looked for in whatever folder the server was started in.
+        command = [sys.executable, "-P", "-m", "motionloom.studio.jobs.worker"]
         command += ["--data", os.fspath(data.absolute()), "--device", post.device, "--name", post.name]
         for model in self._settings.models:
             command += ["--model", os.fspath(Path(model).absolute())]
-        (data / "logs").mkdir(parents=True, exist_ok=True)
-        post.log = data / "logs" / f"{post.name}.log"
-        _cut(post.log)
-        with post.log.open("ab") as output:
+        with _log_file(data / "logs" / f"{post.name}.log") as output:
             # A session of its own: Ctrl-C in the terminal is for the server, which ends its workers itself. The pipe
             # is how they notice that it is gone, however it went.
             post.process = subprocess.Popen(  # noqa: S603 - our own program; paths and devices are the owner's
-                command, stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+                command, bufsize=0, stdin=subprocess.PIPE, stdout=output, stderr=output, start_new_session=True
             )
-        post.started = time.monotonic()
+        if os.name != "nt":
+            assert post.process.stdin is not None
+            os.set_blocking(post.process.stdin.fileno(), False)  # nobody waits for a worker that does not listen
+        post.started, post.silent_since = time.monotonic(), None
 
 
 def _names(devices: tuple[str, ...]) -> list[str]:
@@ -183,8 +206,17 @@ def _is_alive(pid: int) -> bool:
     return True
 
 
-def _cut(path: Path, most: int = 4 * 2**20) -> None:
-    """Keep the second half of a log that has grown large."""
-    with contextlib.suppress(OSError):
-        if path.stat().st_size > most:
+@contextlib.contextmanager
+def _log_file(path: Path, most: int = 4 * 2**20) -> Iterator[IO[bytes] | int]:
+    """The file to write to, cut to its second half when it has grown large; nowhere on a full disk."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists() and path.stat().st_size > most:
             path.write_bytes(path.read_bytes()[-most // 2 :])
+        output = path.open("ab")
+    except OSError as error:
+        log.warning("%s cannot be written: %s", path.name, error.strerror)
+        yield subprocess.DEVNULL
+        return
+    with output:
+        yield output

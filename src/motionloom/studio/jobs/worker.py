@@ -20,7 +20,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from motionloom.errors import MotionloomError
 from motionloom.studio.jobs.measuring import measure_and_keep
 from motionloom.studio.jobs.results import ResultStore
 from motionloom.studio.jobs.running import ModelShelf, Runner
@@ -73,11 +72,14 @@ class Worker:
                     self._claim = None
                     self._last_took = 0.0 if made is None else made.seconds
                     idle_since = time.monotonic()
-                    if self._last_took < LONG:
+                    if self._runner.is_broken:
+                        log.warning("the device is in a state that only a new process gets out of")
+                        self.leave()
+                    if self._last_took < LONG or measuring.is_alive():
                         continue
-            except MotionloomError as error:  # a full disk, most likely: looked at again in a moment
-                log.warning("the queue cannot be read or written: %s", error)
-                self._claim = None
+            except Exception:  # a full disk, most likely: looked at again in a moment
+                log.exception("the queue cannot be read or written")
+                self._give_back()
             if not measuring.is_alive() and (time.monotonic() - idle_since >= IDLE or self._last_took >= LONG):
                 _warm_up()
                 measuring.start()
@@ -90,20 +92,23 @@ class Worker:
 
     def leave(self) -> NoReturn:
         """Give the job at hand back and end the process at once, from whatever thread."""
-        claim = self._claim
+        self._give_back()
+        logging.shutdown()
+        os._exit(0)
+
+    def _give_back(self) -> None:
+        claim, self._claim = self._claim, None
         if claim is not None:
             try:
                 self._store.release(claim)
             except Exception as error:  # over already, or the disk is full; then its lease runs out
                 log.info("job %s was not given back: %s", claim.job.id, error)
-        logging.shutdown()
-        os._exit(0)
 
     def _measure(self) -> None:
         while True:
             time.sleep(IDLE / 2)
             try:
-                if self._last_took < LONG and self._store.list(states=("queued",)):
+                if self._last_took < LONG and self._store.count("queued"):
                     continue
                 result = self._store.next_to_measure()
                 if result is not None:
@@ -132,7 +137,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 def _listen(worker: Worker) -> None:
     """Hear the server and SIGTERM in threads of their own: the main one may be in the middle of a long step."""
     reads, writes = os.pipe()
-    os.set_blocking(writes, False)
+    if os.name != "nt":
+        os.set_blocking(writes, False)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)  # so that the number is written into the pipe, by C code, at once
     signal.set_wakeup_fd(writes, warn_on_full_buffer=False)
