@@ -198,6 +198,15 @@ def test_the_address_for_the_browser(tmp_path, monkeypatch):
     assert serve.with_token(dataclasses.replace(settings, host="0.0.0.0", token="a+b")) == "http://box:80/?token=a%2Bb"
 
 
+def test_threads_that_are_busy_do_not_keep_the_process():
+    script = (
+        "import threading, time\nfrom motionloom.studio.serve import leave\n"
+        "threading.Thread(target=time.sleep, args=(60,)).start()\nprint('said')\nleave(0.1)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=50)
+    assert done.stdout == "said\n"
+
+
 @pytest.mark.slow
 def test_starting_loads_no_heavy_library():
     script = (

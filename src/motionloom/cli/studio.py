@@ -58,7 +58,7 @@ def studio(
 ) -> None:
     """Open the editor in the browser: draw motion on a photograph, look at it at once, generate the video."""
     try:
-        from motionloom.studio.serve import on_desktop, open_browser, serve
+        from motionloom.studio.serve import leave, on_desktop, open_browser, serve
         from motionloom.studio.settings import StudioSettings, studio_folder
         from motionloom.studio.tokens import checked_token
     except ModuleNotFoundError as error:
@@ -87,6 +87,7 @@ def studio(
     with contextlib.suppress(KeyboardInterrupt):  # the usual way to end a server
         serve(settings, port=port, on_ready=ready)
     say("motionloom studio: ended; everything is saved")
+    leave()
 
 
 def _devices(device: list[str] | None, no_worker: bool) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ import os
 import socket
 import sys
 import threading
+import time
 import webbrowser
 from collections.abc import Callable
 from dataclasses import replace
@@ -113,6 +114,21 @@ def on_desktop() -> bool:
 def open_browser(url: str) -> None:
     """Opens the page without waiting for it."""
     threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
+
+
+def leave(patience: float = 0.3) -> None:
+    """Ends the process when threads are still busy loading libraries or making previews. Nothing of theirs could be
+    lost, and whoever pressed Ctrl-C shall not wait for them.
+    """
+    end = time.monotonic() + patience
+    busy = [each for each in threading.enumerate() if each is not threading.current_thread() and not each.daemon]
+    for thread in busy:
+        thread.join(max(end - time.monotonic(), 0.0))
+    if any(thread.is_alive() for thread in busy):
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
 
 
 class _Taken(InputError):
