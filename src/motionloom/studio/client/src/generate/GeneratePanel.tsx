@@ -1,17 +1,15 @@
 import "./generate.css";
-import { useState } from "react";
-import { errorText } from "../api/client";
 import { counted } from "../projects/ProjectCard";
-import { jobs } from "../store/jobs";
 import { prefer, usePreferences } from "../store/preferences";
 import { project, useProject } from "../store/project";
 import { editor, useEditor } from "../store/react";
 import { useReceived, useWatchReceived } from "../store/received";
 import { modelFacts, server, useServer } from "../store/server";
-import { Button, Icon, IconButton, NumberField, Slider, TextArea, toast, useShortcuts } from "../ui";
+import { Button, Icon, IconButton, NumberField, Slider, TextArea } from "../ui";
 import { AdvancedFields } from "./AdvancedFields";
 import { ModelField } from "./ModelField";
 import { SizeField } from "./SizeField";
+import { generate, useSubmitting } from "./submit";
 
 const MAX_SEED = 2 ** 53 - 65;
 
@@ -23,46 +21,13 @@ export function GeneratePanel() {
   const prompt = useEditor((state) => state.motion.prompt);
   const advanced = usePreferences((state) => state.advanced);
   const instructions = useEditor((state) => state.motion.instructions.length);
-  const [busy, setBusy] = useState(false);
+  const busy = useSubmitting();
   const set = project.getState().updateSettings;
   useWatchReceived();
   // What the model makes of the empty fields, as the server says it for this very motion.
   const made = useReceived((state) => (state.received?.model === facts?.name ? state.received : null));
 
   const count = settings.count ?? 1;
-  const isInstalled = facts?.installed ?? false;
-  const generate = async () => {
-    if (busy) return;
-    if (!facts) {
-      toast(`There is no model “${settings.model}” here. Pick another one.`, { kind: "warn" });
-      return;
-    }
-    if (!isInstalled) {
-      toast(
-        `${facts.title} is not on this computer yet: run “motionloom models fetch ${facts.name}” in a terminal, then try again.`,
-        { kind: "warn" },
-      );
-      return;
-    }
-    setBusy(true);
-    try {
-      await project.getState().save();
-      const { project: summary } = project.getState();
-      if (!summary) return;
-      const made = await jobs.getState().submit(summary.id, project.getState().settings);
-      toast(made.length === 1 ? "In the queue." : `${made.length} videos are in the queue.`, {
-        kind: "good",
-        key: "submitted",
-      });
-    } catch (error) {
-      toast(errorText(error), { kind: "error" });
-    } finally {
-      setBusy(false);
-    }
-  };
-  useShortcuts([
-    { keys: "Mod+Enter", label: "Generate", group: "Project", inFields: true, run: () => void generate() },
-  ]);
 
   return (
     <>

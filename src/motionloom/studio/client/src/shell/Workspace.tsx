@@ -4,6 +4,7 @@ import { ApiError, errorText } from "../api/client";
 import { Gallery } from "../gallery/Gallery";
 import { GeneratePanel } from "../generate/GeneratePanel";
 import { Queue } from "../generate/Queue";
+import { generate } from "../generate/submit";
 import { ExportDialog } from "../projects/ExportDialog";
 import { FileDrop } from "../projects/FileDrop";
 import { ImportDialog } from "../projects/ImportDialog";
@@ -153,14 +154,26 @@ function Panel() {
     (state) => state.jobs.filter((job) => job.state === "running" || job.state === "queued").length,
   );
   const results = useJobs((state) => state.results.filter((result) => result.project === id).length);
-  useShortcuts(
-    TAB_KEYS.map(([name, keys]) => ({
+  useShortcuts([
+    {
+      keys: "Mod+Enter",
+      label: "Generate",
+      group: "Project",
+      inFields: true,
+      run: () => {
+        // A field that is being typed in takes effect first.
+        if (document.activeElement instanceof HTMLElement) document.activeElement.blur();
+        prefer({ panelTab: "generate" });
+        void generate();
+      },
+    },
+    ...TAB_KEYS.map(([name, keys]) => ({
       keys,
       label: `Panel ${name[0]?.toUpperCase()}${name.slice(1)}`,
       group: "View",
       run: () => prefer({ panelTab: name }),
     })),
-  );
+  ]);
   return (
     <Tabs
       label="Panel"

@@ -10,9 +10,9 @@ export interface Tab<Name extends string> {
 }
 export interface TabsProps<Name extends string> {
   label: string;
-  tabs: readonly Tab<Name>[];
+  tabs: readonly Tab<NoInfer<Name>>[];
   selected: Name;
-  onSelect(name: Name): void;
+  onSelect(name: NoInfer<Name>): void;
   className?: string;
 }
 
