@@ -88,7 +88,7 @@ class PreviewService:
 
     def __init__(self, image_path: Callable[[str], Path], *, threads: int = 2, max_waiting: int = 512) -> None:
         self._image_path = image_path
-        self._threads = ThreadPoolExecutor(threads, "preview", _step_back)
+        self._threads = ThreadPoolExecutor(threads, "preview")
         self._max_waiting = max_waiting
         self._waiting = 0
         self._later: threading.Timer | None = None
@@ -326,12 +326,6 @@ def _ignore(work: asyncio.Future[Any]) -> None:
     """The outcome of work that nobody waits for is taken note of, so that asyncio does not report it."""
     if not work.cancelled():
         work.exception()
-
-
-def _step_back() -> None:
-    """Makes this thread give way to the one that answers requests, where the system lets threads differ."""
-    with contextlib.suppress(AttributeError, OSError):
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 5)
 
 
 def _first_clip() -> None:

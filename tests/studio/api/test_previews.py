@@ -68,9 +68,9 @@ def test_an_older_request_of_the_same_key_is_answered_as_superseded(app, client,
             return await asyncio.gather(*answers)
 
     answers = asyncio.run(ask())
-    assert answers[-1].status_code == 200
+    # On a busy machine requests sent at once may overtake each other; one of them is the newest.
+    assert sorted(each.status_code for each in answers) == [200, *[409] * 5]
     superseded = [each for each in answers if each.status_code == 409]
-    assert len(superseded) == 5
     assert superseded[0].json()["error"]["code"] == "superseded"
 
 
