@@ -1,9 +1,11 @@
 // Edits of a motion as plain functions: motion in, motion out.
 
-import type { Instruction, Motion, Pan, PathPoint, XY } from "./document";
-import { copyName, displayName, freeId } from "./names";
+import { nextColor } from "./colors";
+import type { Instruction, Kind, Motion, Pan, PathPoint, XY } from "./document";
+import { copyName, displayName, freeId, KIND_LABELS } from "./names";
 import { nearest, splitAt } from "./nearest";
 import { controlPoints, routeOf, withControlPoints } from "./points";
+import { readInstruction } from "./read";
 import { translate } from "./transform";
 
 export function find(motion: Motion, id: string): Instruction | undefined {
@@ -25,6 +27,35 @@ export function changeEach(
     same &&= result === each;
   }
   return same ? motion : { ...motion, instructions };
+}
+
+/**
+ * New instructions in front, with an id and a colour where they have none or a taken one. Returns their ids.
+ *
+ * @throws DocumentError a field of the wrong type
+ */
+export function added(
+  motion: Motion,
+  wanted: readonly ({ kind: Kind; id?: string } & Record<string, unknown>)[],
+): { motion: Motion; ids: readonly string[] } {
+  const taken = new Set(motion.instructions.map((each) => each.id));
+  const ids: string[] = [];
+  let result = motion;
+  for (const each of wanted) {
+    const id = each.id !== undefined && !taken.has(each.id) ? each.id : freeId(each.kind, taken);
+    const color = each.color ?? nextColor(result);
+    taken.add(id);
+    ids.push(id);
+    const made = readInstruction({ ...each, id, color }, KIND_LABELS[each.kind]);
+    result = { ...result, instructions: [...result.instructions, made] };
+  }
+  return { motion: result, ids };
+}
+
+/** Fields changed; one that is set to undefined is taken away. */
+export function withFields(instruction: Instruction, fields: Partial<Instruction>): Instruction {
+  const all = Object.entries({ ...instruction, ...fields }).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(all) as unknown as Instruction;
 }
 
 /** Copies in front of their originals, shifted; pans of an original hold for its copy too. Returns the new ids. */

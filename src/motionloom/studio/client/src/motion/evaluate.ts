@@ -3,20 +3,12 @@
 
 import { lensOf, planeHomography } from "./camera";
 import type { Camera, Instruction, Motion, Static } from "./document";
+import { beginningsOf, gridPoints, isGrid, shapesToAvoid } from "./grids";
 import { type Masks, masks as pageMasks } from "./masks";
 import { applyTo, determinant, inverse, type Matrix, multiply } from "./matrices";
 import type { Scene, Traced } from "./scene";
 import type { Shape } from "./shapes";
-import {
-  beginningsOf,
-  gridPoints,
-  guarded,
-  isGrid,
-  movesOf,
-  shapesToAvoid,
-  traceGrid,
-  traceOne,
-} from "./traces";
+import { guarded, movesOf, traceGrid, traceOne } from "./traces";
 
 export type { Traced } from "./scene";
 

@@ -94,6 +94,11 @@ export function presence(instruction: Instruction, scene: Scene): Uint8Array {
   );
 }
 
+/** Places as x, y, x, y, ... */
+export function flatPoints(points: readonly XY[]): Float64Array {
+  return Float64Array.from(points.flat());
+}
+
 /** Refuses more points than memory should hold, before they are made. */
 export function afford(count: number, scene: Scene): void {
   if (count * scene.times.length > MAX_POINTS)

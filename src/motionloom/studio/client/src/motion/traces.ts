@@ -18,6 +18,7 @@ import { affine, applyTo, type Matrix } from "./matrices";
 import {
   afford,
   boxShape,
+  flatPoints,
   MaskPending,
   presence,
   type Scene,
@@ -29,11 +30,6 @@ import {
 import { fill, filterPoints, lattice, type Shape, TraceProblem } from "./shapes";
 import { spanOf } from "./timing";
 
-/** Whether an instruction keeps clear of others, so that these have to be known first. */
-export function isGrid(instruction: Instruction): instruction is Static | Camera {
-  return instruction.kind === "camera" || (instruction.kind === "static" && instruction.grid !== undefined);
-}
-
 /** An instruction that stands for itself. */
 export function traceOne(instruction: Instruction, scene: Scene): Traced {
   return guarded(instruction, scene, () => {
@@ -43,7 +39,7 @@ export function traceOne(instruction: Instruction, scene: Scene): Traced {
       case "circle":
         return circle(instruction, scene);
       case "static":
-        return still(instruction, flat(instruction.points), scene);
+        return still(instruction, flatPoints(instruction.points), scene);
       case "box":
         return box(instruction, scene);
       case "region":
@@ -56,73 +52,11 @@ export function traceOne(instruction: Instruction, scene: Scene): Traced {
   });
 }
 
-/**
- * The points of an instruction that keeps clear of shapes and of the places where other instructions begin, where it
- * begins itself. All places are x, y, x, y, ...
- *
- * @throws TraceProblem too many points
- */
-export function gridPoints(
-  instruction: Static | Camera,
-  scene: Scene,
-  shapes: readonly Shape[],
-  begins: Float64Array,
-): Float64Array {
-  const { width, height } = scene.canvas;
-  if (instruction.kind === "camera")
-    return filterPoints(
-      lattice([0, 0, width, height], instruction.spacing),
-      (x, y) => !shapes.some((shape) => shape.contains(x, y)),
-    );
-  const { spacing = 1, margin = spacing / 2 } = instruction.grid ?? {};
-  const points = filterPoints(
-    lattice([0, 0, width, height], spacing),
-    (x, y) =>
-      !shapes.some((shape) => isNear(shape, x, y, margin, scene)) && !beginsNear(begins, x, y, margin),
-  );
-  const fixed = flat(instruction.points);
-  const all = new Float64Array(fixed.length + points.length);
-  all.set(fixed);
-  all.set(points, fixed.length);
-  return all;
-}
-
 /** An instruction that keeps clear of others, from its `gridPoints`. */
 export function traceGrid(instruction: Static | Camera, scene: Scene, points: Float64Array): Traced {
   return guarded(instruction, scene, () =>
     instruction.kind === "camera" ? camera(instruction, points, scene) : still(instruction, points, scene),
   );
-}
-
-/** The shapes a grid keeps clear of, given those of the others by their ids. */
-export function shapesToAvoid(
-  instruction: Static | Camera,
-  others: readonly Traced[],
-  scene: Scene,
-): readonly Shape[] {
-  const all = others.flatMap((each) => each.shape ?? []);
-  if (instruction.kind === "camera" || instruction.grid?.outside === undefined) return all;
-  return instruction.grid.outside.flatMap((area) => {
-    if (typeof area === "string") return others.find((each) => each.id === area)?.shape ?? [];
-    try {
-      return shapeOf(area, scene);
-    } catch (error) {
-      if (error instanceof MaskPending || error instanceof TraceProblem) return [];
-      throw error;
-    }
-  });
-}
-
-/** Where everything that is not static begins. */
-export function beginningsOf(others: readonly Traced[]): Float64Array {
-  const moving = others.filter((each) => each.kind !== "static");
-  const result = new Float64Array(moving.reduce((sum, each) => sum + 2 * each.count, 0));
-  let place = 0;
-  for (const each of moving) {
-    result.set(each.points.subarray(0, 2 * each.count), place);
-    place += 2 * each.count;
-  }
-  return result;
 }
 
 // -------------------------------------------------------------------------------------------------------- every kind
@@ -191,7 +125,7 @@ function region(instruction: Region, scene: Scene): Traced {
 
 function turning(instruction: Rotate, scene: Scene): Traced {
   const shape = instruction.region && shapeOf(instruction.region, scene);
-  const points = shape ? fill(shape, instruction.spacing, scene.canvas) : flat(instruction.points);
+  const points = shape ? fill(shape, instruction.spacing, scene.canvas) : flatPoints(instruction.points);
   const angle = valueAt(instruction.angle, instruction, 0, scene);
   const matrices = Array.from(angle, (degrees) => affine(instruction.center, [0, 0], [1, 1], degrees));
   return rigid(instruction, points, shape, matrices, scene);
@@ -231,10 +165,6 @@ export function movesOf(instruction: Camera, scene: Scene): readonly Moves[] {
 }
 
 // ------------------------------------------------------------------------------------------------------------- parts
-function flat(points: readonly XY[]): Float64Array {
-  return Float64Array.from(points.flat());
-}
-
 /** A trace whose points are there whenever the instruction is. */
 function made(instruction: Instruction, scene: Scene, count: number, points: Float64Array): Traced {
   const frames = scene.times.length;
@@ -280,56 +210,4 @@ export function guarded(instruction: Instruction, scene: Scene, work: () => Trac
     if (error instanceof TraceProblem) return { ...nothing, problem: error.message };
     throw error;
   }
-}
-
-// ------------------------------------------------------------------------------------------------------------- grids
-/** Inside a shape, or at most `margin` pixels from its nearest pixel. */
-function isNear(shape: Shape, x: number, y: number, margin: number, scene: Scene): boolean {
-  if (shape.contains(x, y)) return true;
-  if (margin <= 0) return false;
-  const { width, height } = scene.canvas;
-  const column = Math.min(Math.max(Math.floor(x), 0), width - 1);
-  const row = Math.min(Math.max(Math.floor(y), 0), height - 1);
-  const [left, top, right, bottom] = shape.bounds;
-  if (
-    column < left - margin - 1 ||
-    column > right + margin ||
-    row < top - margin - 1 ||
-    row > bottom + margin
-  )
-    return false;
-  const reach = Math.ceil(margin);
-  for (let other = Math.max(0, row - reach); other <= Math.min(height - 1, row + reach); other += 1) {
-    const spans = shape.spans(other);
-    for (let k = 0; k < spans.length; k += 2) {
-      const aside = Math.max((spans[k] as number) - column, column - ((spans[k + 1] as number) - 1), 0);
-      if (chamfer(aside, Math.abs(other - row)) <= margin) return true;
-    }
-  }
-  return false;
-}
-
-/**
- * The distance between two pixels as OpenCV measures it on the server (distanceTransform with a 5 x 5 mask: steps of
- * 1, 1.4 and 2.1969 pixels), within 2 % of the true one. A point within 1e-4 px of the margin may fall either way.
- */
-function chamfer(across: number, down: number): number {
-  const long = Math.max(across, down);
-  const short = Math.min(across, down);
-  return 2 * short <= long
-    ? long - 2 * short + short * KNIGHT
-    : (long - short) * KNIGHT + (2 * short - long) * DIAGONAL;
-}
-
-const DIAGONAL = 1.4;
-const KNIGHT = 2.1969;
-
-function beginsNear(begins: Float64Array, x: number, y: number, margin: number): boolean {
-  if (margin <= 0) return false;
-  for (let k = 0; k < begins.length; k += 2) {
-    const dx = (begins[k] as number) - x;
-    const dy = (begins[k + 1] as number) - y;
-    if (dx <= margin && -dx <= margin && Math.sqrt(dx * dx + dy * dy) <= margin) return true;
-  }
-  return false;
 }

@@ -3,28 +3,30 @@
 
 import { createStore, type StoreApi } from "zustand/vanilla";
 import { findProblem } from "../motion/check";
-import { nextColor } from "../motion/colors";
 import type { Instruction, Motion } from "../motion/document";
 import {
+  added,
   changeEach,
   duplicated,
   find,
   reordered,
+  withFields,
   withoutPoints,
   withPan,
   withPointFrame,
   withPointInserted,
   withPointsMoved,
 } from "../motion/edits";
-import { displayName, freeId, KIND_LABELS } from "../motion/names";
+import { displayName, KIND_LABELS } from "../motion/names";
 import { controlPoints, withControlPoints } from "../motion/points";
-import { newMotion, readInstruction, readMotion } from "../motion/read";
+import { newMotion, readMotion } from "../motion/read";
 import { settle } from "../motion/settle";
 import { retimed, withLength } from "../motion/timing";
 import { translate } from "../motion/transform";
-import type { EditorState, NewInstruction } from "./editor";
+import type { EditorState } from "./editor";
 import { createHistory } from "./history";
 import { readLocks, writeLocks } from "./locks";
+import { existing, picked, same } from "./selection";
 
 export type Editor = StoreApi<EditorState>;
 
@@ -193,7 +195,7 @@ export function createEditor(now: () => number = () => performance.now()): Edito
         );
       },
       addAll(instructions, label) {
-        const { motion, ids } = withAdded(get().motion, instructions);
+        const { motion, ids } = added(get().motion, instructions);
         const before = get().motion;
         step(label, () => motion, ids);
         return get().motion === before ? [] : ids;
@@ -343,49 +345,4 @@ export function createEditor(now: () => number = () => performance.now()): Edito
       setOverlay: (overlay) => set({ overlay: { ...get().overlay, ...overlay } }),
     };
   });
-}
-
-// ----------------------------------------------------------------------------------------------------------- helpers
-function withAdded(
-  motion: Motion,
-  added: readonly NewInstruction[],
-): { motion: Motion; ids: readonly string[] } {
-  const taken = new Set(motion.instructions.map((each) => each.id));
-  const ids: string[] = [];
-  let result = motion;
-  for (const each of added) {
-    const id = each.id !== undefined && !taken.has(each.id) ? each.id : freeId(each.kind, taken);
-    const color = each.color ?? nextColor(result);
-    taken.add(id);
-    ids.push(id);
-    const made = readInstruction({ ...each, id, color }, KIND_LABELS[each.kind]);
-    result = { ...result, instructions: [...result.instructions, made] };
-  }
-  return { motion: result, ids };
-}
-
-/** Fields changed; one that is set to undefined is taken away. */
-function withFields(instruction: Instruction, fields: Partial<Instruction>): Instruction {
-  const all = Object.entries({ ...instruction, ...fields }).filter(([, value]) => value !== undefined);
-  return Object.fromEntries(all) as unknown as Instruction;
-}
-
-function existing(motion: Motion, ids: readonly string[]): readonly string[] {
-  const known = new Set(motion.instructions.map((each) => each.id));
-  return [...new Set(ids)].filter((id) => known.has(id));
-}
-
-function picked<T>(
-  old: readonly T[],
-  wanted: readonly T[],
-  mode: "replace" | "add" | "toggle",
-): readonly T[] {
-  if (mode === "replace") return wanted;
-  const missing = wanted.filter((each) => !old.includes(each));
-  if (mode === "add") return [...old, ...missing];
-  return [...old.filter((each) => !wanted.includes(each)), ...missing];
-}
-
-function same<T>(a: readonly T[], b: readonly T[]): boolean {
-  return a.length === b.length && a.every((each, k) => each === b[k]);
 }
