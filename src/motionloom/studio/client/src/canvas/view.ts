@@ -79,9 +79,9 @@ export function isTrackpad(event: { deltaX: number; deltaY: number; deltaMode: n
   return event.deltaX !== 0 || !Number.isInteger(event.deltaY) || Math.abs(event.deltaY) < 40;
 }
 
-/** Powers of the square root of two at or below the scale: what must be laid out again when zooming changes at these. */
+/** The scale in steps of a quarter of an octave: marks are laid out again at these, a tenth off at most. */
 export function scaleStep(scale: number): number {
-  return 2 ** (Math.floor(Math.log2(scale) * 2) / 2);
+  return 2 ** (Math.round(Math.log2(scale) * 4) / 4);
 }
 
 function clampScale(scale: number, canvas: Extent, stage: Extent): number {

@@ -79,7 +79,8 @@ describe("the view", () => {
 
   it("lays marks out anew at few scales", () => {
     expect(scaleStep(1)).toBe(1);
-    expect(scaleStep(1.99)).toBeCloseTo(Math.SQRT2);
+    expect(scaleStep(1.35)).toBeCloseTo(Math.SQRT2);
+    expect(scaleStep(1.99)).toBeCloseTo(2);
     expect(scaleStep(0.5)).toBe(0.5);
   });
 });

@@ -44,25 +44,37 @@ function DotsAtPlayhead() {
   const element = useRef<HTMLCanvasElement>(null);
   const draw = useDrawing(() => drawDots(element.current));
   useView(draw);
-  // Whatever changes in the editor is worth one look at most per picture; drawing dots costs little.
-  useEffect(
-    () =>
-      editor.subscribe((now, before) => {
-        if (
-          now.playhead !== before.playhead ||
-          now.motion !== before.motion ||
-          now.draft !== before.draft ||
-          now.overlay !== before.overlay
-        )
-          draw();
-      }),
-    [draw],
-  );
+  useEffect(() => {
+    let shown: readonly Traced[] = [];
+    return editor.subscribe((now, before) => {
+      const moved = now.playhead !== before.playhead || now.overlay !== before.overlay;
+      if (!moved && now.motion === before.motion && now.draft === before.draft) return;
+      const all = tracedFrames(now.draft ?? now.motion);
+      const same =
+        all.length === shown.length && all.every((each, k) => looksAs(each, shown[k], now.playhead));
+      shown = all;
+      if (moved || !same) draw();
+    });
+  }, [draw]);
   const show = useEditor((state) => state.overlay.points);
   useEffect(() => {
     if (show) draw();
   }, [show, draw]);
   return <canvas ref={element} className="stage-layer" />;
+}
+
+/** Whether the dots of two traces lie at the same places at the playhead: most edits of a path leave its start alone. */
+function looksAs(now: Traced, before: Traced | undefined, playhead: number): boolean {
+  if (now === before) return true;
+  if (!before || now.count !== before.count || now.instruction.color !== before.instruction.color)
+    return false;
+  if (now.count > MANY || now.frames !== before.frames) return false;
+  for (let n = 0; n < now.count; n += 1) {
+    const [[x, y], [oldX, oldY]] = [placeAt(now, n, playhead), placeAt(before, n, playhead)];
+    if (x !== oldX || y !== oldY || isVisibleAt(now, n, playhead) !== isVisibleAt(before, n, playhead))
+      return false;
+  }
+  return true;
 }
 
 /** Paths are drawn as lines of their own; points that stand still have no trail. */

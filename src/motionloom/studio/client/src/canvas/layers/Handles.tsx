@@ -31,6 +31,7 @@ export function Handles({ scale }: { scale: number }) {
             instruction={instruction}
             canvas={motion.canvas}
             selected={selection.includes(instruction.id)}
+            scale={scale}
             locked={locked.has(instruction.id)}
           />
         ),
@@ -95,12 +96,15 @@ const Anchor = memo(function Anchor({
   canvas,
   selected,
   locked,
+  scale,
 }: {
   instruction: Instruction;
   canvas: { readonly width: number; readonly height: number };
   selected: boolean;
   locked: boolean;
+  scale: number;
 }) {
+  const [x, y] = anchorOf(instruction, canvas);
   return (
     // biome-ignore lint/a11y/useSemanticElements: there is no button element in SVG
     <g
@@ -110,11 +114,8 @@ const Anchor = memo(function Anchor({
       aria-label={`${displayName(instruction)}${locked ? ", locked" : ""}`}
       aria-pressed={selected}
       data-anchor={instruction.id}
-      transform={at(anchorOf(instruction, canvas))}
     >
-      <g className="constant">
-        <circle r={10} />
-      </g>
+      <circle cx={x} cy={y} r={10 / scale} />
     </g>
   );
 });

@@ -10,7 +10,17 @@ import { endPose, posed } from "../handles/region";
 import { aroundAt, boxEnd, rotateReach } from "../handles/shapes";
 import { endValue } from "../handles/values";
 import { cornersOf } from "../pick";
-import { allVisible, endDirection, lineData, polygonData, splitByVisible, ticks, wayOf } from "./lines";
+import {
+  allVisible,
+  arrowData,
+  dotsData,
+  endDirection,
+  lineData,
+  polygonData,
+  splitByVisible,
+  ticks,
+  wayOf,
+} from "./lines";
 
 export interface ShapeProps {
   instruction: Instruction;
@@ -50,7 +60,7 @@ function linesOf(props: ShapeProps): ReactNode {
     case "path":
       return <Way {...props} route={instruction} />;
     case "circle":
-      return <CircleLines circle={instruction} />;
+      return <CircleLines circle={instruction} scale={props.scale} />;
     case "box":
       return <BoxLines {...props} box={instruction} />;
     case "region":
@@ -75,11 +85,25 @@ function Line({ data, className }: { data: string; className?: string }) {
   );
 }
 
-/** A mark of constant size on the screen. */
-function Mark({ at: [x, y], turn, children }: { at: XY; turn?: number; children: ReactNode }) {
+/** Round marks of constant size on the screen. No transforms: each would be a layer of its own to the browser. */
+function Dots({ places, className }: { places: readonly XY[]; className: string }) {
+  if (places.length === 0) return null;
+  const data = dotsData(places);
   return (
-    <g transform={turn === undefined ? `translate(${x} ${y})` : `translate(${x} ${y}) rotate(${turn})`}>
-      <g className="constant">{children}</g>
+    <>
+      <path className={`${className} edge`} d={data} />
+      <path className={className} d={data} />
+    </>
+  );
+}
+
+/** A number or a word of constant size on the screen. */
+function Label({ at: [x, y], children }: { at: XY; children: ReactNode }) {
+  return (
+    <g transform={`translate(${x} ${y})`}>
+      <text className="constant" x={6} y={-6}>
+        {children}
+      </text>
     </g>
   );
 }
@@ -96,6 +120,7 @@ function Way({ route, traced, scale, frames, selected }: ShapeProps & { route: R
   const direction = endDirection(shown, 6 / scale);
   const end: XY = [shown[shown.length - 2] as number, shown[shown.length - 1] as number];
   const numbered = frames && way && traced?.kind === "path" ? ticks(way, TICK_GAP / scale) : [];
+  const places = numbered.map((frame): XY => [way?.[2 * frame] as number, way?.[2 * frame + 1] as number]);
   return (
     <>
       {carried && <path className="drawn" d={data} />}
@@ -108,27 +133,15 @@ function Way({ route, traced, scale, frames, selected }: ShapeProps & { route: R
       ) : (
         <Line data={carried ? lineData(shown) : data} />
       )}
-      {numbered.map((frame) => {
-        const [x, y] = [way?.[2 * frame] as number, way?.[2 * frame + 1] as number];
-        return (
-          <Mark key={frame} at={[x, y]}>
-            <circle className="tick" r={selected ? 2.5 : 2} />
-            {selected && (
-              <text className="frame-number" x={6} y={-6}>
-                {frame}
-              </text>
-            )}
-          </Mark>
-        );
-      })}
-      <Mark at={[shown[0] as number, shown[1] as number]}>
-        <circle className="start-dot" r={4.5} />
-      </Mark>
-      {direction !== null && (
-        <Mark at={end} turn={direction}>
-          <path className="arrow" d="M5 0L-6 -5.5L-3.500 0L-6 5.5Z" />
-        </Mark>
-      )}
+      <Dots places={places} className="tick" />
+      {selected &&
+        numbered.map((frame, k) => (
+          <Label key={frame} at={places[k] as XY}>
+            {frame}
+          </Label>
+        ))}
+      <Dots places={[[shown[0] as number, shown[1] as number]]} className="start-dot" />
+      {direction !== null && <path className="arrow" d={arrowData(end, direction, 1 / scale)} />}
     </>
   );
 }
@@ -147,10 +160,17 @@ function isCarried(way: Float64Array, vertices: Float64Array): boolean {
   return least > 2;
 }
 
-function CircleLines({ circle }: { circle: Circle }) {
+function CircleLines({ circle, scale }: { circle: Circle; scale: number }) {
   const [x, y] = circle.center;
   const target = endValue(circle.radius_curve);
   const angles = circle.angles ?? Array.from({ length: circle.count }, (_, k) => (360 * k) / circle.count);
+  const grows = target > circle.radius;
+  const heads =
+    angles.length > 64 || Math.abs(target - circle.radius) < 1
+      ? []
+      : angles.map((angle) =>
+          arrowData(aroundAt(circle.center, target, angle), grows ? angle : angle + 180, 1 / scale, true),
+        );
   const spokes = angles.slice(0, 64).map((angle) => {
     const [from, to] = [
       aroundAt(circle.center, circle.radius, angle),
@@ -165,17 +185,7 @@ function CircleLines({ circle }: { circle: Circle }) {
       <circle className="line" cx={x} cy={y} r={circle.radius} />
       <circle className="casing thin" cx={x} cy={y} r={Math.max(target, 0)} />
       <circle className="line ending" cx={x} cy={y} r={Math.max(target, 0)} />
-      {angles.length <= 64 &&
-        Math.abs(target - circle.radius) > 1 &&
-        angles.map((angle) => (
-          <Mark
-            key={angle}
-            at={aroundAt(circle.center, target, angle)}
-            turn={target > circle.radius ? angle : angle + 180}
-          >
-            <path className="arrow small" d="M3 0L-4 -3.500L-4 3.500Z" />
-          </Mark>
-        ))}
+      {heads.length > 0 && <path className="arrow small" d={heads.join("")} />}
     </>
   );
 }
@@ -209,9 +219,7 @@ function Arrow({ from, to, scale }: { from: XY; to: XY; scale: number }) {
   return (
     <>
       <Line data={lineData([...from, ...to])} />
-      <Mark at={to} turn={turn}>
-        <path className="arrow" d="M5 0L-6 -5.5L-3.500 0L-6 5.5Z" />
-      </Mark>
+      <path className="arrow" d={arrowData(to, turn, 1 / scale)} />
     </>
   );
 }
@@ -278,9 +286,14 @@ function RotateLines({ rotate, canvas, traced, scale }: ShapeProps & { rotate: R
         <>
           <path className="casing" d={lineData(arc)} />
           <path className="line arc" d={lineData(arc)} />
-          <Mark at={aroundAt(rotate.center, radius, shown)} turn={endDirection(arc, 4 / scale) ?? 0}>
-            <path className="arrow" d="M5 0L-6 -5.5L-3.500 0L-6 5.5Z" />
-          </Mark>
+          <path
+            className="arrow"
+            d={arrowData(
+              aroundAt(rotate.center, radius, shown),
+              endDirection(arc, 4 / scale) ?? 0,
+              1 / scale,
+            )}
+          />
         </>
       )}
     </>
@@ -291,13 +304,7 @@ function RotateLines({ rotate, canvas, traced, scale }: ShapeProps & { rotate: R
 function CameraLines({ camera, canvas }: ShapeProps & { camera: Camera }) {
   const frame = cameraFrame(camera, canvas);
   if (!frame)
-    return (
-      <Mark at={[canvas.width / 2, canvas.height / 2]}>
-        <text className="note" textAnchor="middle">
-          The camera looks past the picture
-        </text>
-      </Mark>
-    );
+    return <Label at={[canvas.width / 2, canvas.height / 2]}>The camera looks past the picture</Label>;
   const [a, b] = [frame[0] as XY, frame[2] as XY];
   const [c, d] = [frame[1] as XY, frame[3] as XY];
   return (

@@ -18,6 +18,32 @@ export function polygonData(corners: readonly XY[]): string {
   return (loops.length > 0 ? loops : [corners]).map((loop) => lineData(loop.flat(), true)).join("");
 }
 
+/** Places as dots: lines of no length, whose round ends have the width of the stroke on the screen. */
+export function dotsData(places: readonly XY[]): string {
+  return places.map(([x, y]) => `M${short(x)} ${short(y)}h0.001`).join("");
+}
+
+/** An arrow head with its tip just beyond `at`, pointing along `degrees`; `unit`: canvas pixels of a screen pixel. */
+export function arrowData([x, y]: XY, degrees: number, unit: number, small = false): string {
+  const [cos, sin] = [Math.cos((degrees * Math.PI) / 180), Math.sin((degrees * Math.PI) / 180)];
+  const corners = (small ? SMALL_ARROW : ARROW).map(
+    ([ahead, aside]): XY => [x + (ahead * cos - aside * sin) * unit, y + (ahead * sin + aside * cos) * unit],
+  );
+  return lineData(corners.flat(), true);
+}
+
+const ARROW: readonly XY[] = [
+  [6, 0],
+  [-6, -5.5],
+  [-3.5, 0],
+  [-6, 5.5],
+];
+const SMALL_ARROW: readonly XY[] = [
+  [3, 0],
+  [-4, -3.5],
+  [-4, 3.5],
+];
+
 function short(value: number | undefined): string {
   return String(Math.round((value ?? 0) * 100) / 100);
 }

@@ -49,6 +49,8 @@ export const path: Tool = {
   key(event, bench) {
     const { placed } = state.getState();
     if (placed.length === 0) return false;
+    // Where the keyboard draws, Enter places the next point; once more in the same place ends the path.
+    if (event.key === "Enter" && stage.getState().crosshair) return false;
     if (event.key === "Enter" || event.key === "Escape") finish(bench);
     else if (event.key === "Backspace" || event.key === "Delete" || isUndo(event)) {
       state.setState({ placed: placed.slice(0, -1) });
