@@ -16,6 +16,9 @@ from studio_driver import WATCH, Server, until
 from motionloom.tracks.motion import Motion
 from motionloom.tracks.tracks import Tracks
 
+# On a busy machine pages take their time.
+expect.set_options(timeout=15_000)
+
 XY = tuple[float, float]
 
 
@@ -69,6 +72,10 @@ class Editor:
         expect(self.radio("Select")).to_be_enabled()
         until(lambda: self._picture() is not None, 10, "the picture did not appear")
         return self
+
+    def address(self) -> str:
+        """Where the page is now."""
+        return self.page.evaluate("location.href")
 
     def stored(self) -> dict[str, Any]:
         """The project as the server has it."""

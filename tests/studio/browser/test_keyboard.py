@@ -33,7 +33,7 @@ def test_from_an_example_to_the_video_without_a_mouse(own_studio, open_page):
     tab_to(page, "^Start from Cat")
     page.keyboard.press("Enter")
     editor.wait_until_ready()
-    editor.project = re.search(r"[0-9a-f]{16}", page.url)[0]
+    editor.project = re.search(r"[0-9a-f]{16}", editor.address())[0]
     count = editor.options.count()
 
     # A path of three points by the crosshair.
@@ -44,7 +44,7 @@ def test_from_an_example_to_the_video_without_a_mouse(own_studio, open_page):
     page.keyboard.press("Enter")
     for _ in range(3):
         for _ in range(3):
-            page.keyboard.press("Shift+ArrowRight")
+            page.keyboard.press("ArrowRight")
         page.keyboard.press("Enter")
     page.keyboard.press("Enter")
     expect(editor.options).to_have_count(count + 1)
@@ -110,7 +110,8 @@ def test_the_focus_is_always_visible(editor):
                   (s) => (s.outlineStyle !== "none" && parseFloat(s.outlineWidth) > 0) || s.boxShadow !== "none");
               };
               const shapes = [e, ...e.querySelectorAll("*"), e.parentElement, e.nextElementSibling].filter(Boolean);
-              const marked = shapes.some(ringed) || e.ownerSVGElement || e.matches("svg *");
+              const caret = e.matches("textarea, input:not([type=checkbox], [type=radio], [type=range])");
+              const marked = caret || shapes.some(ringed) || e.ownerSVGElement || e.matches("svg *");
               return marked ? null : `${e.tagName} ${e.getAttribute("aria-label") ?? e.textContent.slice(0, 40)}`;
             }"""
         )
