@@ -103,6 +103,14 @@ export function joinLoops(loops: readonly (readonly XY[])[]): readonly XY[] {
 
 /** The loops of a polygon, without the bridges between them: what is to be drawn as its outline. */
 export function loopsOf(polygon: readonly XY[]): readonly (readonly XY[])[] {
+  const known = loops.get(polygon) ?? takenApart(polygon);
+  loops.set(polygon, known);
+  return known;
+}
+
+const loops = new WeakMap<readonly XY[], readonly (readonly XY[])[]>();
+
+function takenApart(polygon: readonly XY[]): readonly (readonly XY[])[] {
   const name = ([x, y]: XY) => `${x} ${y}`;
   const edges = new Map<string, XY[]>(); // from a corner to the corners it leads to
   for (const [k, from] of polygon.entries()) {
@@ -113,7 +121,7 @@ export function loopsOf(polygon: readonly XY[]): readonly (readonly XY[])[] {
     if (crossed >= 0) back?.splice(crossed, 1);
     else edges.set(name(from), [...(edges.get(name(from)) ?? []), to]);
   }
-  const loops: XY[][] = [];
+  const result: XY[][] = [];
   for (const start of polygon) {
     const loop: XY[] = [];
     let here: XY | undefined = start;
@@ -121,9 +129,9 @@ export function loopsOf(polygon: readonly XY[]): readonly (readonly XY[])[] {
       loop.push(here as XY);
       here = next;
     }
-    if (loop.length > 2) loops.push(loop);
+    if (loop.length > 2) result.push(loop);
   }
-  return loops;
+  return result;
 }
 
 function samePlace(a: XY, b: XY): boolean {

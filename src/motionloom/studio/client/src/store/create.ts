@@ -23,7 +23,7 @@ import { newMotion, readMotion } from "../motion/read";
 import { settle } from "../motion/settle";
 import { retimed, withLength } from "../motion/timing";
 import { translate } from "../motion/transform";
-import type { EditorState } from "./editor";
+import type { EditorState, Notice } from "./editor";
 import { createHistory } from "./history";
 import { readLocks, writeLocks } from "./locks";
 import { existing, picked, same } from "./selection";
@@ -36,16 +36,16 @@ const DUPLICATE_OFFSET = [16, 16] as const;
 export function createEditor(now: () => number = () => performance.now()): Editor {
   let history = createHistory();
   let project: string | null = null;
+  let draftNotice: Notice | null = null;
 
   return createStore<EditorState>()((set, get) => {
-    /** What an edit makes of the motion, or null with a notice when it could not be saved. */
-    function attempt(change: (motion: Motion) => Motion): Motion | null {
+    /** What an edit makes of the motion, null when it could not be saved, and what there is to say about it. */
+    function attempt(change: (motion: Motion) => Motion): { result: Motion | null; notice: Notice | null } {
       const { motion } = get();
       const { motion: settled, notice } = settle(change(motion), motion);
       const problem = findProblem(settled, motion);
-      if (problem !== null) set({ notice: { message: problem, kind: "refused" } });
-      else if (notice !== null) set({ notice: { message: notice, kind: "changed" } });
-      return problem === null ? settled : null;
+      if (problem !== null) return { result: null, notice: { message: problem, kind: "refused" } };
+      return { result: settled, notice: notice === null ? null : { message: notice, kind: "changed" } };
     }
 
     /** One step of history. `select`: what is selected afterwards; the same as before when left out. */
@@ -56,7 +56,8 @@ export function createEditor(now: () => number = () => performance.now()): Edito
       key?: string,
     ): void {
       const before = get().motion;
-      const after = attempt(change);
+      const { result: after, notice } = attempt(change);
+      if (notice) set({ notice });
       if (after === null || after === before) {
         set({ draft: null });
         return;
@@ -165,12 +166,18 @@ export function createEditor(now: () => number = () => performance.now()): Edito
       },
       edit: (label, edit, key) => step(label, edit, undefined, key),
       preview(edit) {
-        const draft = attempt(edit);
-        if (draft !== null) set({ draft: draft === get().motion ? null : draft });
+        // A gesture is not talked into: what there is to say is said when it is done.
+        const { result, notice } = attempt(edit);
+        if (result === null) return;
+        draftNotice = notice;
+        set({ draft: result === get().motion ? null : result });
       },
       commit(label) {
         const { draft, motion } = get();
-        if (draft !== null && draft !== motion) record(label, motion, draft);
+        if (draft !== null) {
+          record(label, motion, draft);
+          if (draftNotice) set({ notice: draftNotice });
+        }
         history.seal();
       },
       cancel() {

@@ -208,6 +208,21 @@ describe("drafts", () => {
     state().preview((motion) => shifted(motion, 5));
     state().preview((motion) => shifted(motion, 2e6));
     expect(drafted()?.points[0]?.x).toBe(5);
+    expect(state().notice).toBeNull();
+  });
+
+  it("say what followed from them when they are committed", () => {
+    state().add({ kind: "camera" });
+    const second = { ...first<Camera>(), id: "camera-2", pan: 5 };
+    for (const pan of [1, 2])
+      state().preview((motion) => ({
+        ...motion,
+        instructions: [...motion.instructions, { ...second, pan }],
+      }));
+    expect([state().notice, state().draft?.instructions[0]?.hidden]).toEqual([null, true]);
+    state().commit("Add camera");
+    expect(state().notice?.kind).toBe("changed");
+    expect(state().motion.instructions.map((each) => each.hidden)).toEqual([true, false]);
   });
 
   it("end a row of nudges", () => {
