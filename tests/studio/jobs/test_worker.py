@@ -1,6 +1,7 @@
 """Worker processes: what happens to jobs when they, or their server, are killed at any moment."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from motionloom.media import Clip
 from motionloom.studio.jobs.results import ResultStore
 from motionloom.studio.jobs.store import JobStore, NewJob, new_id
 from motionloom.studio.jobs.supervisor import Supervisor
-from motionloom.studio.schemas import GenerationSettings
+from motionloom.studio.schemas import GenerationSettings, Size
 from motionloom.studio.settings import StudioSettings
 
 posix = pytest.mark.skipif(os.name == "nt", reason="needs signals of POSIX")
@@ -223,6 +224,42 @@ def test_results_are_measured_after_they_are_there(store, results, add, start):
     assert 0 <= measured.measures["epe"] < 2
     assert 0 < measured.measures["trackable_fraction"] <= 1
     assert store.next_to_measure() is None
+
+
+@pytest.mark.slow
+@posix
+def test_two_hundred_jobs_are_all_done(store, results, add, start):
+    jobs = add(200)
+    start()
+    finished(store, jobs)
+    assert sorted(result.id for result in results.list()) == sorted(jobs)
+    assert {job.attempts for job in store.list()} == {1}
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """The data folder on a disk of 4 MB, where this system lets a test make one."""
+    command = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(tmp_path)]
+    if shutil.which("mount") is None or subprocess.run(command, capture_output=True).returncode:
+        pytest.skip("needs the right to mount a small disk")
+    yield tmp_path
+    subprocess.run(["umount", "-l", str(tmp_path)], check=True)
+
+
+@pytest.mark.slow
+@posix
+def test_on_a_disk_that_is_really_full_a_job_fails_whole_and_can_be_tried_again(small_disk, store, results, add, start):
+    (job,) = add(size=Size(width=640, height=480), num_frames=33)
+    filler = small_disk / "filler"
+    filler.write_bytes(b"x" * (shutil.disk_usage(small_disk).free - 300_000))
+    start()
+    wait_for(lambda: store.get(job).state == "failed")
+    assert store.get(job).error.startswith("The disk with the studio's data is full")
+    assert list((small_disk / "results").iterdir()) == []
+    filler.unlink()
+    store.retry(job)
+    finished(store, [job])
+    assert whole(results) == [job]
 
 
 # ---------------------------------------------------------------------------------------------------------- supervisor
