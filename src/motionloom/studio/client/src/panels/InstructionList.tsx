@@ -1,5 +1,5 @@
 import "./InstructionList.css";
-import { type KeyboardEvent, memo, useCallback, useEffect, useRef, useState } from "react";
+import { type FocusEvent, type KeyboardEvent, memo, useCallback, useEffect, useRef, useState } from "react";
 import type { Instruction } from "../motion/document";
 import { displayName } from "../motion/names";
 import { editor, useEditor } from "../store/react";
@@ -65,7 +65,7 @@ export function InstructionList() {
           aria-label="Instructions"
           aria-multiselectable="true"
           aria-description="F2 renames, Delete removes, Alt and the up or down arrow change the order"
-          onKeyDown={keys}
+          {...keys}
         >
           {front.map((each) => (
             <ListOption
@@ -291,7 +291,14 @@ const FORGET_TYPED_MS = 700;
 function useListKeys(list: React.RefObject<HTMLDivElement | null>, rename: (id: string) => void) {
   const typed = useRef({ text: "", at: 0 });
   const anchor = useRef<string | null>(null);
-  return (event: KeyboardEvent) => {
+  const clicked = useRef(false);
+  const onPointerDown = () => {
+    clicked.current = true;
+  };
+  const onBlur = (event: FocusEvent) => {
+    if (!list.current?.contains(event.relatedTarget)) clicked.current = false;
+  };
+  const onKeyDown = (event: KeyboardEvent) => {
     const state = editor.getState();
     const front = state.motion.instructions.toReversed();
     const target = event.target as HTMLElement;
@@ -299,6 +306,7 @@ function useListKeys(list: React.RefObject<HTMLDivElement | null>, rename: (id: 
     const at = front.findIndex((each) => each.id === id);
     if (id === undefined || at < 0) return;
     const go = (to: number) => {
+      clicked.current = false;
       const next = front[Math.min(Math.max(to, 0), front.length - 1)];
       if (!next) return;
       if (event.shiftKey && !event.altKey) {
@@ -337,7 +345,7 @@ function useListKeys(list: React.RefObject<HTMLDivElement | null>, rename: (id: 
           list.current?.querySelector<HTMLElement>(`[data-option="${other}"]`)?.focus(),
         );
       }
-    } else if (isTypeAhead(event)) {
+    } else if (isTypeAhead(event, clicked.current)) {
       const now = performance.now();
       const text = (now - typed.current.at < FORGET_TYPED_MS ? typed.current.text : "") + key.toLowerCase();
       typed.current = { text, at: now };
@@ -350,10 +358,10 @@ function useListKeys(list: React.RefObject<HTMLDivElement | null>, rename: (id: 
     event.preventDefault();
     event.stopPropagation();
   };
+  return { onKeyDown, onPointerDownCapture: onPointerDown, onBlurCapture: onBlur };
 }
 
 /** Letters look for names when the keyboard brought the focus here; after a click they are the editor's shortcuts. */
-function isTypeAhead({ key, ctrlKey, metaKey, altKey, target }: KeyboardEvent): boolean {
-  if (key.length !== 1 || ctrlKey || metaKey || altKey || ",.[]+-?".includes(key)) return false;
-  return (target as HTMLElement).matches(":focus-visible");
+function isTypeAhead({ key, ctrlKey, metaKey, altKey }: KeyboardEvent, clicked: boolean): boolean {
+  return !clicked && key.length === 1 && !ctrlKey && !metaKey && !altKey && !",.[]+-?".includes(key);
 }

@@ -39,7 +39,9 @@ export function ReceivedPanel() {
             <Fact label="Frames">
               {received.num_frames} at {Number(received.fps.toFixed(2))} fps
             </Fact>
-            <Fact label="Tracks">{received.num_tracks}</Fact>
+            <Fact label="Receives">
+              {received.num_tracks} {received.num_tracks === 1 ? "track" : "tracks"}
+            </Fact>
             {received.grid && (
               <Fact label="Cells">
                 {received.grid.columns} × {received.grid.rows} × {received.grid.frames}, each{" "}
