@@ -1,6 +1,7 @@
 import "./gallery.css";
 import { useState } from "react";
 import type { Result } from "../api/types";
+import { counted } from "../projects/ProjectCard";
 import { useJobs } from "../store/jobs";
 import { prefer } from "../store/preferences";
 import { useProject } from "../store/project";
@@ -14,6 +15,11 @@ export function Gallery() {
   const results = useJobs((state) => state.results);
   const loaded = useJobs((state) => state.loaded);
   const id = useProject((state) => state.project?.id);
+  const underway = useJobs(
+    (state) =>
+      state.jobs.filter((job) => job.project === id && (job.state === "running" || job.state === "queued"))
+        .length,
+  );
   const [scope, setScope] = useState<"project" | "all">("project");
   const [viewed, setViewed] = useState<{ id: string; view: ResultView } | null>(null);
   const [picked, setPicked] = useState<readonly string[]>([]);
@@ -61,11 +67,19 @@ export function Gallery() {
       {shown.length === 0 ? (
         <div className="gallery-empty">
           <Icon name="film" size={28} />
-          <p>{loaded ? "No videos yet." : "Loading…"}</p>
+          <p>
+            {!loaded
+              ? "Loading…"
+              : underway > 0
+                ? `${counted(underway, "video")} on the way.`
+                : "No videos yet."}
+          </p>
           {loaded && (
             <>
               <p className="muted">
-                Draw motion on the picture, then press Generate. What is finished appears here.
+                {underway > 0
+                  ? "What is finished appears here."
+                  : "Draw motion on the picture, then press Generate. What is finished appears here."}
               </p>
               <Button icon="generate" onClick={() => prefer({ panelTab: "generate" })}>
                 To Generate

@@ -1,7 +1,7 @@
 import { useState } from "react";
 import { addresses } from "../api/client";
 import type { Job } from "../api/types";
-import { IconButton, toast } from "../ui";
+import { copyText, IconButton } from "../ui";
 import { jobText } from "./times";
 
 export interface JobItemProps {
@@ -93,16 +93,7 @@ export function JobItem({ job, onCancel, onRetry, onRemove, onUp, onDown, drag }
             label="Copy the error"
             icon="copy"
             size="small"
-            onClick={() =>
-              void navigator.clipboard
-                ?.writeText(job.error ?? "")
-                .then(() => toast("Copied.", { kind: "good" }))
-                .catch(() =>
-                  toast("The browser did not let the studio copy; select the text instead.", {
-                    kind: "warn",
-                  }),
-                )
-            }
+            onClick={() => void copyText(job.error ?? "")}
           />
         </details>
       )}

@@ -1,6 +1,6 @@
 import type { ModelFacts } from "../api/types";
 import { bytesText } from "../projects/files";
-import { Icon, IconButton, Select, toast } from "../ui";
+import { copyText, Icon, IconButton, Select } from "../ui";
 
 export interface ModelFieldProps {
   models: readonly ModelFacts[] | null;
@@ -62,19 +62,17 @@ export function ModelField({ models, facts, value, onChange, onReload }: ModelFi
 
 function Fetch({ name, onReload }: { name: string; onReload(): void }) {
   const command = `motionloom models fetch ${name}`;
-  const copy = () =>
-    navigator.clipboard
-      ?.writeText(command)
-      .then(() => toast("Command copied.", { kind: "good" }))
-      .catch(() =>
-        toast("The browser did not let the studio copy; select the text instead.", { kind: "warn" }),
-      );
   return (
     <div className="model-fetch">
       <span>Nothing is downloaded by itself. To get it, run this in a terminal:</span>
       <div>
         <code>{command}</code>
-        <IconButton label="Copy the command" icon="copy" size="small" onClick={() => void copy()} />
+        <IconButton
+          label="Copy the command"
+          icon="copy"
+          size="small"
+          onClick={() => void copyText(command, "Command copied.")}
+        />
         <IconButton label="Look again whether it is here" icon="retry" size="small" onClick={onReload} />
       </div>
     </div>

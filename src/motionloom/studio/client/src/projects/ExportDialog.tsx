@@ -5,7 +5,7 @@ import type { TrackFormat } from "../api/types";
 import { project, useProject } from "../store/project";
 import { editor } from "../store/react";
 import { server, useServer } from "../store/server";
-import { Button, Dialog, Icon, NumberField, Select, Spinner, TextField, toast } from "../ui";
+import { Button, copyText, Dialog, Icon, NumberField, Select, Spinner, TextField, toast } from "../ui";
 
 let lastFormat = "motion";
 
@@ -186,20 +186,7 @@ export function ExportDialog({ onClose }: { onClose(): void }) {
               <div className="export-command">
                 <span className="muted">The same on the command line, from the exported motion file</span>
                 <code>{command}</code>
-                <Button
-                  size="small"
-                  icon="copy"
-                  onClick={() =>
-                    navigator.clipboard
-                      ?.writeText(command)
-                      .then(() => toast("Command copied.", { kind: "good" }))
-                      .catch(() =>
-                        toast("The browser did not let the studio copy; select the text instead.", {
-                          kind: "warn",
-                        }),
-                      )
-                  }
-                >
+                <Button size="small" icon="copy" onClick={() => void copyText(command, "Command copied.")}>
                   Copy command
                 </Button>
               </div>

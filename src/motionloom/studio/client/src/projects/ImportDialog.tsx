@@ -323,14 +323,9 @@ export function ImportDialog({ files: given, onClose }: { files: readonly File[]
 
 /** With a colour for every instruction that has none. */
 function coloured(motion: Motion): Motion {
-  const none: readonly Instruction[] = [];
-  const instructions = motion.instructions.reduce(
-    (done, one) => [
-      ...done,
-      one.color ? one : { ...one, color: nextColor({ ...motion, instructions: done }) },
-    ],
-    none,
-  );
+  const instructions: Instruction[] = [];
+  for (const one of motion.instructions)
+    instructions.push(one.color ? one : { ...one, color: nextColor({ ...motion, instructions }) });
   return { ...motion, instructions };
 }
 

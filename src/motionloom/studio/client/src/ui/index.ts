@@ -1,4 +1,5 @@
 export { Button, type ButtonProps, IconButton, type IconButtonProps, Spinner } from "./Button";
+export { copyText } from "./copy";
 export { Dialog, type DialogProps } from "./Dialog";
 export {
   Checkbox,
