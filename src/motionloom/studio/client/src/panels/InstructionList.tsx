@@ -5,7 +5,7 @@ import { displayName } from "../motion/names";
 import { editor, useEditor } from "../store/react";
 import { useReceived } from "../store/received";
 import { useSpeedLimit, useSpeeds } from "../timeline/useSpeeds";
-import { ColorSwatch, Icon, Menu, Tooltip } from "../ui";
+import { ColorSwatch, Icon, Menu } from "../ui";
 import { NO_COLOR } from "./colors";
 import { type Warning, warningsOf } from "./flags";
 import { ListOption } from "./ListOption";
@@ -133,21 +133,20 @@ const RowSwitches = memo(function RowSwitches({ instruction, selected, locked, w
   return (
     <span className="ilist-cell" data-selected={selected || undefined}>
       {first && (
-        <Tooltip text={warnings.map(({ message }) => message).join("\n")}>
-          <button
-            type="button"
-            className="ilist-switch"
-            data-warns
-            tabIndex={selected ? 0 : -1}
-            aria-label={`Warning about ${name}: ${first.message}`}
-            onClick={() => {
-              editor.getState().select([id]);
-              if (first.frame !== undefined) editor.getState().setPlayhead(first.frame);
-            }}
-          >
-            <Icon name="warn" size={15} />
-          </button>
-        </Tooltip>
+        <button
+          type="button"
+          className="ilist-switch"
+          data-warns
+          title={warnings.map(({ message }) => message).join("\n")}
+          tabIndex={selected ? 0 : -1}
+          aria-label={`Warning about ${name}: ${first.message}`}
+          onClick={() => {
+            editor.getState().select([id]);
+            if (first.frame !== undefined) editor.getState().setPlayhead(first.frame);
+          }}
+        >
+          <Icon name="warn" size={15} />
+        </button>
       )}
       <button
         type="button"

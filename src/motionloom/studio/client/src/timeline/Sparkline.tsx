@@ -11,6 +11,8 @@ export interface SparklineProps {
 }
 
 const HEIGHT = 16;
+/** On a shorter bar the number stands beside it. */
+const ROOM_FOR_TEXT = 120;
 
 /** Speed over time along a bar: as high as the fastest step, red where a model's limit is passed. */
 export const Sparkline = memo(function Sparkline({ speeds, limit, from, to, perFrame }: SparklineProps) {
@@ -45,11 +47,14 @@ export const Sparkline = memo(function Sparkline({ speeds, limit, from, to, perF
           </>
         )}
       </svg>
-      {width > 76 && (
-        <span className="tl-speed-text" data-warns={warning ? true : undefined} title={warning ?? undefined}>
-          {speedText(speeds.largest)}
-        </span>
-      )}
+      <span
+        className="tl-speed-text"
+        data-beside={width < ROOM_FOR_TEXT || undefined}
+        data-warns={warning ? true : undefined}
+        title={warning ?? undefined}
+      >
+        {speedText(speeds.largest)}
+      </span>
     </>
   );
 });
