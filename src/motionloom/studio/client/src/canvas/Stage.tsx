@@ -36,8 +36,8 @@ export function Stage() {
       <p id={help} className="visually-hidden">
         Drawing surface. With a drawing tool in hand the arrow keys move a crosshair, Shift farther, Alt one
         pixel; Enter places a point or begins and ends a shape, Enter twice or Escape finishes a path. Tab
-        goes through the control points; arrow keys move the one in focus by one pixel, Shift by ten; Delete
-        removes it.
+        goes through the control points; arrow keys move the one in focus by one pixel, Shift by ten; Insert
+        adds one after it; Delete removes it.
       </p>
       <LiveRegion />
     </div>

@@ -1,9 +1,11 @@
 // The keyboard on the stage: nudging the handle in focus, drawing with a crosshair, holding Space for the hand.
 
 import { type KeyboardEvent as ReactKeyboardEvent, type RefObject, useEffect } from "react";
-import type { XY } from "../motion/document";
+import { at, flatten } from "../motion/curve";
+import type { Instruction, XY } from "../motion/document";
 import { find } from "../motion/edits";
 import { displayName } from "../motion/names";
+import { routeOf } from "../motion/points";
 import { editor } from "../store/react";
 import { viewNow } from "./layers/useView";
 import { announce, stage } from "./stageStore";
@@ -71,6 +73,10 @@ function onHandleKey(event: ReactKeyboardEvent, target: Element): boolean {
     bench.editor.selectPoints([handle.point], "toggle");
     return true;
   }
+  if (event.key === "Insert" || event.key === "i") {
+    insertAfter(instruction, handle.point);
+    return true;
+  }
   if (event.key === "Delete" || event.key === "Backspace") {
     const { points } = bench.editor;
     bench.editor.removePoints(id, points.includes(handle.point) ? points : [handle.point]);
@@ -78,6 +84,20 @@ function onHandleKey(event: ReactKeyboardEvent, target: Element): boolean {
     return true;
   }
   return false;
+}
+
+/** A new point half way to the next one, or to the one before at the end of a path. */
+function insertAfter(instruction: Instruction, point: number): void {
+  const route = routeOf(instruction);
+  if (!route || route.points.length < 2) return;
+  const { knots } = flatten(route.points, route.curve);
+  const from = Math.min(point, knots.length - 2);
+  const middle = at(
+    flatten(route.points, route.curve),
+    ((knots[from] as number) + (knots[from + 1] as number)) / 2,
+  );
+  const index = editor.getState().insertPoint(instruction.id, middle);
+  announce(`${displayName(instruction)} point ${index + 1} inserted`);
 }
 
 function onAnchorKey(event: ReactKeyboardEvent, target: Element): boolean {
@@ -134,6 +154,7 @@ function onCrosshairKey(event: ReactKeyboardEvent, target: Element): boolean {
 /** Shows the crosshair when the stage comes into focus by the keyboard with a drawing tool in hand. */
 export function onStageFocus(event: { target: EventTarget; currentTarget: EventTarget }): void {
   const element = event.target as HTMLElement;
+  if (event.target !== event.currentTarget) cancelCrosshair();
   if (event.target !== event.currentTarget || !element.matches(":focus-visible")) return;
   const tool = toolOf(editor.getState().tool);
   if (tool.keyboard !== "none" && !stage.getState().crosshair) stage.setState({ crosshair: middleOfView() });

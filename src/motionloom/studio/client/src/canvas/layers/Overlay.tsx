@@ -21,8 +21,8 @@ export const Overlay = memo(function Overlay() {
       </World>
       <World layer="active">
         <Shapes scale={scale} selected={true} />
-        <SketchLines />
         <Handles scale={scale} />
+        <SketchLines />
       </World>
     </>
   );

@@ -6,6 +6,9 @@ import { editor, useEditor } from "../../store/react";
 import { received } from "../../store/received";
 import { prepared, useDrawing, useView } from "./useView";
 
+/** Sources in more of the cells than this share are not marked. */
+const MANY_SOURCES = 0.35;
+
 export function ReceivedLayer() {
   const on = useEditor((state) => state.overlay.received);
   return on ? <Cells /> : null;
@@ -52,37 +55,65 @@ function drawCells(element: HTMLCanvasElement | null): void {
   const { motion, playhead } = editor.getState();
   const { width, height } = motion.canvas;
   const [across, down] = [width / grid.columns, height / grid.rows];
-  const rectangle = (cell: number, into: Path2D) =>
-    into.rect((cell % grid.columns) * across, Math.floor(cell / grid.columns) * down, across, down);
-
-  context.fillStyle = "rgba(0, 0, 0, 0.35)";
+  const latent = latentFrame(playhead, motion.num_frames, found.num_frames, grid);
+  const hit = new Set(grid.cells[latent]);
+  const missed = new Path2D();
+  for (let cell = 0; cell < grid.rows * grid.columns; cell += 1)
+    if (!hit.has(cell))
+      missed.rect((cell % grid.columns) * across, Math.floor(cell / grid.columns) * down, across, down);
+  context.fillStyle = "rgba(0, 0, 0, 0.5)";
+  context.fill(missed);
+  context.fillStyle = "rgba(70, 205, 185, 0.22)";
   context.fillRect(0, 0, width, height);
   if (Math.min(across, down) * view.scale >= 6) {
-    const lines = new Path2D();
-    for (let column = 1; column < grid.columns; column += 1) {
-      lines.moveTo(column * across, 0);
-      lines.lineTo(column * across, height);
-    }
-    for (let row = 1; row < grid.rows; row += 1) {
-      lines.moveTo(0, row * down);
-      lines.lineTo(width, row * down);
-    }
-    context.strokeStyle = "rgba(255, 255, 255, 0.14)";
+    context.strokeStyle = "rgba(255, 255, 255, 0.16)";
     context.lineWidth = 1 / view.scale;
-    context.stroke(lines);
+    context.stroke(gridLines(grid, across, down));
   }
-  const latent = latentFrame(playhead, motion.num_frames, found.num_frames, grid);
-  const hit = new Path2D();
-  for (const cell of grid.cells[latent] ?? []) rectangle(cell, hit);
-  const sources = new Path2D();
-  for (const cell of grid.sources) rectangle(cell, sources);
-  context.fillStyle = "rgba(70, 205, 185, 0.55)";
-  context.fill(hit);
+  context.strokeStyle = "rgb(70, 205, 185)";
   context.lineWidth = 1.5 / view.scale;
-  context.strokeStyle = "rgba(70, 205, 185, 1)";
-  context.stroke(hit);
-  context.setLineDash([3 / view.scale, 3 / view.scale]);
-  context.strokeStyle = "rgba(255, 255, 255, 0.85)";
-  context.stroke(sources);
-  context.setLineDash([]);
+  context.stroke(edgesOf(hit, grid, across, down));
+  // Where the written features come from; when that is nearly everywhere, marks would hide the picture.
+  if (grid.sources.length > grid.rows * grid.columns * MANY_SOURCES) return;
+  const sources = new Path2D();
+  const radius = Math.min(across, down) / 6;
+  for (const cell of grid.sources) {
+    const [x, y] = [((cell % grid.columns) + 0.5) * across, (Math.floor(cell / grid.columns) + 0.5) * down];
+    sources.moveTo(x + radius, y);
+    sources.arc(x, y, radius, 0, 2 * Math.PI);
+  }
+  context.fillStyle = "rgba(255, 255, 255, 0.9)";
+  context.fill(sources);
+}
+
+function gridLines(grid: LatentGrid, across: number, down: number): Path2D {
+  const lines = new Path2D();
+  for (let column = 1; column < grid.columns; column += 1) {
+    lines.moveTo(column * across, 0);
+    lines.lineTo(column * across, grid.rows * down);
+  }
+  for (let row = 1; row < grid.rows; row += 1) {
+    lines.moveTo(0, row * down);
+    lines.lineTo(grid.columns * across, row * down);
+  }
+  return lines;
+}
+
+/** The border between cells that are hit and those that are not. */
+function edgesOf(hit: ReadonlySet<number>, grid: LatentGrid, across: number, down: number): Path2D {
+  const edges = new Path2D();
+  for (const cell of hit) {
+    const [column, row] = [cell % grid.columns, Math.floor(cell / grid.columns)];
+    const [left, top] = [column * across, row * down];
+    const line = (x1: number, y1: number, x2: number, y2: number) => {
+      edges.moveTo(x1, y1);
+      edges.lineTo(x2, y2);
+    };
+    if (column === 0 || !hit.has(cell - 1)) line(left, top, left, top + down);
+    if (column === grid.columns - 1 || !hit.has(cell + 1))
+      line(left + across, top, left + across, top + down);
+    if (!hit.has(cell - grid.columns)) line(left, top, left + across, top);
+    if (!hit.has(cell + grid.columns)) line(left, top + down, left + across, top + down);
+  }
+  return edges;
 }
