@@ -13,7 +13,7 @@ import { useJobs } from "../store/jobs";
 import { PANEL_WIDTH, type PanelTab, prefer, TIMELINE_HEIGHT, usePreferences } from "../store/preferences";
 import { project, useProject } from "../store/project";
 import { editor, useEditor } from "../store/react";
-import { Button, Spinner, Tabs, useShortcuts } from "../ui";
+import { Button, Spinner, Tabs, toast, useShortcuts } from "../ui";
 import { ConflictDialog, KeptBanner, OfflineBanner, ProblemBanner } from "./Notices";
 import { go } from "./route";
 import { Splitter } from "./Splitter";
@@ -40,6 +40,14 @@ export function Workspace({ id, onHelp }: { id: string; onHelp(): void }) {
       );
   }, [id, attempt]);
   useEffect(() => () => void project.getState().closeProject(), []);
+  useEffect(
+    () =>
+      editor.subscribe(({ notice }, before) => {
+        if (notice && notice !== before.notice)
+          toast(notice.message, { kind: notice.kind === "refused" ? "error" : undefined, key: "editor" });
+      }),
+    [],
+  );
 
   if (problem)
     return (

@@ -95,7 +95,7 @@ export function createProjectStore(parts: ProjectParts): StoreApi<ProjectState> 
       const { motion, settings, ...summary } = project;
       clearTimeout(timer);
       failures = 0;
-      editor.getState().open(motion);
+      editor.getState().open(motion, project.id);
       savedMotion = editor.getState().motion;
       savedSettings = settings;
       savedName = project.name;
@@ -263,7 +263,7 @@ export function createProjectStore(parts: ProjectParts): StoreApi<ProjectState> 
       restoreKept() {
         const { kept, project } = get();
         if (!kept || kept.project !== project?.id) return;
-        editor.getState().open(kept.motion);
+        editor.getState().open(kept.motion, project.id);
         set({ kept: null, settings: kept.settings });
         changed();
       },
