@@ -1,0 +1,108 @@
+"""Make the pictures of the studio from the real page: `python docs/make_screenshots.py` needs the built page
+(`make studio-client`), Playwright and a Chromium.
+
+studio.webp: the editor, dark. studio-light.webp: what the model receives. studio-results.webp: two results compared.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import Page, sync_playwright
+
+FOLDER = Path(__file__).parent / "images"
+SIZE = {"width": 1440, "height": 900}
+
+
+@contextmanager
+def studio() -> Iterator[str]:
+    """The address of a studio over an empty folder."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "motionloom", "studio", "--data-dir", folder, "--port", str(port), "--no-open"]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)  # noqa: S603
+        address = f"http://127.0.0.1:{port}"
+        try:
+            for _ in range(100):
+                try:
+                    urllib.request.urlopen(f"{address}/api/v1/server", timeout=1).close()  # noqa: S310
+                    break
+                except OSError:
+                    time.sleep(0.1)
+            yield address
+        finally:
+            process.terminate()
+            process.wait(timeout=20)
+
+
+def save(page: Page, name: str) -> None:
+    picture = Image.open(io.BytesIO(page.screenshot()))
+    picture.save(FOLDER / name, quality=82, method=6)
+    print(FOLDER / name)
+
+
+def start(page: Page, address: str, example: str) -> None:
+    page.goto(address)
+    page.get_by_role("button", name=example).first.click()
+    page.get_by_label("Canvas").wait_for()
+
+
+def editor(page: Page, address: str) -> None:
+    start(page, address, "Cup slides and turns")
+    page.get_by_role("switch", name="Preview").click()
+    page.get_by_role("option", name="cup and saucer").click()
+    page.get_by_label("Frame", exact=True).focus()
+    for _ in range(24):
+        page.keyboard.press("ArrowRight")
+    page.wait_for_timeout(2500)
+    save(page, "studio.webp")
+
+
+def received(page: Page, address: str) -> None:
+    start(page, address, "Cat turns its head")
+    page.get_by_role("switch", name="Received").click()
+    page.wait_for_timeout(3000)
+    save(page, "studio-light.webp")
+
+
+def results(page: Page, address: str) -> None:
+    start(page, address, "Rocket lifts off")
+    page.get_by_role("tab", name="Generate").click()
+    page.get_by_label("Videos").fill("2")
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Generate", exact=True).click()
+    page.get_by_role("tab", name="Results").click()
+    page.get_by_text("px from what was drawn").nth(1).wait_for(timeout=120_000)
+    page.get_by_role("button", name="Compare").first.click()
+    page.wait_for_timeout(500)
+    page.get_by_role("button", name="Compare").last.click()
+    page.wait_for_timeout(2500)
+    save(page, "studio-results.webp")
+
+
+def main() -> None:
+    program = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+    with studio() as address, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        for scheme, make in (("dark", editor), ("light", received), ("dark", results)):
+            page = browser.new_context(viewport=SIZE, color_scheme=scheme, device_scale_factor=1).new_page()
+            make(page, address)
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
