@@ -1,18 +1,9 @@
-import type {
-  Box,
-  Camera,
-  Circle,
-  CurveKind,
-  Instruction,
-  Region,
-  Rotate,
-  Route,
-  Static,
-} from "../motion/document";
+import type { Box, Circle, CurveKind, Instruction, Region, Rotate, Route, Static } from "../motion/document";
 import { controlPoints, routeOf } from "../motion/points";
 import { applyChange } from "../timeline/actions";
 import { curveFields } from "../timeline/curves";
 import { Button, Checkbox, NumberField, Select } from "../ui";
+import { CameraFields } from "./CameraFields";
 import { CurveFields } from "./CurveFields";
 import { PointsTable } from "./PointsTable";
 import { PlaceFields, RectangleFields } from "./places";
@@ -24,7 +15,8 @@ const CURVES: readonly { value: CurveKind; label: string }[] = [
   { value: "bezier", label: "Bézier handles" },
 ];
 
-type Set<Kind extends Instruction> = (
+/** One step of the history on the instruction that is shown. */
+export type SetStep<Kind extends Instruction> = (
   verb: string,
   change: (each: Kind) => Instruction,
   key?: string,
@@ -75,7 +67,7 @@ function RouteFields({ instruction, lastFrame }: { instruction: Instruction; las
   );
 }
 
-function CircleFields({ circle, set }: { circle: Circle; set: Set<Circle> }) {
+function CircleFields({ circle, set }: { circle: Circle; set: SetStep<Circle> }) {
   const [radius] = curveFields(circle);
   return (
     <Section title="Circle">
@@ -124,7 +116,7 @@ function CircleFields({ circle, set }: { circle: Circle; set: Set<Circle> }) {
   );
 }
 
-function StaticFields({ instruction, set }: { instruction: Static; set: Set<Static> }) {
+function StaticFields({ instruction, set }: { instruction: Static; set: SetStep<Static> }) {
   const { grid } = instruction;
   return (
     <Section title="Anchors">
@@ -172,7 +164,7 @@ function StaticFields({ instruction, set }: { instruction: Static; set: Set<Stat
   );
 }
 
-function BoxFields({ box, set }: { box: Box; set: Set<Box> }) {
+function BoxFields({ box, set }: { box: Box; set: SetStep<Box> }) {
   return (
     <Section title="Box">
       <RectangleFields
@@ -219,7 +211,7 @@ function BoxFields({ box, set }: { box: Box; set: Set<Box> }) {
   );
 }
 
-function RegionFields({ region, set }: { region: Region; set: Set<Region> }) {
+function RegionFields({ region, set }: { region: Region; set: SetStep<Region> }) {
   return (
     <Section
       title="Region"
@@ -268,7 +260,7 @@ function RegionFields({ region, set }: { region: Region; set: Set<Region> }) {
   );
 }
 
-function RotateFields({ rotate, set }: { rotate: Rotate; set: Set<Rotate> }) {
+function RotateFields({ rotate, set }: { rotate: Rotate; set: SetStep<Rotate> }) {
   return (
     <Section title="Rotation">
       <PlaceFields
@@ -286,100 +278,6 @@ function RotateFields({ rotate, set }: { rotate: Rotate; set: Set<Rotate> }) {
         />
       )}
     </Section>
-  );
-}
-
-function CameraFields({ camera, set }: { camera: Camera; set: Set<Camera> }) {
-  const plane = typeof camera.depth === "number" ? camera.depth : null;
-  return (
-    <>
-      <Section title="Camera moves">
-        {curveFields(camera).map((field) => (
-          <CurveFields key={field.field} instruction={camera} field={field} />
-        ))}
-        <Checkbox
-          label="Include objects"
-          hint="The camera moves what other instructions draw as well"
-          checked={camera.include_objects}
-          onChange={(include_objects) =>
-            set(include_objects ? "Include objects in %" : "Leave objects out of %", (each) => ({
-              ...each,
-              include_objects,
-            }))
-          }
-        />
-      </Section>
-      <Fold
-        title="Lens and scene"
-        summary={camera.focal === undefined ? `${camera.fov ?? 50}°` : `${camera.focal} px`}
-      >
-        <div className="insp-two">
-          <NumberField
-            label="Field of view"
-            unit="°"
-            value={camera.fov ?? null}
-            placeholder={camera.focal === undefined ? "50" : "by focal length"}
-            min={0.01}
-            max={179.9}
-            onChange={(fov) => set("Change lens of %", ({ focal: _, ...each }) => ({ ...each, fov }), "fov")}
-            onClear={() => set("Reset lens of %", ({ fov: _, ...each }) => each)}
-          />
-          <NumberField
-            label="Focal length"
-            unit="px"
-            value={camera.focal ?? null}
-            placeholder="by view"
-            min={0.01}
-            onChange={(focal) =>
-              set("Change lens of %", ({ fov: _, ...each }) => ({ ...each, focal }), "focal")
-            }
-            onClear={() => set("Reset lens of %", ({ focal: _, ...each }) => each)}
-          />
-          {plane === null ? (
-            <p className="insp-hint">Depth comes from a depth map.</p>
-          ) : (
-            <NumberField
-              label="Depth of the plane"
-              value={plane}
-              min={0.001}
-              step={0.1}
-              digits={3}
-              onChange={(depth) => set("Change depth of %", (each) => ({ ...each, depth }), "depth")}
-            />
-          )}
-          <NumberField
-            label="Orbit depth"
-            value={camera.orbit_depth ?? null}
-            placeholder={plane === null ? "middle" : String(plane)}
-            min={0.001}
-            step={0.1}
-            digits={3}
-            onChange={(orbit_depth) =>
-              set("Change orbit of %", (each) => ({ ...each, orbit_depth }), "orbit")
-            }
-            onClear={() => set("Reset orbit of %", ({ orbit_depth: _, ...each }) => each)}
-          />
-          <NumberField
-            label="Spacing"
-            unit="px"
-            value={camera.spacing}
-            min={1}
-            onChange={(spacing) => set("Change spacing of %", (each) => ({ ...each, spacing }), "spacing")}
-          />
-          <NumberField
-            label="Tolerance"
-            value={camera.tolerance}
-            min={0}
-            max={10}
-            step={0.01}
-            digits={3}
-            onChange={(tolerance) =>
-              set("Change tolerance of %", (each) => ({ ...each, tolerance }), "tolerance")
-            }
-          />
-        </div>
-      </Fold>
-    </>
   );
 }
 
