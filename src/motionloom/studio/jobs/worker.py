@@ -58,6 +58,7 @@ class Worker:
         self._woken = threading.Event()
         self._claim: Claim | None = None
         self._last_took = 0.0
+        self._leaving = threading.Lock()
 
     def work(self) -> NoReturn:
         """Until the process is told to go."""
@@ -92,6 +93,7 @@ class Worker:
 
     def leave(self) -> NoReturn:
         """Give the job at hand back and end the process at once, from whatever thread."""
+        self._leaving.acquire()  # for good: who else wants to leave meanwhile must not be faster than the giving back
         self._give_back()
         logging.shutdown()
         os._exit(0)
