@@ -36,9 +36,9 @@ def built_page():
     return build.PAGE
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium():
-    """A running Chromium; one for all tests."""
+    """A running Chromium. Not for the session: while Playwright is there nobody else can run an event loop."""
     try:
         from playwright.sync_api import Error, sync_playwright
     except ImportError:
