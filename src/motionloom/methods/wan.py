@@ -76,7 +76,9 @@ def clip_pixels(image: np.ndarray[Any, np.dtype[np.uint8]] | Tensor, side: int =
 
 
 def published_scheduler(
-    solver: Literal["unipc", "dpm++", "euler"] = "unipc", shift: float = 5.0
+    solver: Literal["unipc", "dpm++", "euler"] = "unipc",
+    shift: float = 5.0,
+    prediction_type: Literal["flow_prediction", "sample"] = "flow_prediction",
 ) -> UniPCMultistepScheduler | DPMSolverMultistepScheduler | SimpleEulerScheduler:
     """The solver of the published programs with their exact grid of noise levels.
 
@@ -84,12 +86,13 @@ def published_scheduler(
         solver: "unipc" and "dpm++" are of order 2, "unipc" is their default; "euler" is that of models distilled to a
             few steps, on the grid of `motionloom.methods.circle_rotate`.
         shift: 5.0 in ATI, 3.0 in Wan-Move at 480p, 8.0 in Circle-Rotate.
+        prediction_type: of the transformer; the published ones predict the flow. "euler" knows no other.
     """
     if solver == "unipc":
-        return _WanUniPC(prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=shift)
+        return _WanUniPC(prediction_type=prediction_type, use_flow_sigmas=True, flow_shift=shift)
     if solver == "dpm++":
         return _WanDPMSolver(
-            prediction_type="flow_prediction",
+            prediction_type=prediction_type,
             use_flow_sigmas=True,
             flow_shift=shift,
             algorithm_type="dpmsolver++",

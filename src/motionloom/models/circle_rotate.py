@@ -80,6 +80,7 @@ class CircleRotateModel(WanModel):
             "".join([digest, *(facts["sha256"] for facts in self.adapters)]).encode()
         ).hexdigest()
         self.pipeline = CircleRotatePipeline.from_pipe(pipeline)
+        self._own_scheduler = self.pipeline.scheduler
         # Of the pipeline that runs, since hooks that move its weights about would be put back on no other.
         self.pipeline.set_strength = partial(_set_strengths, proxy(self.pipeline), orbit)
         self.pipeline.set_progress_bar_config(disable=True)

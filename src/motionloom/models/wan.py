@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -100,6 +100,7 @@ class WanModel(DiffusersModel):
         self.loaded_with = {"method": method, **(loaded_with or {})}
         self.sampling = card.sampling if settings == "published" else None
         self.pipeline: Any = wanted.from_pipe(pipeline)
+        self._own_scheduler = self.pipeline.scheduler
         self.pipeline.set_progress_bar_config(disable=True)
 
     @property
@@ -113,6 +114,11 @@ class WanModel(DiffusersModel):
             positions=getattr(config, "rope_max_seq_len", None),
             published=self.sampling is not None,
         )
+
+    @property
+    def _predicts(self) -> Literal["flow_prediction", "sample"]:
+        """What its transformer was trained to predict: the flow, as the published models, or the clean sample."""
+        return "sample" if self._own_scheduler.config.get("prediction_type") == "sample" else "flow_prediction"
 
     @property
     def _moves_nano(self) -> bool:
@@ -142,6 +148,8 @@ class WanModel(DiffusersModel):
             raise InputError(f"guidance_scale_2: {self.name} has one expert; leave it out")
         self._refuse_window_of_clocks(request)
         known = self._known_options()
+        if request.solver == "euler" and self._predicts == "sample":
+            raise InputError(f"solver: found 'euler', expected 'unipc' or 'dpm++': {self.name} predicts clean frames")
         check_options(request.options, known, self.method)
         noise = request.options.get("noise", "cpu")
         if "noise" in known and noise not in _NOISE:
@@ -213,6 +221,7 @@ class WanModel(DiffusersModel):
             warnings.warn(
                 f"{self.name} is distilled for {published.num_inference_steps} steps, found {steps}", stacklevel=5
             )
+        self.pipeline.scheduler = self._own_scheduler
         if self.sampling is not None or request.shift is not None or request.solver is not None:
             solver = request.solver or published.solver
             # The native size is rounded to the photograph's shape, its shift is not.
@@ -220,7 +229,7 @@ class WanModel(DiffusersModel):
             fixed = native or published.steps_are_fixed  # a distilled model knows one grid
             shift = request.shift or (published.shift if fixed else published.shift_at(request.size))
             if solver != "own":
-                self.pipeline.scheduler = published_scheduler(solver, shift)
+                self.pipeline.scheduler = published_scheduler(solver, shift, self._predicts)
                 request.details.update(solver=solver, shift=round(shift, 4))
         settings: dict[str, Any] = {"num_inference_steps": steps, "guidance_scale": scale}
         if self.pipeline.config["boundary_ratio"] is not None:

@@ -10,6 +10,7 @@ import torch
 from safetensors import safe_open
 
 import motionloom as ml
+from motionloom.errors import InputError
 from motionloom.examples_data import example
 from motionloom.models.catalog import find_model
 from motionloom.models.wan import WanModel
@@ -73,3 +74,16 @@ def test_static_tracks_hold_the_picture(picture: np.ndarray):
     drift = ml.evaluate(ml.load("nano", method="wan_move").generate(picture, wanted, size=SIZE), wanted)["epe"]
     assert drift is not None
     assert drift < 1.0
+
+
+def test_nano_with_another_solver_still_makes_the_picture_and_forgets_it_afterwards():
+    """nano predicts clean frames; solvers made for models of the flow would give noise."""
+    image, motion = example("rocket")
+    model = ml.load("nano")
+    plain = model.generate(image, motion, num_inference_steps=2).frames.astype(int)
+    for chosen in ({"solver": "unipc"}, {"solver": "dpm++"}, {"shift": 5.0}):
+        frames = model.generate(image, motion, num_inference_steps=2, **chosen).frames
+        assert 0 < np.abs(frames - plain).mean() < 8, chosen
+    np.testing.assert_array_equal(model.generate(image, motion, num_inference_steps=2).frames, plain)
+    with pytest.raises(InputError, match="nano predicts clean frames"):
+        model.generate(image, motion, solver="euler")
