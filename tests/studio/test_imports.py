@@ -13,6 +13,7 @@ from PIL import Image
 from safetensors.numpy import load_file
 
 from motionloom.errors import FileFormatError, MotionloomError
+from motionloom.studio import imports
 from motionloom.studio.exports import export, track_formats
 from motionloom.studio.imports import Upload, Wanted, import_files
 from motionloom.studio.problems import Refused
@@ -266,3 +267,40 @@ def test_formats_for_the_page_name_no_files_of_the_server():
     assert not formats["realestate10k"].writable
     assert formats["tora"].options["outside"].startswith("points that leave the image")
     assert all(text for each in formats.values() for text in each.options.values())
+
+
+# ----------------------------------------------------------------------------------------------------------- bounds
+def archive(**members):
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as made:
+        for name, content in members.items():
+            made.writestr(name, content)
+    return stream.getvalue()
+
+
+def test_archives_are_bounded_together_not_one_by_one(monkeypatch):
+    monkeypatch.setattr(imports, "MAX_UNPACKED", 10_000)
+    one = archive(a=os.urandom(4_000))
+    with pytest.raises(Refused, match=r"third.zip: holds 4000 bytes, expected at most 0 MiB in all archives") as caught:
+        imported({"first.zip": one, "second.zip": one, "third.zip": one})
+    assert caught.value.code == "too_large"
+    monkeypatch.setattr(imports, "MAX_FILES", 5)
+    many = archive(**{f"a{number}": b"x" for number in range(3)})
+    with pytest.raises(Refused, match=r"two.zip: found 3 files, expected 5 in all at most"):
+        imported({"one.zip": many, "two.zip": many})
+
+
+def test_a_motion_longer_than_a_project_takes_is_told_before_it_is_drawn():
+    long = {
+        "format": "motionloom.motion",
+        "version": 1,
+        "canvas": {"width": 832, "height": 480},
+        "num_frames": 5_000,
+        "fps": 100,
+        "instructions": [{"kind": "path", "points": [[0, 0], [9, 9]]}],
+    }
+    with pytest.raises(Refused, match="has 5000 frames, expected at most 2000") as caught:
+        imported({"a.motion.json": json.dumps(long).encode()})
+    assert caught.value.code == "too_large"
+    _, motion = imported({"a.motion.json": json.dumps(long).encode()}, fps=10)
+    assert motion.num_frames == 501

@@ -10,9 +10,9 @@ import av
 import numpy as np
 import pytest
 
-from motionloom.errors import FileFormatError, InputError
 from motionloom.studio import previews
-from motionloom.studio.previews import Overloaded, Preview, PreviewService, Superseded, essence, parse_motion
+from motionloom.studio.documents import parse_motion
+from motionloom.studio.previews import Overloaded, Preview, PreviewService, Superseded, essence
 from motionloom.studio.problems import Refused
 from motionloom.studio.schemas import PreviewRequest
 
@@ -91,6 +91,23 @@ def test_the_newest_request_of_a_key_takes_the_place_of_older_ones(service):
     assert service._waiting == 0
 
 
+def test_a_request_that_was_overtaken_on_its_way_is_not_the_newest(service):
+    async def ask():
+        newest = asyncio.create_task(service.make(request(small(33), number=2)))
+        await asyncio.sleep(0)
+        with pytest.raises(Superseded):
+            await service.make(request(small(9), number=1))
+        # The same one again, as after a lost answer, and one of another key.
+        other = asyncio.create_task(service.make(request(small(5), key="other", number=1)))
+        again = asyncio.create_task(service.make(request(small(33), number=2)))
+        return await asyncio.gather(newest, again, other, return_exceptions=True)
+
+    newest, again, other = asyncio.run(ask())
+    assert isinstance(newest, Superseded)
+    assert isinstance(again, Preview)
+    assert isinstance(other, Preview)
+
+
 def test_work_that_nobody_waits_for_stops_at_its_next_frame(service, monkeypatch):
     done = []
     real = previews.render
@@ -163,15 +180,6 @@ def test_too_many_are_turned_away_at_once():
     crowded.close()
     assert [type(each) for each in answers] == [Preview, Preview, Overloaded, Overloaded]
     assert (answers[3].code, answers[3].headers) == ("busy", {"Retry-After": "1"})
-
-
-def test_motions_off_the_wire_name_no_files_and_errors_name_the_instruction():
-    region = {"kind": "region", "id": "cup", "mask": "/etc/passwd"}
-    with pytest.raises(InputError, match="names the file '/etc/passwd'"):
-        parse_motion({**small(), "instructions": [region]})
-    broken = {"kind": "path", "id": "leaf", "points": [[0, 0, 1], [1, 1, 5], [2, 2, 3], [3, 3, 9]]}
-    with pytest.raises(FileFormatError, match=r"instruction 'leaf': points\[2\]: found frame 3 after frame 5"):
-        parse_motion({**small(), "instructions": [broken]})
 
 
 def test_what_decides_a_picture_decides_its_digest():

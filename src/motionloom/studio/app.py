@@ -19,6 +19,7 @@ from motionloom.studio.jobs.supervisor import Supervisor
 from motionloom.studio.parts import Studio
 from motionloom.studio.previews import PreviewService
 from motionloom.studio.projects.store import ProjectStore
+from motionloom.studio.projects.writing import sweep
 from motionloom.studio.schemas import Event, ProjectSummary
 from motionloom.studio.security import Gate, SafeAnswers
 from motionloom.studio.settings import StudioSettings
@@ -76,7 +77,7 @@ def assemble(settings: StudioSettings) -> Studio:
         jobs=jobs,
         results=results,
         events=events,
-        previews=PreviewService(projects.image_path),
+        previews=PreviewService(projects.image_path, settings.limits),
         supervisor=Supervisor(settings, jobs, results),
     )
 
@@ -91,7 +92,7 @@ async def _lifespan(app: FastAPI, lock: FolderLock) -> AsyncIterator[None]:
     studio: Studio = app.state.studio
     lock.acquire()
     try:
-        await run_in_threadpool(studio.projects.sweep)
+        await run_in_threadpool(sweep, studio.projects.folder)
         await run_in_threadpool(studio.supervisor.start)
         studio.previews.warm_up()
         yield

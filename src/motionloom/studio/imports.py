@@ -16,8 +16,10 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from motionloom.errors import AmbiguousUnitsError, FileFormatError, MotionloomError
+from motionloom.studio.documents import self_contained
 from motionloom.studio.problems import Refused
 from motionloom.studio.schemas import ImportedMotion
+from motionloom.studio.settings import Limits
 
 if TYPE_CHECKING:
     from motionloom.tracks.formats import Detection
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from motionloom.tracks.tracks import Tracks
 
 MAX_FILES = 1_000
+MAX_UNPACKED = 256 * 2**20
+"""Bytes in all archives of an import together."""
 _CLIPS = frozenset({".mp4", ".webm", ".mov", ".mkv", ".gif", ".webp", ".png"})
 SUFFIXES = _CLIPS | {".json", ".npy", ".npz", ".pkl", ".pt", ".pth", ".safetensors", ".txt", ".csv", ".yaml", ".yml"}
 """Endings that a file keeps; any other is read by its content alone."""
@@ -70,12 +74,12 @@ class Wanted:
     file_fps: float | None = None
 
 
-def import_files(files: Sequence[Upload], wanted: Wanted) -> ImportedMotion:
+def import_files(files: Sequence[Upload], wanted: Wanted, limits: Limits | None = None) -> ImportedMotion:
     """The motion in files that belong together.
 
     Raises:
         Refused: ``ambiguous`` where the files do not say enough (``needs`` names what), ``unsupported`` for what is no
-            motion.
+            motion, ``too_large`` for one that no project would take.
         MotionloomError: damaged or hostile content; messages name the files as their owner does.
     """
     if not files:
@@ -88,11 +92,11 @@ def import_files(files: Sequence[Upload], wanted: Wanted) -> ImportedMotion:
             raise Refused("bad_request", f"{file.base}: the file is empty")
     documents = [file for file in files if _is_motion(file.content)]
     if documents:
-        return _motion_document(documents, files, wanted)
+        return _within(_motion_document(documents, files, wanted), limits or Limits())
     with tempfile.TemporaryDirectory(prefix="motionloom-import-") as folder:
         places = _placed(files, Path(folder))
         try:
-            return _from_places(places, wanted)
+            return _within(_from_places(places, wanted), limits or Limits())
         except MotionloomError as error:
             message = _for_owner(str(error), places, Path(folder))
             if isinstance(error, Refused):
@@ -102,6 +106,17 @@ def import_files(files: Sequence[Upload], wanted: Wanted) -> ImportedMotion:
             raise type(error)(message) from None
 
 
+def _within(found: ImportedMotion, limits: Limits) -> ImportedMotion:
+    frames = found.motion["num_frames"]
+    if frames > limits.max_frames:
+        raise Refused(
+            "too_large",
+            f"{found.title}: has {frames} frames, expected at most {limits.max_frames}; give a smaller number of "
+            "frames, or a lower frame rate",
+        )
+    return found
+
+
 # --------------------------------------------------------------------------------------------------- motion documents
 def _is_motion(content: bytes) -> bool:
     return content[:4096].lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{") and b'"motionloom.motion"' in content
@@ -109,8 +124,7 @@ def _is_motion(content: bytes) -> bool:
 
 def _motion_document(documents: Sequence[Upload], files: Sequence[Upload], wanted: Wanted) -> ImportedMotion:
     """A motion, with the masks and depth maps that came with it put inside."""
-    from motionloom.studio.previews import parse_motion
-    from motionloom.tracks.motion import MAX_LISTS, MAX_VALUES
+    from motionloom.tracks.motion import MAX_LISTS, MAX_VALUES, Motion
     from motionloom.tracks.validation import require_bounded_json
 
     if len(documents) > 1:
@@ -134,7 +148,7 @@ def _motion_document(documents: Sequence[Upload], files: Sequence[Upload], wante
             missing=missing[:100],
         )
     try:
-        motion = parse_motion(data)
+        motion = self_contained(Motion.parse(data, source="motion"))
     except MotionloomError as error:
         raise type(error)(f"{document.base}: {str(error).removeprefix('motion: ')}") from None
     return _answer("motion", "motionloom motion", motion, [], wanted)
@@ -233,7 +247,6 @@ def _clip(path: Path, wanted: Wanted) -> ImportedMotion:
     """The motion inside a clip that motionloom made."""
     from motionloom.media import read_provenance
     from motionloom.provenance import read_motion_record
-    from motionloom.studio.previews import self_contained
     from motionloom.tracks.tracks import Tracks
 
     record = read_provenance(path)
@@ -319,16 +332,19 @@ def _for_owner(message: str, places: dict[Path, Upload], folder: Path) -> str:
 def _unpacked(files: Sequence[Upload]) -> list[Upload]:
     """The same files with archives (.zip, such as those the export makes) taken apart."""
     found: list[Upload] = []
+    left = MAX_UNPACKED
     for file in files:
         if not file.base.lower().endswith(".zip"):
             found.append(file)
             continue
-        found.extend(_members(file))
+        members = _members(file, MAX_FILES - len(found), left)
+        left -= sum(len(member.content) for member in members)
+        found.extend(members)
     return found
 
 
-def _members(file: Upload) -> list[Upload]:
-    from motionloom.tracks.formats.source import MAX_ARRAY_BYTES, Archive, Source
+def _members(file: Upload, most_files: int, most_bytes: int) -> list[Upload]:
+    from motionloom.tracks.formats.source import Archive, Source
 
     with tempfile.TemporaryDirectory(prefix="motionloom-import-") as folder:
         path = Path(folder) / "archive.zip"
@@ -336,14 +352,18 @@ def _members(file: Upload) -> list[Upload]:
         try:
             with Archive(Source(path)) as archive:
                 names = [name for name in archive.infos if not name.endswith("/") and not _is_litter(name)]
-                if len(names) > MAX_FILES:
-                    raise FileFormatError(f"{path}: holds {len(names)} files, expected at most {MAX_FILES}")
+                if len(names) > most_files:
+                    raise Refused("too_large", f"{path}: found {len(names)} files, expected {MAX_FILES} in all at most")
                 total = sum(archive.check(name).file_size for name in names)
-                if total > MAX_ARRAY_BYTES // 4:
-                    raise FileFormatError(f"{path}: holds {total} bytes, expected at most {MAX_ARRAY_BYTES // 4}")
+                if total > most_bytes:
+                    limit = f"{MAX_UNPACKED // 2**20} MiB in all archives"
+                    raise Refused("too_large", f"{path}: holds {total} bytes, expected at most {limit}")
                 return [Upload(name, archive.read(name)) for name in names]
         except MotionloomError as error:
-            raise type(error)(str(error).replace(str(path), file.base)) from None
+            message = str(error).replace(str(path), file.base)
+            if isinstance(error, Refused):
+                raise Refused(error.code, message) from None
+            raise type(error)(message) from None
 
 
 def _is_litter(name: str) -> bool:

@@ -23,8 +23,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from motionloom.errors import Cancelled
+from motionloom.studio.documents import parse_motion
 from motionloom.studio.problems import Refused
 from motionloom.studio.schemas import PreviewRequest
+from motionloom.studio.settings import Limits
 
 if TYPE_CHECKING:
     import numpy as np
@@ -86,8 +88,15 @@ class PreviewService:
         max_waiting: requests that may wait; beyond, `Overloaded`.
     """
 
-    def __init__(self, image_path: Callable[[str], Path], *, threads: int = 2, max_waiting: int = 512) -> None:
-        self._image_path = image_path
+    def __init__(
+        self,
+        image_path: Callable[[str], Path],
+        limits: Limits | None = None,
+        *,
+        threads: int = 2,
+        max_waiting: int = 512,
+    ) -> None:
+        self._image_path, self._limits = image_path, limits or Limits()
         self._threads = ThreadPoolExecutor(threads, "preview")
         self._max_waiting = max_waiting
         self._waiting = 0
@@ -100,17 +109,19 @@ class PreviewService:
         """The preview. Cancelling the task that waits for it (its client left) stops the work too.
 
         Raises:
-            Superseded: a newer request has the same key.
+            Superseded: a newer request has the same key: it came later, or has a higher number.
             Overloaded: too many are waiting.
             MotionloomError: the motion or the picture cannot be used; the message names the instruction.
         """
         if self._waiting >= self._max_waiting:
             raise Overloaded(self._waiting)
         loop = asyncio.get_running_loop()
-        ticket = _Ticket(loop.create_future())
-        older = self._newest.get(request.key)
-        if older is not None:
-            older.supersede()
+        other = self._newest.get(request.key)
+        if other is not None:
+            if other.is_newer_than(request):
+                raise Superseded(request.key)
+            other.supersede()
+        ticket = _Ticket(loop.create_future(), request.number)
         self._newest[request.key] = ticket
         self._waiting += 1
         work = loop.run_in_executor(self._threads, self._make, request, ticket)
@@ -147,7 +158,7 @@ class PreviewService:
     def _make(self, request: PreviewRequest, ticket: _Ticket) -> Preview:
         ticket.check()
         path = self._image_path(request.project)
-        motion = parse_motion(request.motion)
+        motion = parse_motion(request.motion, self._limits)
         facts = path.stat()
         picture = (str(path), facts.st_mtime_ns, facts.st_size, request.max_side)
         content = (picture, essence(motion), request.max_frames)
@@ -163,32 +174,6 @@ class PreviewService:
         ticket.check()
         self._clips.put(content, preview, len(preview.video))
         return preview
-
-
-def parse_motion(document: dict[str, Any]) -> Motion:
-    """A motion off the wire. Its files may only be inside it, as data URLs: no folder belongs to it.
-
-    Raises:
-        FileFormatError: what is wrong, and where in the document.
-        InputError: it names a file.
-    """
-    from motionloom.tracks.motion import Motion
-
-    return self_contained(Motion.parse(document, source="motion"))
-
-
-def self_contained(motion: Motion) -> Motion:
-    """The motion itself, or `InputError` where it names a file outside of it."""
-    from motionloom.errors import InputError
-    from motionloom.tracks.motion import file_names
-
-    outside = next((name for name in file_names(motion) if not name.startswith("data:")), None)
-    if outside is not None:
-        raise InputError(
-            f"motion: names the file {outside[:80]!r}, expected masks and depth maps inside it as data URLs; "
-            "import the motion together with its files"
-        )
-    return motion
 
 
 def essence(motion: Motion) -> str:
@@ -279,9 +264,13 @@ def _thinned(layer: Layer) -> Layer:
 class _Ticket:
     """One request's place in the queue."""
 
-    def __init__(self, superseded: asyncio.Future[None]) -> None:
-        self.superseded = superseded
+    def __init__(self, superseded: asyncio.Future[None], number: int | None) -> None:
+        self.superseded, self._number = superseded, number
         self.stopped = threading.Event()
+
+    def is_newer_than(self, request: PreviewRequest) -> bool:
+        """Whether that one was sent before this one, and was overtaken on its way here."""
+        return self._number is not None and request.number is not None and self._number > request.number
 
     def supersede(self) -> None:
         self.stopped.set()

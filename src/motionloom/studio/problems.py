@@ -185,8 +185,15 @@ def _of_http(error: StarletteHTTPException) -> Refused:
     message = {
         404: "There is nothing at this address; GET /api/v1/openapi.json lists what there is.",
         405: "This address does not take that method; GET /api/v1/openapi.json lists what there is.",
-    }.get(error.status_code, str(error.detail))
+    }.get(error.status_code, _DETAILS.get(str(error.detail), str(error.detail)))
     return Refused(code, message, status=error.status_code, headers=dict(error.headers or {}))
+
+
+_DETAILS = {
+    "There was an error parsing the body": "the body cannot be read as the kind its Content-Type names; "
+    "expected JSON in UTF-8, or a form",
+}
+"""What FastAPI says, for the person who reads it."""
 
 
 def _first_problem(error: RequestValidationError) -> str:
@@ -204,4 +211,6 @@ def _first_problem(error: RequestValidationError) -> str:
     if first["type"] == "json_invalid":
         return f"the body is not JSON ({first.get('ctx', {}).get('error', 'unreadable')})"
     message = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ").removeprefix("Input should ")
+    if message.startswith("Expected UploadFile"):
+        message = "a file"
     return f"{place}: found {shown(first.get('input'))}, expected {message[:1].lower()}{message[1:]}{more}"

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from motionloom.errors import InputError
+from motionloom.studio.documents import parse_motion
 from motionloom.studio.parts import Studio
 from motionloom.studio.schemas import GenerationSettings, LatentGrid, Received, ReceivedRequest
 
@@ -58,11 +59,10 @@ class Seen:
 def received_of(studio: Studio, request: ReceivedRequest) -> Received:
     """The answer to ``POST /received``."""
     from motionloom.studio.models_facts import find
-    from motionloom.studio.previews import parse_motion
 
     model = find(studio.settings, request.settings.model)
     project = studio.projects.get(request.project)
-    motion = parse_motion(request.motion)
+    motion = parse_motion(request.motion, studio.settings.limits)
     return received(motion, (project.height, project.width), model.card, request.settings, name=model.name)
 
 

@@ -181,11 +181,13 @@ class ImportedMotion(Answer):
 # ------------------------------------------------------------------------------------------------- instant previews
 class PreviewRequest(Request):
     """The warp clip of a motion, reduced. A newer request with the same ``key`` takes the place of an older one, which
-    is answered with ``superseded``."""
+    is answered with ``superseded``. Requests can overtake each other on their way: which is newer their ``number``
+    says, or without one the order in which they arrive."""
 
     project: Id
     motion: MotionDocument
     key: Annotated[str, Field(min_length=1, max_length=64)]
+    number: Annotated[int, Field(ge=0, lt=2**53)] | None = Field(None, description="counts up with a key's requests")
     max_side: Annotated[int, Field(ge=64, le=1_024)] = 448
     max_frames: Annotated[int, Field(ge=1, le=241)] = 81
 

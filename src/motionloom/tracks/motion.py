@@ -358,10 +358,11 @@ def file_names(motion: Motion) -> list[str]:
 
 
 def _nodes(value: Any) -> list[dict[str, Any]]:
-    """Every object inside a parsed JSON value, itself included."""
+    """Every object inside a parsed JSON value, itself included; points, of which there are many, are passed over."""
     if isinstance(value, dict):
         node = cast("dict[str, Any]", value)
-        return [node, *(found for inner in node.values() for found in _nodes(inner))]
+        inside = (inner for key, inner in node.items() if key not in ("points", "polygon"))
+        return [node, *(found for inner in inside for found in _nodes(inner))]
     if isinstance(value, list):
         parts = cast("list[Any]", value)
         return [found for inner in parts if isinstance(inner, (dict, list)) for found in _nodes(inner)]

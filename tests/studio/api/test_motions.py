@@ -100,3 +100,10 @@ def test_a_motion_with_its_mask_in_one_drop(client):
     answer = client.post("imports", files=files, data={"width": 64, "height": 48})
     assert answer.status_code == 200, answer.text
     assert answer.json()["motion"]["instructions"][0]["mask"].startswith("data:image/png;base64,")
+
+
+def test_exports_make_no_more_frames_than_a_project_has(client, project):
+    for wanted in ({"num_frames": 2_001}, {"fps": 1_000}):
+        answer = client.get(f"projects/{project['id']}/export", params={"format": "kj-points", **wanted})
+        assert answer.status_code == 400, wanted
+        assert "expected at most 2000" in answer.json()["error"]["message"]

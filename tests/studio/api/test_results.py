@@ -65,6 +65,15 @@ def test_poster_overlay_preview_and_provenance(client, result, tmp_path):
     assert str(tmp_path) not in json.dumps(provenance)
 
 
+def test_the_motion_of_a_result_makes_the_same_video_with_another_seed(client, result):
+    motion = client.get(f"results/{result['id']}/motion").json()
+    assert [each["id"] for each in motion["instructions"]] == ["p"]
+    assert (motion["num_frames"], motion["canvas"]) == (5, {"width": 64, "height": 48})
+    wanted = {"project": result["project"], "motion": motion, "settings": result["settings"], "seeds": [8]}
+    answer = client.post("jobs", json=wanted)
+    assert (answer.status_code, answer.json()["jobs"][0]["seed"]) == (201, 8)
+
+
 @pytest.mark.parametrize(
     ("kind", "form", "content", "name"),
     [
@@ -91,7 +100,7 @@ def test_other_formats_are_refused(client, result, query):
 def test_into_the_trash_and_back(client, studio, result):
     seen = studio.events.last
     assert client.delete(f"results/{result['id']}").status_code == 204
-    for path in ("", "/video", "/poster", "/overlay", "/preview", "/provenance", "/download"):
+    for path in ("", "/video", "/poster", "/overlay", "/preview", "/provenance", "/motion", "/download"):
         assert client.get(f"results/{result['id']}{path}").status_code == 404
     assert client.delete(f"results/{result['id']}").status_code == 404
     assert [change.kind for change in studio.events.after(seen)] == ["result_removed"]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import FileResponse
 
 from motionloom.studio.api.shared import AnId, TheStudio, errors, picture
+from motionloom.studio.documents import normalised
 from motionloom.studio.jobs.running import parameters_of
 from motionloom.studio.jobs.store import NewJob, new_id
 from motionloom.studio.models_facts import find
@@ -32,7 +32,7 @@ def create_jobs(studio: TheStudio, wanted: JobRequest) -> JobList:
     """Puts videos of a project into the queue, one for every seed."""
     project = studio.projects.get(wanted.project)
     settings = wanted.settings or project.settings
-    motion = project.motion if wanted.motion is None else _checked(studio, wanted.motion)
+    motion = project.motion if wanted.motion is None else normalised(wanted.motion, studio.settings.limits)
     seeds = wanted.seeds or [settings.seed + index for index in range(settings.count)]
     _check(studio, settings, seeds)
     waiting = studio.jobs.count("queued")
@@ -144,19 +144,3 @@ def _check(studio: Studio, settings: GenerationSettings, seeds: list[int]) -> No
             "bad_request",
             f"model: {model.name} is not on this disk; motionloom models fetch {model.name} brings it",
         )
-
-
-def _checked(studio: Studio, document: dict[str, Any]) -> dict[str, Any]:
-    """A motion document that is one, and names no file."""
-    from motionloom.tracks.motion import Motion, file_names
-
-    motion = Motion.parse(document, source="motion")
-    if motion.num_frames > studio.settings.limits.max_frames:
-        raise Refused(
-            "too_large",
-            f"motion: found {motion.num_frames} frames, expected at most {studio.settings.limits.max_frames}",
-        )
-    for name in file_names(motion):
-        if not name.startswith("data:"):
-            raise Refused("bad_request", f"motion: names the file {name[:80]!r}, expected a data: URL")
-    return json.loads(motion.dumps())

@@ -67,7 +67,7 @@ def import_motion(
         file_size=None if file_width is None or file_height is None else (file_height, file_width),
         file_fps=file_fps,
     )
-    return import_files(uploads, wanted)
+    return import_files(uploads, wanted, limit)
 
 
 @router.get(
@@ -93,6 +93,9 @@ def export_motion(
     option: Annotated[list[str] | None, Query(max_length=32, description="name=value, of the format")] = None,
 ) -> Response:
     """A project's motion as a file of another tool, or as ``*.motion.json``."""
+    from motionloom.tracks.motion import Motion
+    from motionloom.tracks.tracks import timeline
+
     if (width is None) != (height is None):
         raise Refused("bad_request", "width, height: found one of them, expected both or none")
     options: dict[str, str] = {}
@@ -102,8 +105,12 @@ def export_motion(
             raise Refused("bad_request", f"option: found {each[:60]!r}, expected name=value")
         options[name] = value
     project = studio.projects.get(id)
+    motion = Motion.parse(project.motion)
+    frames, most = len(timeline(motion.num_frames, motion.fps, num_frames, fps)[0]), studio.settings.limits.max_frames
+    if frames > most:
+        raise Refused("bad_request", f"num_frames, fps: make {frames} frames, expected at most {most}")
     exported = export(
-        studio.projects.motion(id),
+        motion,
         format,
         name=project.name,
         size=None if width is None or height is None else (height, width),

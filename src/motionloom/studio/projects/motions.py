@@ -23,6 +23,6 @@ def read_upload(name: str, content: bytes, image: bytes, limits: Limits) -> Moti
 
     picture = read_picture(image, limits)
     found = import_files(
-        [Upload(name, content)], Wanted(size=(picture.height, picture.width), num_frames=None, fps=None)
+        [Upload(name, content)], Wanted(size=(picture.height, picture.width), num_frames=None, fps=None), limits
     )
     return Motion.parse(found.motion)

@@ -10,8 +10,6 @@ what is killed after leaves the new one. The other files are brought up to date 
 
 from __future__ import annotations
 
-import contextlib
-import json
 import logging
 import os
 import re
@@ -23,12 +21,15 @@ from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
+from weakref import WeakValueDictionary
 
+from motionloom.studio.documents import document_of, normalised
 from motionloom.studio.problems import Refused
 from motionloom.studio.projects import pictures, versions
 from motionloom.studio.projects.facts import Facts, described, now, read_facts, recovered
 from motionloom.studio.projects.versions import DamagedVersion, State
 from motionloom.studio.projects.words import MAX_NAME, clean_name, read_settings
+from motionloom.studio.projects.writing import commit, new_folder
 from motionloom.studio.schemas import (
     GenerationSettings,
     Project,
@@ -67,7 +68,8 @@ class ProjectStore:
         self.limits = limits or Limits()
         self.announce: Announce | None = None
         self.num_results: Any = None
-        self._locks: dict[str, threading.RLock] = {}
+        # Those in use only: ids that nobody made leave nothing behind.
+        self._locks: WeakValueDictionary[str, threading.RLock] = WeakValueDictionary()
         self._guard = threading.Lock()
         self.folder.mkdir(parents=True, exist_ok=True)
 
@@ -112,16 +114,16 @@ class ProjectStore:
             1,
             now(),
             clean_name(name),
-            self._document(motion),
+            document_of(motion, self.limits),
             (settings or GenerationSettings()).model_dump(mode="json"),
         )
         id = self._free_id()
         image = f"image{picture.suffix}"
         facts = Facts(id, state.written, image, picture.width, picture.height)
-        with self._new_folder(id) as folder:
+        with new_folder(self._folder(id)) as folder:
             (folder / image).write_bytes(image_bytes)
             pictures.write_shown(picture, folder)
-            self._commit(folder, facts, state)
+            commit(folder, facts, state)
         return self._created(id, tab)
 
     def duplicate(self, id: str, *, tab: str | None = None) -> Project:
@@ -131,11 +133,11 @@ class ProjectStore:
             source = self._folder(id)
             new = self._free_id()
             copied = replace(state, version=1, written=now(), name=clean_name(f"{state.name[: MAX_NAME - 5]} copy"))
-            with self._new_folder(new) as folder:
+            with new_folder(self._folder(new)) as folder:
                 for name in (facts.image, "display.webp", "thumbnail.webp"):
                     if (source / name).is_file():
                         shutil.copyfile(source / name, folder / name)
-                self._commit(folder, replace(facts, id=new, created=copied.written, damaged=False), copied)
+                commit(folder, replace(facts, id=new, created=copied.written, damaged=False), copied)
         return self._created(new, tab)
 
     # ------------------------------------------------------------------------------------------------------ one of them
@@ -147,12 +149,6 @@ class ProjectStore:
         """
         with self._lock(id):
             return self._project(*self._state(id))
-
-    def motion(self, id: str) -> Motion:
-        """What is drawn."""
-        from motionloom.tracks.motion import Motion
-
-        return Motion.parse(self.get(id).motion)
 
     def image_path(self, id: str) -> Path:
         """The picture as it was uploaded."""
@@ -179,9 +175,7 @@ class ProjectStore:
             Refused: ``conflict`` when it was made from another version than the newest; ``not_found``.
             InputError, FileFormatError: the motion is none, or refers to files.
         """
-        from motionloom.tracks.motion import Motion
-
-        document = self._document(Motion.parse(wanted.motion))
+        document = normalised(wanted.motion, self.limits)
         settings = wanted.settings.model_dump(mode="json")
         with self._lock(id):
             facts, state = self._state(id)
@@ -335,49 +329,8 @@ class ProjectStore:
         return path
 
     # ---------------------------------------------------------------------------------------------------------- writing
-    def _document(self, motion: Motion) -> dict[str, Any]:
-        """A motion as it is kept: with all it needs inside."""
-        if motion.num_frames > self.limits.max_frames:
-            raise Refused(
-                "too_large", f"motion: found {motion.num_frames} frames, expected at most {self.limits.max_frames}"
-            )
-        data = motion.model_dump(mode="json", exclude_none=True)
-        data["instructions"] = [{"id": each["id"], "kind": each["kind"], **each} for each in data["instructions"]]
-        for name in _file_names(data["instructions"]):
-            if not name.startswith("data:"):
-                raise Refused(
-                    "bad_request",
-                    f"motion: names the file {name[:80]!r}, expected a data: URL; a server opens no files by name "
-                    "(`motion.embedded()` carries them inside)",
-                )
-        return data
-
-    def _commit(self, folder: Path, facts: Facts, state: State) -> None:
-        """Makes ``state`` the newest version of the project in ``folder``."""
-        motion = json.dumps(state.motion, ensure_ascii=False).encode("utf-8", "replace")
-        shown = json.dumps(asdict(replace(described(facts, state), damaged=False)), ensure_ascii=False)
-        with contextlib.ExitStack() as files:
-            # All are written before the first gets its name: a full disk changes nothing.
-            parts = [
-                (path, files.enter_context(_part(path, content)))
-                for path, content in (
-                    (versions.path_of(folder, state.version), state.dumps()),
-                    (folder / "project.motion.json", motion),
-                    (folder / "project.json", shown.encode("utf-8", "replace")),
-                )
-            ]
-            (target, temporary), *others = parts
-            os.replace(temporary, target)
-            try:
-                for target, temporary in others:
-                    os.replace(temporary, target)
-                versions.thin(folder)
-            except OSError:
-                log.warning("project %s: version %d is written, but not all that follows from it", facts.id,
-                            state.version, exc_info=True)  # fmt: skip
-
     def _written(self, id: str, facts: Facts, state: State, tab: str | None) -> ProjectSummary:
-        self._commit(self._folder(id), facts, state)
+        commit(self._folder(id), facts, state)
         summary = self._summary(replace(described(facts, state), damaged=False), self._counts())
         self._announce(project=summary, tab=tab)
         return summary
@@ -403,54 +356,6 @@ class ProjectStore:
         while (id := secrets.token_hex(8)) and (self._folder(id).exists() or (self.trash / id).exists()):
             pass
         return id
-
-    @contextmanager
-    def _new_folder(self, id: str) -> Iterator[Path]:
-        """A folder that becomes that of a project once it is complete."""
-        temporary = self.folder / f".{id}.part"
-        (temporary / "versions").mkdir(parents=True)
-        try:
-            yield temporary
-            os.replace(temporary, self._folder(id))
-        except BaseException:
-            shutil.rmtree(temporary, ignore_errors=True)
-            raise
-
-    def sweep(self) -> None:
-        """Removes what a killed server left half-written. Only for the one server of a data folder, at its start."""
-        for path in self.folder.glob(".*.part"):
-            shutil.rmtree(path, ignore_errors=True)
-        for pattern in ("*/.*.part*", "*/versions/.*.part*"):
-            for path in self.folder.glob(pattern):
-                path.unlink(missing_ok=True)
-
-
-def _file_names(part: Any) -> Iterator[str]:
-    """What the nodes of a motion document name as their files."""
-    if isinstance(part, dict):
-        for key, value in part.items():
-            if key in ("mask", "file") and isinstance(value, str):
-                yield value
-            elif isinstance(value, (dict, list)) and key not in ("points", "polygon"):
-                yield from _file_names(value)
-    elif isinstance(part, list):
-        for value in part:
-            yield from _file_names(value)
-
-
-@contextmanager
-def _part(path: Path, content: bytes) -> Iterator[Path]:
-    """A written temporary file beside ``path``; gone at the end unless it was renamed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}.part{path.suffix}")
-    try:
-        with open(temporary, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        yield temporary
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _not_found(id: str) -> Refused:

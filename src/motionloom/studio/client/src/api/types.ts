@@ -124,6 +124,7 @@ export interface PreviewRequest {
   project: string;
   motion: MotionDocument;
   key: string;
+  number?: number | null;
   max_side?: number;
   max_frames?: number;
 }

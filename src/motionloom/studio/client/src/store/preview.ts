@@ -43,6 +43,7 @@ export function startPreviews(): () => void {
   let wanted: Motion | null = null;
   let edited = 0;
   let shownDocument = "";
+  let count = 0;
 
   const requests = newest<PreviewRequest, { clip: Blob; frames: number | null }>({
     quiet: QUIET_MS,
@@ -86,7 +87,8 @@ export function startPreviews(): () => void {
       return;
     }
     preview.setState({ status: "waiting" });
-    requests.want({ project: id, motion: document, key });
+    // Requests can overtake each other on their way: the server goes by the number.
+    requests.want({ project: id, motion: document, key, number: ++count });
   }
 
   const ends = [editor.subscribe(watch), project.subscribe(watch)];

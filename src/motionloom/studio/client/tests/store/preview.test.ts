@@ -8,7 +8,7 @@ import { received, startReceived } from "../../src/store/received";
 
 interface Asked {
   path: string;
-  body: { project: string; motion: { instructions: unknown[] } };
+  body: { project: string; motion: { instructions: unknown[] }; key?: string; number?: number };
   signal: AbortSignal;
   answer(response: Response): Promise<void>;
 }
@@ -92,6 +92,9 @@ it("cancels what is under way when the motion changes, and keeps the old picture
   await vi.advanceTimersByTimeAsync(250);
   await newestAsked().answer(clip());
   expect(asked).toHaveLength(3);
+  const numbers = asked.map((each) => each.body.number ?? 0);
+  expect(numbers).toEqual([...new Set(numbers)].sort((a, b) => a - b));
+  expect(new Set(asked.map((each) => each.body.key)).size).toBe(1);
   expect(preview.getState()).toMatchObject({ status: "shown", url: "blob:2" });
 });
 
