@@ -7,6 +7,12 @@ export default defineConfig({
   plugins: [react()],
   base: "/",
   build: { outDir: "../static", emptyOutDir: true, assetsInlineLimit: 0, modulePreload: { polyfill: false } },
-  server: { proxy: { "/api": { target: "http://127.0.0.1:7860", changeOrigin: true } } },
-  test: { include: ["tests/**/*.test.{ts,tsx}"], environment: "jsdom" },
+  // The server takes requests only from pages of the host that they are sent to: the proxy leaves its name as it is.
+  server: { proxy: { "/api": { target: "http://127.0.0.1:7860", changeOrigin: false } } },
+  test: {
+    include: ["tests/**/*.test.{ts,tsx}"],
+    environment: "jsdom",
+    // The colours are read by a test; other styles mean nothing without a browser.
+    css: { include: /tokens\.css/ },
+  },
 });

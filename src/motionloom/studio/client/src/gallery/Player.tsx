@@ -71,7 +71,12 @@ export function Player({ screens, fps }: PlayerProps) {
         ))}
       </div>
       <div className="player-bar">
-        <IconButton label={playing ? "Pause" : "Play"} icon={playing ? "pause" : "play"} onClick={toggle} />
+        <IconButton
+          label={playing ? "Pause" : "Play"}
+          icon={playing ? "pause" : "play"}
+          onClick={toggle}
+          data-focus-first
+        />
         <IconButton label="One frame back" icon="step-back" onClick={() => clock.step(-1)} />
         <IconButton label="One frame forward" icon="step-forward" onClick={() => clock.step(1)} />
         <input

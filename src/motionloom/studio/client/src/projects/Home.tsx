@@ -19,6 +19,7 @@ export function Home({ onHelp }: { onHelp(): void }) {
   const [examples, setExamples] = useState<readonly Example[]>([]);
   const [problem, setProblem] = useState<string | null>(null);
   const [busy, setBusy] = useState(false);
+  const hasExamples = useRef(false);
   const picker = useRef<HTMLInputElement>(null);
   const camera = useRef<HTMLInputElement>(null);
   const theme = usePreferences((state) => state.theme);
@@ -27,7 +28,9 @@ export function Home({ onHelp }: { onHelp(): void }) {
     try {
       setProjects(await api.projects());
       setProblem(null);
-      setExamples(await api.examples());
+      // They come with the program: once is enough.
+      if (!hasExamples.current) setExamples(await api.examples());
+      hasExamples.current = true;
     } catch (error) {
       setProblem(errorText(error));
     }
@@ -47,13 +50,15 @@ export function Home({ onHelp }: { onHelp(): void }) {
     };
   }, [load]);
 
-  const open = async (making: Promise<Project>) => {
+  const open = async (making: Promise<Project>, fileName?: string) => {
     setBusy(true);
     try {
       const made = await making;
       go({ page: "project", id: made.id });
     } catch (error) {
-      toast(errorText(error), { kind: "error" });
+      // The server names the field of the form; the person knows the file.
+      const text = fileName ? errorText(error).replace(/^image: /, `“${fileName}”: `) : errorText(error);
+      toast(text, { kind: "error", key: "open" });
       setBusy(false);
     }
   };
@@ -79,7 +84,7 @@ export function Home({ onHelp }: { onHelp(): void }) {
       );
       return;
     }
-    void open(api.createProject(image, undefined, others[0]));
+    void open(api.createProject(image, undefined, others[0]), image.name);
     if (pictures.length > 1) toast("One project is one photograph: the first one is taken.");
   };
   const pick = () => picker.current?.click();

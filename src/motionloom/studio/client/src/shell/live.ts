@@ -31,7 +31,7 @@ export function useLive(): void {
         announce(event);
         jobs.getState().hear(event);
         project.getState().hear(event);
-        for (const listener of listeners) listener();
+        if (LISTED.has(event.kind)) for (const listener of listeners) listener();
       },
       onConnection: (connection) => server.setState({ connection }),
       onResumed() {
@@ -100,8 +100,15 @@ export function reconnect(): void {
 }
 
 const listeners = new Set<() => void>();
+/** What changes a list of projects; the steps of a job do not. */
+const LISTED: ReadonlySet<Event["kind"]> = new Set([
+  "project",
+  "project_removed",
+  "result",
+  "result_removed",
+]);
 
-/** Called when anything changed on the server; for lists of projects. */
+/** Called when a list of projects may be old. */
 export function onServerChange(listener: () => void): () => void {
   listeners.add(listener);
   return () => listeners.delete(listener);

@@ -5,6 +5,8 @@ import type { MotionDocument } from "../motion/document";
 
 export interface Kept {
   project: string;
+  /** Whose work it is: every tab keeps its own. */
+  tab: string;
   name: string;
   /** Of the project the motion was made from. */
   base_version: number;
@@ -15,9 +17,11 @@ export interface Kept {
 }
 
 export interface Keeper {
+  /** In place of what this tab kept of this project before. */
   keep(kept: Kept): void;
+  /** The newest of all tabs. */
   read(project: string): Promise<Kept | null>;
-  forget(project: string): void;
+  forget(kept: Pick<Kept, "project" | "tab">): void;
 }
 
 const PREFIX = "motionloom.unsaved.";
@@ -25,38 +29,57 @@ const PREFIX = "motionloom.unsaved.";
 /** localStorage, which is there at once while a page closes; IndexedDB for what is too large for it. */
 export const keeper: Keeper = {
   keep(kept) {
+    const key = keyOf(kept);
     try {
-      localStorage.setItem(PREFIX + kept.project, JSON.stringify(kept));
+      localStorage.setItem(PREFIX + key, JSON.stringify(kept));
     } catch {
       // An older, smaller state must not be what comes back.
       try {
-        localStorage.removeItem(PREFIX + kept.project);
+        localStorage.removeItem(PREFIX + key);
       } catch {
         // No storage at all.
       }
-      void inDatabase("readwrite", (store) => store.put(kept, kept.project));
+      void inDatabase("readwrite", (store) => store.put(kept, key));
     }
   },
   async read(project) {
-    const large = await inDatabase<Kept | undefined>("readonly", (store) => store.get(project));
-    let small: Kept | null = null;
-    try {
-      small = JSON.parse(localStorage.getItem(PREFIX + project) ?? "null") as Kept | null;
-    } catch {
-      // Damaged: as if nothing were there.
-    }
-    if (small && large) return small.at >= large.at ? small : large;
-    return small ?? large ?? null;
+    const large = await inDatabase<Kept[]>("readonly", (store) =>
+      store.getAll(IDBKeyRange.bound(`${project}.`, `${project}/`)),
+    );
+    const found = [...(large ?? []), ...inStorage(project)];
+    return found.reduce<Kept | null>((newest, one) => (newest && newest.at >= one.at ? newest : one), null);
   },
-  forget(project) {
+  forget(kept) {
+    const key = keyOf(kept);
     try {
-      localStorage.removeItem(PREFIX + project);
+      localStorage.removeItem(PREFIX + key);
     } catch {
       // Nothing was kept.
     }
-    void inDatabase("readwrite", (store) => store.delete(project));
+    void inDatabase("readwrite", (store) => store.delete(key));
   },
 };
+
+function keyOf({ project, tab }: Pick<Kept, "project" | "tab">): string {
+  return `${project}.${tab}`;
+}
+
+function inStorage(project: string): Kept[] {
+  const found: Kept[] = [];
+  try {
+    for (const [key, text] of Object.entries({ ...localStorage })) {
+      if (!key.startsWith(`${PREFIX}${project}.`)) continue;
+      try {
+        found.push(JSON.parse(text) as Kept);
+      } catch {
+        // Damaged: as if it were not there.
+      }
+    }
+  } catch {
+    // No storage.
+  }
+  return found;
+}
 
 const DATABASE = "motionloom";
 const STORE = "unsaved";

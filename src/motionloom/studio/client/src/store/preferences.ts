@@ -13,7 +13,6 @@ export interface Preferences {
   panelTab: PanelTab;
   /** More fields of the generate panel. */
   advanced: boolean;
-  volume: number;
 }
 
 export const PANEL_WIDTH = { min: 280, max: 560 };
@@ -26,7 +25,13 @@ const DEFAULTS: Preferences = {
   timelineHeight: 208,
   panelTab: "motion",
   advanced: false,
-  volume: 1,
+};
+const VALID: { [Name in keyof Preferences]: (value: unknown) => boolean } = {
+  theme: (value) => value === "system" || value === "light" || value === "dark",
+  panelWidth: (value) => isWithin(value, PANEL_WIDTH),
+  timelineHeight: (value) => isWithin(value, TIMELINE_HEIGHT),
+  panelTab: (value) => value === "motion" || value === "generate" || value === "results",
+  advanced: (value) => typeof value === "boolean",
 };
 
 export const preferences = createStore<Preferences>(() => ({ ...DEFAULTS, ...read() }));
@@ -58,13 +63,15 @@ function read(): Partial<Preferences> {
   try {
     const kept: unknown = JSON.parse(localStorage.getItem(KEY) ?? "{}");
     if (typeof kept !== "object" || kept === null) return {};
-    // Only what is of the right type, so that an older or damaged entry cannot break the page.
+    // Only what can be meant, so that an older or damaged entry cannot break the page.
     return Object.fromEntries(
-      Object.entries(kept).filter(
-        ([name, value]) => name in DEFAULTS && typeof value === typeof DEFAULTS[name as keyof Preferences],
-      ),
+      Object.entries(kept).filter(([name, value]) => VALID[name as keyof Preferences]?.(value)),
     ) as Partial<Preferences>;
   } catch {
     return {};
   }
+}
+
+function isWithin(value: unknown, { min, max }: { min: number; max: number }): boolean {
+  return typeof value === "number" && value >= min && value <= max;
 }

@@ -71,6 +71,9 @@ export function createProjectStore(parts: ProjectParts): StoreApi<ProjectState> 
   let running: Promise<void> | null = null;
   let failures = 0;
   let opening = 0;
+  /** The newest version that another tab is known to have written. */
+  let heard = 0;
+  let broughtBack: Kept | null = null;
 
   const store = createStore<ProjectState>((set, get) => {
     const name = () => get().project?.name ?? "";
@@ -83,6 +86,7 @@ export function createProjectStore(parts: ProjectParts): StoreApi<ProjectState> 
       if (!project || !isDirty()) return;
       keeper.keep({
         project: project.id,
+        tab,
         name: project.name,
         base_version: project.version,
         motion: write(editor.getState().motion),
@@ -91,10 +95,19 @@ export function createProjectStore(parts: ProjectParts): StoreApi<ProjectState> 
       });
     };
 
+    /** What this tab kept is on the server, and so is what it brought back. */
+    const forget = () => {
+      const project = get().project;
+      if (project) keeper.forget({ project: project.id, tab });
+      if (broughtBack && broughtBack.project === project?.id) keeper.forget(broughtBack);
+      broughtBack = null;
+    };
+
     const show = (project: Project) => {
       const { motion, settings, ...summary } = project;
       clearTimeout(timer);
       failures = 0;
+      heard = 0;
       editor.getState().open(motion, project.id);
       savedMotion = editor.getState().motion;
       savedSettings = settings;
@@ -108,8 +121,7 @@ export function createProjectStore(parts: ProjectParts): StoreApi<ProjectState> 
         if (get().saving === "unsaved") {
           clearTimeout(timer);
           set({ saving: "saved", problem: null });
-          const project = get().project;
-          if (project) keeper.forget(project.id);
+          forget();
         }
         return;
       }
@@ -159,7 +171,8 @@ export function createProjectStore(parts: ProjectParts): StoreApi<ProjectState> 
         savedName = written;
         // A name typed meanwhile stays; it is saved next.
         set({ project: { ...summary, name: name() }, saving: "saved", problem: null, conflict: null });
-        if (!isDirty()) keeper.forget(project.id);
+        if (!isDirty()) forget();
+        if (heard > summary.version) follow();
       } catch (error) {
         if (get().project?.id === project.id) failed(error);
         throw error;
@@ -183,6 +196,19 @@ export function createProjectStore(parts: ProjectParts): StoreApi<ProjectState> 
         if (["disk_full", "busy", "failed", "unauthorised"].includes(error.code))
           later(Math.max(wait, 4_000));
       }
+    };
+
+    /** Shows what another tab wrote, where this one has nothing of its own. */
+    const follow = () => {
+      const project = get().project;
+      if (!project || isDirty()) return;
+      const turn = ++opening;
+      void api
+        .project(project.id)
+        .then((fresh) => {
+          if (turn === opening && !isDirty() && fresh.version > (get().project?.version ?? 0)) show(fresh);
+        })
+        .catch(() => {});
     };
 
     editor.subscribe((state, before) => {
@@ -232,11 +258,13 @@ export function createProjectStore(parts: ProjectParts): StoreApi<ProjectState> 
         if (turn !== opening) return;
         show(project);
         set({ kept: kept && !isSame(kept, project) ? kept : null });
-        if (kept && isSame(kept, project)) keeper.forget(id);
+        if (kept && isSame(kept, project)) keeper.forget(kept);
       },
       async closeProject() {
-        opening++;
+        const turn = ++opening;
         await flush().catch(() => {});
+        // Another one was opened meanwhile; it has taken this one's place.
+        if (turn !== opening) return;
         clearTimeout(timer);
         set({ project: null, kept: null, conflict: null, saving: "saved", problem: null });
       },
@@ -263,30 +291,25 @@ export function createProjectStore(parts: ProjectParts): StoreApi<ProjectState> 
       restoreKept() {
         const { kept, project } = get();
         if (!kept || kept.project !== project?.id) return;
+        broughtBack = kept;
         editor.getState().open(kept.motion, project.id);
         set({ kept: null, settings: kept.settings });
         changed();
       },
       dropKept() {
         const { kept } = get();
-        if (kept) keeper.forget(kept.project);
+        if (kept) keeper.forget(kept);
         set({ kept: null });
       },
       hear(event) {
         const { project, saving } = get();
         if (event.kind !== "project" || !project || event.project?.id !== project.id) return;
-        if (event.tab === tab || event.project.version <= project.version || saving === "saving") return;
-        if (isDirty()) {
-          if (saving !== "conflict") void flush().catch(() => {});
-          return;
-        }
-        const turn = ++opening;
-        void api
-          .project(project.id)
-          .then((fresh) => {
-            if (turn === opening && !isDirty() && fresh.version > (get().project?.version ?? 0)) show(fresh);
-          })
-          .catch(() => {});
+        if (event.tab === tab || event.project.version <= project.version) return;
+        heard = Math.max(heard, event.project.version);
+        if (saving === "conflict") set({ conflict: { version: heard } });
+        else if (saving === "saving") return;
+        else if (isDirty()) void flush().catch(() => {});
+        else follow();
       },
       reconnected() {
         failures = 0;

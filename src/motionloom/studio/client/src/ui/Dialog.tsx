@@ -1,5 +1,5 @@
 import "./Dialog.css";
-import { type ReactNode, useEffect, useId, useRef } from "react";
+import { type ReactNode, useEffect, useId, useRef, useSyncExternalStore } from "react";
 import { IconButton } from "./Button";
 
 export interface DialogProps {
@@ -36,7 +36,9 @@ export function Dialog({
       // Not the close button, which comes first: its name says nothing about where one is.
       (dialog.querySelector<HTMLElement>("[data-focus-first]") ?? dialog.querySelector("h2"))?.focus();
     }
+    setOpened([...opened, dialog]);
     return () => {
+      setOpened(opened.filter((one) => one !== dialog));
       dialog.close?.();
       if (before instanceof HTMLElement && before.isConnected) before.focus();
     };
@@ -73,6 +75,23 @@ export function Dialog({
       {actions && <footer className="ui-dialog-actions">{actions}</footer>}
     </dialog>
   );
+}
+
+/** The dialog in front, if any: nothing outside of it can be seen well or used. */
+export function useFrontDialog(): HTMLElement | null {
+  return useSyncExternalStore(subscribe, () => opened.at(-1) ?? null);
+}
+
+let opened: readonly HTMLElement[] = [];
+const listeners = new Set<() => void>();
+
+function setOpened(dialogs: readonly HTMLElement[]) {
+  opened = dialogs;
+  for (const listener of listeners) listener();
+}
+function subscribe(listener: () => void) {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
 }
 
 function isBeside(x: number, y: number, dialog: HTMLElement): boolean {

@@ -109,7 +109,6 @@ function MenuList({
       left: Math.max(8, Math.min(box.left, window.innerWidth - width - 8)),
       top: below + height > window.innerHeight - 8 ? Math.max(8, box.top - 4 - height) : below,
     });
-    items(list.current)[0]?.focus();
     const outside = (event: PointerEvent) => {
       if (
         event.target instanceof Node &&
@@ -126,6 +125,12 @@ function MenuList({
       window.removeEventListener("resize", moved);
     };
   }, [anchor]);
+
+  // Only what is shown takes the focus.
+  const isPlaced = place !== null;
+  useEffect(() => {
+    if (isPlaced) items(list.current)[0]?.focus();
+  }, [isPlaced]);
 
   const onKeyDown = (event: KeyboardEvent) => {
     const all = items(list.current);

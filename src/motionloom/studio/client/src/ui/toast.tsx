@@ -1,6 +1,8 @@
 import "./toast.css";
 import { useEffect, useSyncExternalStore } from "react";
+import { createPortal } from "react-dom";
 import { Button, IconButton } from "./Button";
+import { useFrontDialog } from "./Dialog";
 import { Icon } from "./icons";
 
 export interface ToastOptions {
@@ -20,16 +22,18 @@ export function toast(message: string, options: ToastOptions = {}): () => void {
   return () => dismiss(id);
 }
 
-/** Where the toasts appear; once in the page. */
+/** Where the toasts appear; once in the page. Over a dialog they are inside of it. */
 export function Toasts() {
   const all = useSyncExternalStore(subscribe, () => toasts);
-  return (
+  const dialog = useFrontDialog();
+  const section = (
     <section className="ui-toasts" aria-label="Messages" aria-live="polite">
       {all.map((one) => (
         <ToastItem key={one.id} shown={one} />
       ))}
     </section>
   );
+  return dialog ? createPortal(section, dialog) : section;
 }
 
 interface Toast extends ToastOptions {

@@ -68,9 +68,9 @@ function studio() {
 function memoryKeeper() {
   const kept = new Map<string, Kept>();
   const keeper: Keeper = {
-    keep: (one) => void kept.set(one.project, structuredClone(one)),
-    read: async (id) => kept.get(id) ?? null,
-    forget: (id) => void kept.delete(id),
+    keep: (one) => void kept.set(`${one.project}.${one.tab}`, structuredClone(one)),
+    read: async (id) => [...kept.values()].findLast((one) => one.project === id) ?? null,
+    forget: ({ project, tab }) => void kept.delete(`${project}.${tab}`),
   };
   return { keeper, kept };
 }
@@ -82,13 +82,13 @@ let memory: ReturnType<typeof memoryKeeper>;
 let editor: ReturnType<typeof createEditor>;
 let store: ReturnType<typeof createProjectStore>;
 
-const open = async () => {
+const open = async (tab = "mine") => {
   store = createProjectStore({
     editor,
     api: server.api,
     keeper: memory.keeper,
     write: writeMotion,
-    tab: "mine",
+    tab,
     delay: 400,
   });
   await store.getState().openProject(ID);
@@ -182,16 +182,16 @@ describe("without a server", () => {
     draw();
     await wait(450);
     expect(store.getState()).toMatchObject({ saving: "offline", problem: "no answer" });
-    expect(memory.kept.get(ID)?.base_version).toBe(1);
+    expect(memory.kept.get(`${ID}.mine`)?.base_version).toBe(1);
     draw();
     await wait(1_100);
     expect(server.writes.length).toBeGreaterThan(1);
-    expect(memory.kept.get(ID)?.motion.instructions).toHaveLength(2);
+    expect(memory.kept.get(`${ID}.mine`)?.motion.instructions).toHaveLength(2);
     server.state.fail = null;
     store.getState().reconnected();
     await wait(10);
     expect(store.getState()).toMatchObject({ saving: "saved", problem: null });
-    expect(memory.kept.has(ID)).toBe(false);
+    expect(memory.kept.has(`${ID}.mine`)).toBe(false);
   });
 
   test("after a reload what never reached the server is offered, and comes back", async () => {
@@ -200,20 +200,21 @@ describe("without a server", () => {
     await wait(450);
     server.state.fail = null;
     editor = createEditor();
-    await open();
+    await open("reloaded");
     expect(store.getState().kept?.project).toBe(ID);
     expect(editor.getState().motion.instructions).toHaveLength(0);
     store.getState().restoreKept();
     expect(editor.getState().motion.instructions).toHaveLength(1);
     await wait(450);
     expect((server.newest().motion.instructions as unknown[]).length).toBe(1);
-    expect(memory.kept.has(ID)).toBe(false);
+    expect(memory.kept.size).toBe(0);
   });
 
   test("nothing is offered when the last write did arrive", async () => {
     draw();
     memory.keeper.keep({
       project: ID,
+      tab: "mine",
       name: "Cat",
       base_version: 1,
       motion: writeMotion(editor.getState().motion),
@@ -231,7 +232,7 @@ describe("without a server", () => {
     draw();
     await wait(450);
     expect(store.getState()).toMatchObject({ saving: "unsaved", problem: "The disk is full." });
-    expect(memory.kept.has(ID)).toBe(true);
+    expect(memory.kept.has(`${ID}.mine`)).toBe(true);
     server.state.fail = null;
     await wait(5_000);
     expect(store.getState()).toMatchObject({ saving: "saved", problem: null });
@@ -314,5 +315,43 @@ describe("two tabs", () => {
     expect(ids(server.newest())).toEqual(["their-path"]);
     expect(server.versions.map(ids)).toContainEqual(["path-1"]);
     expect(editor.getState().motion.instructions.map((one) => one.id)).toEqual(["their-path"]);
+  });
+
+  test("take theirs: the newest of theirs, also what was written while the question stood", async () => {
+    server.put({ motion: theirs() });
+    draw();
+    await wait(450);
+    server.put({ motion: { ...theirs(), instructions: [{ ...path, id: "their-second" }] } });
+    store.getState().hear(event("other"));
+    await store.getState().resolveConflict("theirs");
+    expect(ids(server.newest())).toEqual(["their-second"]);
+  });
+
+  test("what the other wrote while a save was under way is followed after it", async () => {
+    const write = server.api.writeProject;
+    server.api.writeProject = async (id, body) => {
+      const answer = await write(id, body);
+      // Theirs came right after ours, and its news before our answer.
+      server.put({ motion: theirs() });
+      store.getState().hear(event("other"));
+      return answer;
+    };
+    draw();
+    await wait(500);
+    expect(editor.getState().motion.instructions.map((one) => one.id)).toEqual(["their-path"]);
+    expect(store.getState()).toMatchObject({ saving: "saved", project: { version: 3 } });
+  });
+
+  test("what one tab keeps in the browser another one's saving leaves alone", async () => {
+    server.put({ motion: theirs() });
+    draw();
+    await wait(450);
+    expect(store.getState().saving).toBe("conflict");
+    const other = createEditor();
+    editor = other;
+    await open("other");
+    draw();
+    await store.getState().save();
+    expect([...memory.kept.keys()]).toEqual([`${ID}.mine`]);
   });
 });

@@ -132,3 +132,17 @@ test("a toast has its action and goes when it is used", async () => {
   expect(undo).toHaveBeenCalledTimes(1);
   expect(screen.queryByText("In the trash.")).toBeNull();
 });
+
+test("over a dialog a toast is inside of it, where it can be seen and used", async () => {
+  render(<Toasts />);
+  const shown = render(
+    <Dialog title="Result" open onClose={() => {}}>
+      text
+    </Dialog>,
+  );
+  toast("Making the file…");
+  const message = await screen.findByText("Making the file…");
+  expect(screen.getByRole("dialog").contains(message)).toBe(true);
+  shown.unmount();
+  expect(screen.getByText("Making the file…").closest("dialog")).toBeNull();
+});
