@@ -257,3 +257,19 @@ def test_refusals_say_what_was_found(sample, changes, message):
     arguments = {"condition": condition, "points": points, "visible": visible, "size": size, **changes}
     with pytest.raises(InputError, match=message):
         ati.guide(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"temperature": 0}, "temperature: found 0, expected a number above zero"),
+        ({"temperature": "x"}, "temperature: found 'x'"),
+        ({"temperature": None}, "temperature: found None"),
+        ({"top_k": 0}, "top_k: found 0, expected a whole number"),
+        ({"top_k": 2.5}, "top_k: found 2.5"),
+    ],
+)
+def test_options_that_are_none_are_told(options, message):
+    condition, points = torch.zeros(1, 20, 2, 4, 4), torch.zeros(5, 1, 2)
+    with pytest.raises(InputError, match=message):
+        ati.patch(condition, points, torch.ones(5, 1), **options)

@@ -230,6 +230,8 @@ def test_a_strength_for_each_track_and_latent_frame():
         ({"size": (64, 64)}, r"size: found \(64, 64\), expected \(64, 96\)"),
         ({"pooling": "max"}, "pooling: found 'max'"),
         ({"collision": "depth"}, "collision: found 'depth'"),
+        ({"seed": -1}, "seed of collisions: found -1"),
+        ({"seed": "x"}, "seed of collisions: found 'x'"),
         ({"order": torch.zeros(30, dtype=torch.int64)}, "order: expected a permutation"),
         ({"points": torch.zeros(17, 30, 2), "visible": torch.ones(17, 30)}, "found 17 frames, expected at most 13"),
         ({"visible": torch.ones(13, 5)}, "visible: found shape"),

@@ -152,3 +152,16 @@ def test_names_of_downloads_are_safe(name, plain, full):
         assert value.count("x" * 100) == 2
         assert value.endswith("x.mp4")
         assert len(value) < 400
+
+
+def test_a_picture_that_is_deleted_while_it_is_asked_for_is_told_as_such(client, studio, project, monkeypatch):
+    real = studio.projects.thumbnail_path
+
+    def found_then_deleted(id):
+        path = real(id)
+        studio.projects.delete(id)
+        return path
+
+    monkeypatch.setattr(studio.projects, "thumbnail_path", found_then_deleted)
+    answer = client.get(f"projects/{project['id']}/thumbnail")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")

@@ -10,6 +10,7 @@ can be written, N tracks, H and W latent rows and columns, P = H * W cells, D ch
 from __future__ import annotations
 
 import math
+from numbers import Integral, Real
 from typing import Literal
 
 import torch
@@ -119,10 +120,10 @@ def patch(
             f"condition: found shape {tuple(condition.shape)}, "
             f"expected [B, {time_stride} mask + latent channels, T, H, W]"
         )
-    if not (math.isfinite(temperature) and temperature > 0):
-        raise InputError(f"temperature: found {temperature}, expected a number above zero")
-    if top_k < 1:
-        raise InputError(f"top_k: found {top_k}, expected 1 or more")
+    if not (isinstance(temperature, Real) and math.isfinite(temperature) and temperature > 0):
+        raise InputError(f"temperature: found {temperature!r}, expected a number above zero")
+    if not (isinstance(top_k, Integral) and top_k >= 1):
+        raise InputError(f"top_k: found {top_k!r}, expected a whole number, 1 or more")
     if mask_mode not in ("reference", "max"):
         raise InputError(f"mask_mode: found {mask_mode!r}, expected 'reference' or 'max'")
     points_BFN2, visible_BFN = _per_sample(condition, points, visible, time_stride)

@@ -10,6 +10,7 @@ H and W latent rows and columns, M cells that are written.
 from __future__ import annotations
 
 import math
+from numbers import Integral
 from typing import Literal
 
 import numpy as np
@@ -240,6 +241,8 @@ def _turn(count: int, collision: Collision, seed: int, device: torch.device) -> 
     if collision in ("last", "nearest"):
         return index
     if collision == "random":
+        if not (isinstance(seed, Integral) and seed >= 0):
+            raise InputError(f"seed of collisions: found {seed!r}, expected a whole number, 0 or more")
         # Numbers drawn one after the other: more tracks behind a track do not change its place among the others.
         drawn = np.random.default_rng(seed).random(count)
         return torch.from_numpy(drawn.argsort(kind="stable").argsort(kind="stable")).to(device)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import FileResponse
 
-from motionloom.studio.api.shared import AnId, TheStudio, attachment, errors, picture
+from motionloom.studio.api.shared import AnId, KeptFile, TheStudio, attachment, errors, picture
 from motionloom.studio.jobs.derived import TYPES, Format, Kind
 from motionloom.studio.jobs.results import MOTION, POSTER, VIDEO
 from motionloom.studio.jobs.snapshots import read_motion
@@ -98,7 +98,7 @@ def download(
     path = studio.results.derived.path(id, kind, format)
     of = "" if kind == "video" else f" {kind.replace('_', ' ')}"
     name = f"{result.project_name} seed {result.seed}{of}.{format}"
-    return FileResponse(path, media_type=TYPES[format], headers=attachment(name))
+    return KeptFile(path, media_type=TYPES[format], headers=attachment(name))
 
 
 @router.delete("/results/{id}", status_code=204, operation_id="deleteResult", responses=errors(404))
@@ -128,4 +128,4 @@ def edit_result(studio: TheStudio, id: AnId, tab: Tab = None) -> Project:
 
 
 def _video(path: Any) -> FileResponse:
-    return FileResponse(path, media_type="video/mp4", headers={"Cache-Control": "private, max-age=31536000, immutable"})
+    return KeptFile(path, media_type="video/mp4", headers={"Cache-Control": "private, max-age=31536000, immutable"})

@@ -10,8 +10,10 @@ from urllib.parse import quote
 from fastapi import Depends, Request
 from fastapi import Path as PathParameter
 from fastapi.responses import FileResponse
+from starlette.types import Receive, Scope, Send
 
 from motionloom.studio.parts import Studio
+from motionloom.studio.problems import Refused
 from motionloom.studio.schemas import ID_PATTERN, ErrorAnswer
 
 
@@ -42,10 +44,22 @@ _MEANING = {
 }
 
 
+class KeptFile(FileResponse):
+    """A file of the data folder. Another tab may delete it between the moment it is found and the one it is sent."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        except (RuntimeError, OSError):
+            if Path(self.path).exists():
+                raise
+            raise Refused("not_found", "This has just been deleted.") from None
+
+
 def picture(path: Path, *, immutable: bool) -> FileResponse:
     """A WebP picture of ours; ``immutable`` when its address names its version."""
     keep = "private, max-age=31536000, immutable" if immutable else "private, no-cache"
-    return FileResponse(path, media_type="image/webp", headers={"Cache-Control": keep})
+    return KeptFile(path, media_type="image/webp", headers={"Cache-Control": keep})
 
 
 def attachment(name: str) -> dict[str, str]:
