@@ -147,6 +147,7 @@ def test_the_same_motion_again_is_kept_whatever_it_is_called(service, monkeypatc
         asyncio.run(service.make(request(small(shift=1))))
 
 
+@pytest.mark.slow
 def test_fifty_at_once_are_all_answered_and_the_loop_stays_free(service):
     async def all_of_them():
         late = []

@@ -198,6 +198,7 @@ def test_the_address_for_the_browser(tmp_path, monkeypatch):
     assert serve.with_token(dataclasses.replace(settings, host="0.0.0.0", token="a+b")) == "http://box:80/?token=a%2Bb"
 
 
+@pytest.mark.slow
 def test_threads_that_are_busy_do_not_keep_the_process():
     script = (
         "import threading, time\nfrom motionloom.studio.serve import leave\n"

@@ -2,29 +2,59 @@
 
 import io
 import json
+import shutil
 
 import numpy as np
 import pytest
+from starlette.testclient import TestClient
 
 from motionloom.media import Clip, read_provenance
+from motionloom.studio.app import create_app
 from motionloom.studio.jobs.running import ModelShelf, Runner
+from motionloom.studio.previews import PreviewService
+from motionloom.studio.settings import StudioSettings
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, photograph):
+    """A data folder with the result of a job that a worker has done, and the ids of its project and of the job."""
+    data = tmp_path_factory.mktemp("finished") / "studio"
+    app = create_app(StudioSettings(data, devices=(), static=data / "no-page"))
+    studio = app.state.studio
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PreviewService, "warm_up", lambda self: None)
+        patch.chdir(data)
+        with TestClient(app, base_url="http://127.0.0.1:7860/api/v1") as client:
+            project = client.post("projects", files={"image": ("cat.png", photograph)}).json()
+            motion = {
+                **project["motion"],
+                "num_frames": 5,
+                "fps": 8.0,
+                "instructions": [
+                    {"id": "p", "kind": "path", "points": [[20, 20, 0], [40, 24, 4]], "curve": "polyline"}
+                ],
+            }
+            wanted = {"project": project["id"], "motion": motion, "settings": {"model": "warp"}, "seeds": [7]}
+            (job,) = client.post("jobs", json=wanted).json()["jobs"]
+            Runner(studio.jobs, studio.results, ModelShelf("cpu", lambda name: name)).run(studio.jobs.claim("w"))
+    return data, project["id"], job["id"]
 
 
 @pytest.fixture
-def result(client, studio, project, monkeypatch):
-    """The result of a job that a worker has done, and the project it was made of."""
-    motion = {
-        **project["motion"],
-        "num_frames": 5,
-        "fps": 8.0,
-        "instructions": [{"id": "p", "kind": "path", "points": [[20, 20, 0], [40, 24, 4]], "curve": "polyline"}],
-    }
-    wanted = {"project": project["id"], "motion": motion, "settings": {"model": "warp"}, "seeds": [7]}
-    (job,) = client.post("jobs", json=wanted).json()["jobs"]
-    monkeypatch.chdir(studio.settings.data)
-    runner = Runner(studio.jobs, studio.results, ModelShelf("cpu", lambda name: name))
-    runner.run(studio.jobs.claim("w"))
-    return client.get(f"results/{job['id']}").json()
+def settings(settings, finished):
+    """Of a studio with a copy of that data folder."""
+    shutil.copytree(finished[0], settings.data)
+    return settings
+
+
+@pytest.fixture
+def project(client, finished):
+    return client.get(f"projects/{finished[1]}").json()
+
+
+@pytest.fixture
+def result(client, finished):
+    return client.get(f"results/{finished[2]}").json()
 
 
 def test_what_is_known_of_a_result(client, project, result):

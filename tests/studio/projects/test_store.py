@@ -432,6 +432,7 @@ def test_settings_of_a_newer_studio_are_read_as_far_as_they_are_known(tmp_path, 
 
 
 # ------------------------------------------------------------------------------------------------------------- speed
+@pytest.mark.slow
 def test_saving_a_project_with_many_paths_is_quick(store, photograph):
     import time
 
