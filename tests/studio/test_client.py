@@ -80,6 +80,7 @@ def test_a_project_is_made_written_with_its_version_and_found_again(client, phot
     assert (caught.value.code, caught.value.status, caught.value.details["version"]) == ("conflict", 409, 2)
     assert client.write_project(project, name="mine", overwrite=True).name == "mine"
     assert [each.version for each in client.versions(project.id)][:1] == [3]
+    assert client.restore_version(project.id, 2).name == "Blatt 🍂"
     assert project.id in {each.id for each in client.projects()}
     copy = client.duplicate_project(project.id)
     client.delete_project(copy.id)
@@ -123,6 +124,9 @@ def test_jobs_are_queued_moved_watched_and_their_end_is_told(client, photograph)
         client.cancel(job.id)
     assert list(client.watch()) == []
     assert client.results(project.id) == []
+    with pytest.raises(StudioError, match="result") as caught:
+        client.restore_result("0" * 16)
+    assert caught.value.code == "not_found"
 
 
 def test_refusals_are_errors_with_a_code(client, running):

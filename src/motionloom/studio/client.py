@@ -144,6 +144,10 @@ class StudioClient:
         """What a project was before."""
         return self._get(f"/projects/{_part(project)}/versions", list[ProjectVersion])
 
+    def restore_version(self, project: str, number: int) -> Project:
+        """Makes what a project was its newest version; nothing is lost by it."""
+        return self._post(f"/projects/{_part(project)}/versions/{number}/restore", None, Project)
+
     def delete_project(self, id: str) -> None:
         """Moves a project to the trash; `restore_project` takes it back."""
         self._connection.json("DELETE", f"/projects/{_part(id)}")
@@ -189,7 +193,8 @@ class StudioClient:
         """The instant preview of a motion as MP4; a newer one with the same key takes its place.
 
         Args:
-            wanted: ``max_side`` in pixels, ``max_frames``.
+            wanted: ``max_side`` in pixels, ``max_frames``; ``number``, which counts up with the requests of a key, where
+                several are under way at once.
         """
         body = {"project": project, "motion": _document(motion), "key": key, **wanted}
         return self._connection.json("POST", "/previews", body)
@@ -317,8 +322,12 @@ class StudioClient:
         return self._connection.download(f"/results/{_part(result)}/download{query}", path)
 
     def delete_result(self, id: str) -> None:
-        """Moves a result to the trash."""
+        """Moves a result to the trash; `restore_result` takes it back."""
         self._connection.json("DELETE", f"/results/{_part(id)}")
+
+    def restore_result(self, id: str) -> Result:
+        """Takes a result back from the trash."""
+        return self._post(f"/results/{_part(id)}/restore", None, Result)
 
     def edit_again(self, result: str) -> Project:
         """A new project with the picture, motion and settings a video was made from."""

@@ -10,7 +10,6 @@ import type {
   JobRequest,
   Lora,
   ModelFacts,
-  PreviewRequest,
   Problem,
   Project,
   ProjectSummary,
@@ -148,8 +147,6 @@ export const api = {
 
   importMotion: (files: readonly File[], fields: ImportFields) =>
     request<ImportedMotion>("/imports", { method: "POST", form: formOf({ files, ...fields }) }),
-  preview: async (body: PreviewRequest, signal?: AbortSignal): Promise<Blob> =>
-    (await send("/previews", { method: "POST", json: body, signal })).blob(),
   received: (body: ReceivedRequest, signal?: AbortSignal) =>
     request<Received>("/received", { method: "POST", json: body, signal }),
 
@@ -162,11 +159,9 @@ export const api = {
   removeJob: (id: string) => request<void>(`/jobs/${id}`, { method: "DELETE" }),
 
   results: (project?: string) => request<ResultList>("/results", { query: { project } }),
-  result: (id: string) => request<Result>(`/results/${id}`),
   deleteResult: (id: string) => request<void>(`/results/${id}`, { method: "DELETE" }),
   restoreResult: (id: string) => request<Result>(`/results/${id}/restore`, { method: "POST" }),
   editResult: (id: string) => request<Project>(`/results/${id}/edit`, { method: "POST" }),
-  provenance: (id: string) => request<Record<string, unknown>>(`/results/${id}/provenance`),
 };
 
 /** Addresses for <img>, <video> and links. `version` makes a changed thing another address. */
