@@ -11,6 +11,7 @@ Nothing here touches the latents, a random generator or the order of steps: the 
 from __future__ import annotations
 
 import contextlib
+import logging
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -22,6 +23,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from motionloom.models.model import Request
+
+log = logging.getLogger("motionloom")
 
 SECONDS_BETWEEN = 1.0
 """Between two frames, at least; see `PreviewFrames`."""
@@ -87,7 +90,11 @@ class PreviewFrames:
         moment = time.monotonic()
         if moment >= self._due:
             self._due = moment + SECONDS_BETWEEN
-            frame = self._frame(self._clean(step, latents))
+            try:
+                frame = self._frame(self._clean(step, latents))
+            except Exception:  # a scheduler or a codec that nobody foresaw; a look at the run is not worth failing for
+                log.warning("no frames of this run can be shown", exc_info=True)
+                frame, self._due = None, float("inf")
             assert self._request.on_preview is not None
             if frame is not None:
                 self._request.on_preview(frame)

@@ -97,7 +97,8 @@ async def _lifespan(app: FastAPI, lock: FolderLock) -> AsyncIterator[None]:
         studio.previews.warm_up()
         yield
     finally:
-        await run_in_threadpool(studio.supervisor.stop)
         studio.previews.close()
+        studio.results.close()
+        await run_in_threadpool(studio.supervisor.stop)
         studio.jobs.close()
         lock.release()

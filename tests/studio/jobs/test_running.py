@@ -11,6 +11,7 @@ import pytest
 
 from motionloom.errors import InputError
 from motionloom.media import Clip, read_provenance
+from motionloom.studio.jobs.measuring_queue import ToMeasure
 from motionloom.studio.jobs.reporting import Reporter
 from motionloom.studio.jobs.results import ResultStore
 from motionloom.studio.jobs.running import ModelShelf, Runner, parameters_of
@@ -118,7 +119,7 @@ def test_a_job_becomes_a_result(add, store, results, runner, data):
     assert clip.frames.shape == (5, 48, 64, 3)
     assert result.bytes == (results.folder(job) / "video.mp4").stat().st_size
     assert left_over(data) == []
-    assert store.next_to_measure() == job
+    assert store.measuring.next() == ToMeasure(job, False)
 
 
 def test_the_video_tells_how_to_make_it_again_and_nothing_of_this_machine(add, store, results, runner, data):

@@ -11,9 +11,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
 
 from motionloom.errors import FileFormatError
+from motionloom.studio.jobs import measuring_queue as measuring_module
+from motionloom.studio.jobs import rows as rows_module
 from motionloom.studio.jobs import store as store_module
 from motionloom.studio.jobs.database import Database, DiskFull
-from motionloom.studio.jobs.store import MAX_ATTEMPTS, JobStore, LeaseLost, NewJob, new_id
+from motionloom.studio.jobs.measuring_queue import ToMeasure
+from motionloom.studio.jobs.rows import LeaseLost
+from motionloom.studio.jobs.store import MAX_ATTEMPTS, JobStore, NewJob, new_id
 from motionloom.studio.problems import Refused
 from motionloom.studio.schemas import GenerationSettings
 
@@ -44,7 +48,8 @@ def clock(monkeypatch):
 
     found = Clock()
     monkeypatch.setattr(database, "now", found)
-    monkeypatch.setattr(store_module, "now", found)
+    for module in (store_module, rows_module, measuring_module):
+        monkeypatch.setattr(module, "now", found)
     return found
 
 
@@ -216,15 +221,15 @@ def test_what_is_over_comes_last_and_the_latest_of_it_first(store, clock):
 def test_results_are_measured_once_and_after_a_crash_again(store, clock):
     (job,) = add(store)
     store.finish(store.claim("a"), job)
-    assert store.next_to_measure() == job
+    assert store.measuring.next() == ToMeasure(job, False)
     assert store.get(job).phase == "measuring"
-    assert store.next_to_measure() is None
+    assert store.measuring.next() is None
     clock.moment += 301
-    assert store.next_to_measure() == job
-    store.release_measuring()
-    assert store.next_to_measure() == job
-    store.measured(job)
-    assert store.next_to_measure() is None
+    assert store.measuring.next() == ToMeasure(job, False)
+    store.measuring.release()
+    assert store.measuring.next() == ToMeasure(job, False)
+    store.measuring.done(job)
+    assert store.measuring.next() is None
     assert store.get(job).phase == "waiting"
 
 
@@ -232,9 +237,9 @@ def test_measuring_that_always_ends_the_worker_is_given_up(store, clock):
     (job,) = add(store)
     store.finish(store.claim("a"), job)
     for _ in range(3):
-        assert store.next_to_measure() == job
+        assert store.measuring.next() == ToMeasure(job, False)
         clock.moment += 301
-    assert store.next_to_measure() is None
+    assert store.measuring.next() == ToMeasure(job, True)
 
 
 CLAIM = """

@@ -223,7 +223,7 @@ def test_results_are_measured_after_they_are_there(store, results, add, start):
     measured = results.get(job)
     assert 0 <= measured.measures["epe"] < 2
     assert 0 < measured.measures["trackable_fraction"] <= 1
-    assert store.next_to_measure() is None
+    assert store.measuring.next() is None
 
 
 @pytest.mark.slow

@@ -114,6 +114,8 @@ def restore_result(studio: TheStudio, id: AnId) -> Result:
     """Takes a result back from the trash."""
     result = studio.results.restore(id)
     studio.jobs.result_changed(id)
+    if not result.measured:  # it was deleted before that
+        studio.jobs.measuring.ask(id)
     return result
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 
@@ -37,12 +38,16 @@ class Broadcast:
     ) -> None:
         self._events, self._jobs, self._results, self._workers = events, jobs, results, workers
         self._listeners: set[_Listener] = set()
+        self._is_looking = False
         self._lock = threading.Lock()
 
     async def listen(self, after: int | None, stopping: anyio.Event | None = None) -> AsyncIterator[Event]:
         """Events: first the workers, then what changed after number ``after`` (None: nothing), then what changes from
         now on. They end when ``stopping`` is set, and for a listener that is too slow to follow."""
-        with self._listening(stopping) as listener:
+        # The thread that looks starts behind this number, which is asked for before there is one who listens: what
+        # changes between the two is told twice rather than never.
+        before = await asyncio.to_thread(lambda: self._events.last)
+        with self._listening(stopping, before) as listener:
             first = await asyncio.to_thread(lambda: self._events.last)
             told = first if after is None else after
             yield Event(id=told, kind="workers", workers=await asyncio.to_thread(self._workers))
@@ -63,13 +68,14 @@ class Broadcast:
                     yield event
 
     @contextmanager
-    def _listening(self, stopping: anyio.Event | None) -> Iterator[_Listener]:
+    def _listening(self, stopping: anyio.Event | None, before: int) -> Iterator[_Listener]:
         listener = _Listener(asyncio.get_running_loop())
         ending = None if stopping is None else asyncio.create_task(listener.end_with(stopping))
         with self._lock:
             self._listeners.add(listener)
-            if len(self._listeners) == 1:
-                threading.Thread(target=self._look, name="studio-events", daemon=True).start()
+            if not self._is_looking:
+                threading.Thread(target=self._look, args=(before,), name="studio-events", daemon=True).start()
+                self._is_looking = True
         try:
             yield listener
         finally:
@@ -78,27 +84,25 @@ class Broadcast:
             with self._lock:
                 self._listeners.discard(listener)
 
-    def _look(self) -> None:
-        """Hand changes on until nobody listens; the state of things is read once for all."""
-        told: int | None = None
+    def _look(self, told: int) -> None:
+        """Hand on what changed after number ``told`` until nobody listens; the state of things is read once for all."""
         seen = 0
         with self._events.closing():
             while True:
                 with self._lock:
                     listeners = list(self._listeners)
                     if not listeners:
+                        self._is_looking = False
                         return
                 try:
-                    if told is None:
-                        told = self._events.last
                     changes = self._events.after(told)
-                    if changes:
-                        told = changes[-1].id
-                        for event in self._events_of(changes):
-                            for listener in listeners:
-                                listener.hear(event)
+                    for event in self._events_of(changes):
+                        for listener in listeners:
+                            listener.hear(event)
+                    told = changes[-1].id if changes else told
                 except Exception:  # a full disk or a busy database: looked at again in a moment
                     log.exception("events")
+                    time.sleep(1.0)
                 seen = self._events.wait(seen, LOOK)
 
     def _events_of(self, changes: list[Change]) -> list[Event]:

@@ -122,7 +122,8 @@ class Database:
             try:
                 yield connection
             finally:
-                connection.execute("ROLLBACK")
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
 
     def close(self) -> None:
         """Close this thread's connection; another call opens it again."""
@@ -161,6 +162,9 @@ class Database:
         return connection
 
     def _migrate(self) -> None:
+        with self.reading() as connection:  # a full disk must not keep a studio from opening what it has
+            if connection.execute("PRAGMA user_version").fetchone()[0] == VERSION:
+                return
         with self.writing() as connection:
             found = connection.execute("PRAGMA user_version").fetchone()[0]
             if found > VERSION:

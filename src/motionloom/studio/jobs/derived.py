@@ -61,6 +61,7 @@ class Derived:
         with self._guard:
             lock = self._locks[path]
         with lock, self._room:
+            self._check()
             if not path.is_file():
                 make: Callable[[str], Clip] = {
                     "video": self._video,
@@ -69,7 +70,9 @@ class Derived:
                     "preview": self._preview,
                 }[kind]
                 kept = None if form == "mp4" else self._kept(result, kind)
-                (kept or make(result)).save(path)
+                clip = kept or make(result)
+                with self._results.adding(result, f"{MADE}/{path.name}") as part:
+                    clip.save(part)
         return path
 
     def close(self) -> None:
@@ -112,6 +115,6 @@ class Derived:
         pair = side_by_side(video, preview, labels=("Video", "Preview"))
         return replace(pair, provenance={"drawn_on": video.provenance})
 
-    def _check(self, step: int, total: int) -> None:
+    def _check(self, *_: object) -> None:
         if self._closed.is_set():
             raise Cancelled("the server stops")

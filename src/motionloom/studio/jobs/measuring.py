@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from dataclasses import dataclass
 
@@ -51,14 +52,30 @@ def measure_result(results: ResultStore, result: str) -> Measured:
 
 
 def measure_and_keep(results: ResultStore, result: str) -> None:
-    """Write the measures into a result's record; why there are none, where they cannot be had."""
+    """Write the measures into a result's record; why there are none, where they cannot be had. Nothing where the result
+    was deleted meanwhile."""
     try:
         measured = measure_result(results, result)
     except MotionloomError as error:
-        measured = Measured(dict.fromkeys(KEPT), dict.fromkeys(KEPT, str(error)))
+        measured = _none(str(error))
     except Exception as error:
         log.exception("measuring result %s", result)
-        reason = f"measuring failed ({type(error).__name__}); see the worker's log"
-        measured = Measured(dict.fromkeys(KEPT), dict.fromkeys(KEPT, reason))
+        measured = _none(f"measuring failed ({type(error).__name__}); see the worker's log")
+    _keep(results, result, measured)
+
+
+def give_up(results: ResultStore, result: str) -> None:
+    """Write into a result's record that it cannot be measured, since who tried never came to an end."""
+    _keep(results, result, _none("measuring was begun several times and never came to an end; see the worker's log"))
+
+
+def _keep(results: ResultStore, result: str, measured: Measured) -> None:
+    from motionloom.studio.problems import Refused
+
     update = {"measured": True, "measures": measured.values, "reasons": measured.reasons}
-    results.rewrite(results.get(result).model_copy(update=update))
+    with contextlib.suppress(Refused):
+        results.rewrite(results.get(result).model_copy(update=update))
+
+
+def _none(reason: str) -> Measured:
+    return Measured(dict.fromkeys(KEPT), dict.fromkeys(KEPT, reason))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from motionloom.errors import Cancelled, MotionloomError
-from motionloom.studio.jobs.store import Claim, JobStore, LeaseLost
+from motionloom.studio.jobs.rows import Claim, LeaseLost
+from motionloom.studio.jobs.store import JobStore
 from motionloom.studio.schemas import Phase
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ class Reporter:
         self._cancel = threading.Event()
         self._lost = threading.Event()
         self._notes: list[str] = []
+        self._writing = threading.Lock()
 
     @contextlib.contextmanager
     def beating(self) -> Iterator[None]:
@@ -127,20 +130,21 @@ class Reporter:
             wanted = self._write()
         except LeaseLost:
             raise
-        except MotionloomError:  # a full disk: the run may still end well
+        except (MotionloomError, sqlite3.Error):  # a full disk, a busy database: the run may still end well
             return
         if wanted:
             self._cancel.set()
             self.check()
 
     def _write(self) -> bool:
-        self._untold = False
-        return self._store.progress(
-            self._claim,
-            self._phase,
-            step=self._step,
-            total=self._total,
-            seconds_left=self.seconds_left,
-            preview=self._preview,
-            notes=self._notes,
-        )
+        with self._writing:  # a beat that read an earlier step must not be the last to write
+            self._untold = False
+            return self._store.progress(
+                self._claim,
+                self._phase,
+                step=self._step,
+                total=self._total,
+                seconds_left=self.seconds_left,
+                preview=self._preview,
+                notes=self._notes,
+            )

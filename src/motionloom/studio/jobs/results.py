@@ -24,7 +24,6 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from motionloom.media.files import replacing
 from motionloom.studio.schemas import ID_PATTERN, Result
 
 if TYPE_CHECKING:
@@ -118,8 +117,26 @@ class ResultStore:
 
     def rewrite(self, record: Result) -> None:
         """Put another record in the place of a result's, such as one with its measures. Raises as `get`."""
-        with replacing(self.folder(record.id) / RECORD) as temporary:
+        with self.adding(record.id, RECORD) as temporary:
             temporary.write_text(record.model_dump_json(indent=1), encoding="utf-8")
+
+    @contextlib.contextmanager
+    def adding(self, result: str, name: str) -> Iterator[Path]:
+        """A path to write a file to that becomes ``name`` in the result's folder once it is complete.
+
+        It lies elsewhere until then: a result that is deleted meanwhile must not come to life again as a folder with
+        this file alone, which would stand in the way of its restoring. Raises as `get`, then or in the end.
+        """
+        target = self.folder(result) / name
+        with self.making(result) as part:
+            temporary = part / target.name
+            yield temporary
+            try:
+                if target.parent.name == MADE:
+                    target.parent.mkdir(exist_ok=True)
+                os.replace(temporary, target)
+            except FileNotFoundError:
+                raise _not_found(result) from None
 
     def remove(self, result: str) -> None:
         """Into the trash. Raises as `get`."""
@@ -127,7 +144,10 @@ class ResultStore:
         self._trash.mkdir(parents=True, exist_ok=True)
         if target.exists():
             target.rename(target.with_name(f"{result}.{secrets.token_hex(4)}"))
-        source.rename(target)
+        try:
+            source.rename(target)
+        except FileNotFoundError:  # somebody else was faster
+            raise _not_found(result) from None
         with self._lock:
             self._known.pop(result, None)
 
@@ -139,6 +159,11 @@ class ResultStore:
         if source.is_dir() and not (self._folder / result).exists():
             source.rename(self._folder / result)
         return self.get(result)
+
+    def close(self) -> None:
+        """End what is being made of results."""
+        if "derived" in self.__dict__:  # else there is nothing to end
+            self.derived.close()
 
     def sweep(self) -> None:
         """Remove what workers that were killed left behind; only while none runs."""

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import errno
 import gc
+import itertools
 import logging
 import secrets
+import sqlite3
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,8 +20,9 @@ from motionloom.errors import Cancelled, MotionloomError
 from motionloom.studio.jobs.database import DiskFull, date, now
 from motionloom.studio.jobs.reporting import Reporter
 from motionloom.studio.jobs.results import MOTION, POSTER, VIDEO, ResultStore
+from motionloom.studio.jobs.rows import Claim, LeaseLost
 from motionloom.studio.jobs.snapshots import keep
-from motionloom.studio.jobs.store import Claim, JobStore, LeaseLost
+from motionloom.studio.jobs.store import JobStore
 from motionloom.studio.schemas import GenerationSettings, Job, Result
 
 if TYPE_CHECKING:
@@ -135,20 +139,18 @@ class Runner:
             reporter.check()
             self._results.publish(part, _record(job, model, clip, (part / VIDEO).stat().st_size))
 
-    def _insist(self, write: Callable[[], Any], times: int = 20) -> None:
-        """Write to the queue, again and again while the disk is full: what is not said there is done once more."""
-        import time
-
-        for attempt in range(times):
+    def _insist(self, write: Callable[[], Any]) -> None:
+        """Write to the queue, again and again while the disk is full or the database busy: what is not said there is
+        done once more, and without room there is nothing better to do."""
+        for attempt in itertools.count():
             try:
                 write()
                 return
             except LeaseLost:
                 return
-            except DiskFull:
-                if attempt == times - 1:
-                    log.exception("the queue cannot be written")
-                    return
+            except (DiskFull, sqlite3.OperationalError) as error:
+                if attempt == 0:
+                    log.warning("the queue cannot be written (%s); tried again every second", error)
                 time.sleep(1.0)
 
 

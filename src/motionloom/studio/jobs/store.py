@@ -17,9 +17,20 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from motionloom.errors import MotionloomError
-from motionloom.studio.jobs.database import Database, date, now
+from motionloom.studio.jobs.database import Database, now
 from motionloom.studio.jobs.events import tell
+from motionloom.studio.jobs.measuring_queue import MeasuringQueue
+from motionloom.studio.jobs.rows import (
+    Claim,
+    conflict,
+    end,
+    find_job,
+    job_of,
+    last_position,
+    owned,
+    place_before,
+    put_back,
+)
 from motionloom.studio.jobs.snapshots import Snapshots
 from motionloom.studio.schemas import GenerationSettings, Job, JobState, Phase
 
@@ -35,10 +46,6 @@ _GONE = (
 )
 
 
-class LeaseLost(MotionloomError):
-    """Somebody else has the job by now, or it is gone: nothing of it may be written."""
-
-
 @dataclass(frozen=True)
 class NewJob:
     """A job to be added; its picture, of ``size`` (height, width), and its motion lie in its folder already."""
@@ -49,14 +56,6 @@ class NewJob:
     seed: int
     settings: GenerationSettings
     size: tuple[int, int]
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A job and the right to work on it."""
-
-    job: Job
-    token: str
 
 
 def new_id() -> str:
@@ -73,6 +72,7 @@ class JobStore:
 
     Attributes:
         snapshots: what the jobs are made of, in folders beside the database.
+        measuring: results that wait to be measured.
     """
 
     def __init__(self, path: Path, *, lease: float = LEASE, on_change: Callable[[], None] | None = None) -> None:
@@ -80,12 +80,13 @@ class JobStore:
         self.lease = lease
         self.snapshots = Snapshots(Path(path).parent)
         self._on_change = on_change or (lambda: None)
+        self.measuring = MeasuringQueue(self._database, self._on_change)
 
     # ------------------------------------------------------------------------------------------------ for people
     def add(self, jobs: Sequence[NewJob]) -> list[Job]:
         """Put jobs at the end of the queue, all of them or none."""
         with self._database.writing() as connection:
-            last = _last_position(connection)
+            last = last_position(connection)
             for index, job in enumerate(jobs, 1):
                 connection.execute(
                     "INSERT INTO jobs (id, project, project_name, state, position, model, seed, settings, width, "
@@ -104,7 +105,7 @@ class JobStore:
                     ),
                 )
                 tell(connection, "job", job.id)
-            added = [_get(connection, job.id) for job in jobs]
+            added = [find_job(connection, job.id) for job in jobs]
         self._on_change()
         return added
 
@@ -114,13 +115,13 @@ class JobStore:
             Refused: not_found.
         """
         with self._database.reading() as connection:
-            return _get(connection, job)
+            return find_job(connection, job)
 
     def find(self, jobs: Iterable[str]) -> dict[str, Job]:
         """Those of some jobs that there are, by id."""
         with self._database.reading() as connection:
             rows = (connection.execute("SELECT * FROM jobs WHERE id = ?", (job,)).fetchone() for job in jobs)
-            return {row["id"]: _job(row) for row in rows if row is not None}
+            return {row["id"]: job_of(row) for row in rows if row is not None}
 
     def list(self, project: str | None = None, states: Sequence[JobState] = (), most: int = -1) -> list[Job]:
         """What runs, then what waits in its order, then what is over, the latest first; at most so many."""
@@ -138,7 +139,7 @@ class JobStore:
         query = f"SELECT * FROM jobs WHERE {' AND '.join(where)} ORDER BY {order} LIMIT ?"  # noqa: S608 - our own words
         with self._database.reading() as connection:
             rows = connection.execute(query, [*values, most])
-            return [_job(row) for row in rows]
+            return [job_of(row) for row in rows]
 
     def count(self, state: JobState) -> int:
         """How many there are in a state."""
@@ -148,13 +149,13 @@ class JobStore:
     def cancel(self, job: str) -> Job:
         """A job that waits is cancelled; one that runs is asked to end, which takes a step at most."""
         with self._database.writing() as connection:
-            found = _get(connection, job)
+            found = find_job(connection, job)
             if found.state == "queued":
-                _end(connection, job, "cancelled")
+                end(connection, job, "cancelled")
             elif found.state == "running":
                 connection.execute("UPDATE jobs SET cancel_requested = 1 WHERE id = ?", (job,))
                 tell(connection, "job", job)
-            found = _get(connection, job)
+            found = find_job(connection, job)
         self._on_change()
         return found
 
@@ -165,17 +166,17 @@ class JobStore:
             Refused: conflict, since it waits, runs or is done.
         """
         with self._database.writing() as connection:
-            found = _get(connection, job)
+            found = find_job(connection, job)
             if found.state not in ("failed", "cancelled"):
-                raise _conflict(f"job: is {found.state}; only one that failed or was cancelled can be tried again")
+                raise conflict(f"job: is {found.state}; only one that failed or was cancelled can be tried again")
             connection.execute(
                 "UPDATE jobs SET state = 'queued', phase = 'waiting', position = ?, attempts = 0, step = 0, total = 0, "
                 "seconds_left = NULL, started = NULL, finished = NULL, error = NULL, notes = '[]', "
                 "cancel_requested = 0 WHERE id = ?",
-                (_last_position(connection) + 1, job),
+                (last_position(connection) + 1, job),
             )
             tell(connection, "job", job)
-            found = _get(connection, job)
+            found = find_job(connection, job)
         self._on_change()
         return found
 
@@ -186,20 +187,20 @@ class JobStore:
             Refused: conflict, since one of the two does not wait.
         """
         with self._database.writing() as connection:
-            if _get(connection, job).state != "queued":
-                raise _conflict("job: only one that waits can be moved")
+            if find_job(connection, job).state != "queued":
+                raise conflict("job: only one that waits can be moved")
             if before is None:
-                position = _last_position(connection) + 1
+                position = last_position(connection) + 1
             elif before == job:
-                return _get(connection, job)
+                return find_job(connection, job)
             else:
-                after = _get(connection, before)
+                after = find_job(connection, before)
                 if after.state != "queued":
-                    raise _conflict(f"before: the job is {after.state}, expected one that waits")
-                position = _between(connection, job, after.position)
+                    raise conflict(f"before: the job is {after.state}, expected one that waits")
+                position = place_before(connection, job, after.position)
             connection.execute("UPDATE jobs SET position = ? WHERE id = ?", (position, job))
             tell(connection, "job", job)
-            found = _get(connection, job)
+            found = find_job(connection, job)
         self._on_change()
         return found
 
@@ -210,8 +211,8 @@ class JobStore:
             Refused: conflict, since it runs.
         """
         with self._database.writing() as connection:
-            if _get(connection, job).state == "running":
-                raise _conflict("job: it runs; cancel it first")
+            if find_job(connection, job).state == "running":
+                raise conflict("job: it runs; cancel it first")
             connection.execute("DELETE FROM jobs WHERE id = ?", (job,))
             tell(connection, "job_removed", job)
         self.snapshots.remove(job)
@@ -236,7 +237,7 @@ class JobStore:
             )
             tell(connection, "job", row["id"])
             tell(connection, "workers", "")
-            claim = Claim(_get(connection, row["id"]), token)
+            claim = Claim(find_job(connection, row["id"]), token)
         self._on_change()
         return claim
 
@@ -247,7 +248,7 @@ class JobStore:
             LeaseLost: it is the caller's no longer.
         """
         with self._database.writing() as connection:
-            row = _own(connection, claim)
+            row = owned(connection, claim)
             connection.execute("UPDATE jobs SET lease = ? WHERE id = ?", (now() + self.lease, claim.job.id))
             return bool(row["cancel_requested"])
 
@@ -264,7 +265,7 @@ class JobStore:
     ) -> bool:
         """Say how far the job is, which keeps it too. Returns and raises as `heartbeat`."""
         with self._database.writing() as connection:
-            row = _own(connection, claim)
+            row = owned(connection, claim)
             connection.execute(
                 "UPDATE jobs SET phase = ?, step = ?, total = ?, seconds_left = ?, lease = ?, "
                 "preview = coalesce(?, preview), notes = coalesce(?, notes) WHERE id = ?",
@@ -291,41 +292,41 @@ class JobStore:
             LeaseLost: the job is the caller's no longer; the result stays for whoever has it.
         """
         with self._database.writing() as connection:
-            _own(connection, claim)
+            owned(connection, claim)
             connection.execute(
                 "UPDATE jobs SET result = ?, step = total, seconds_left = 0 WHERE id = ?", (result, claim.job.id)
             )
-            _end(connection, claim.job.id, "done")
-            connection.execute("INSERT OR IGNORE INTO measuring (result, asked) VALUES (?, ?)", (result, now()))
+            end(connection, claim.job.id, "done")
+            self.measuring.add(connection, result)
             tell(connection, "result", result)
-            done = _get(connection, claim.job.id)
+            done = find_job(connection, claim.job.id)
         self._on_change()
         return done
 
     def fail(self, claim: Claim, error: str) -> Job:
         """The job cannot be done; ``error`` is for people. Raises as `finish`."""
         with self._database.writing() as connection:
-            _own(connection, claim)
-            _end(connection, claim.job.id, "failed", error)
-            failed = _get(connection, claim.job.id)
+            owned(connection, claim)
+            end(connection, claim.job.id, "failed", error)
+            failed = find_job(connection, claim.job.id)
         self._on_change()
         return failed
 
     def cancelled(self, claim: Claim) -> Job:
         """The job has ended on request. Raises as `finish`."""
         with self._database.writing() as connection:
-            _own(connection, claim)
-            _end(connection, claim.job.id, "cancelled")
-            ended = _get(connection, claim.job.id)
+            owned(connection, claim)
+            end(connection, claim.job.id, "cancelled")
+            ended = find_job(connection, claim.job.id)
         self._on_change()
         return ended
 
     def release(self, claim: Claim) -> None:
         """Give a job back untouched, for whoever comes next; it does not count as an attempt."""
         with self._database.writing() as connection:
-            _own(connection, claim)
+            owned(connection, claim)
             connection.execute("UPDATE jobs SET attempts = attempts - 1 WHERE id = ?", (claim.job.id,))
-            _put_back(connection, claim.job.id)
+            put_back(connection, claim.job.id)
         self._on_change()
 
     def release_expired(self, spare: Collection[int] = ()) -> list[str]:
@@ -359,52 +360,13 @@ class JobStore:
             rows = [row for row in connection.execute("SELECT * FROM jobs WHERE state = 'running'") if gone(row)]
             for row in rows:
                 if row["cancel_requested"]:
-                    _end(connection, row["id"], "cancelled")
+                    end(connection, row["id"], "cancelled")
                 elif row["attempts"] >= MAX_ATTEMPTS:
-                    _end(connection, row["id"], "failed", _GONE.format(times=row["attempts"]))
+                    end(connection, row["id"], "failed", _GONE.format(times=row["attempts"]))
                 else:
-                    _put_back(connection, row["id"])
+                    put_back(connection, row["id"])
         self._on_change()
         return [row["id"] for row in rows]
-
-    # -------------------------------------------------------------------------------------------------- measuring
-    def next_to_measure(self, lease: float = 300.0) -> str | None:
-        """A result to be measured, which nobody else is given for ``lease`` seconds; None if there is none."""
-        with self._database.reading() as connection:
-            if connection.execute("SELECT 1 FROM measuring LIMIT 1").fetchone() is None:
-                return None
-        with self._database.writing() as connection:
-            connection.execute("DELETE FROM measuring WHERE attempts >= 3 AND lease < ?", (now(),))
-            row = connection.execute(
-                "SELECT result FROM measuring WHERE lease IS NULL OR lease < ? ORDER BY asked LIMIT 1", (now(),)
-            ).fetchone()
-            if row is None:
-                return None
-            connection.execute(
-                "UPDATE measuring SET attempts = attempts + 1, lease = ? WHERE result = ?",
-                (now() + lease, row["result"]),
-            )
-            self._tell_measuring(connection, row["result"], "measuring")
-        self._on_change()
-        return row["result"]
-
-    def release_measuring(self) -> None:
-        """Nobody measures any more; for a server that starts."""
-        with self._database.writing() as connection:
-            connection.execute("UPDATE measuring SET lease = NULL")
-
-    def measured(self, result: str) -> None:
-        """A result is measured, or cannot be."""
-        with self._database.writing() as connection:
-            connection.execute("DELETE FROM measuring WHERE result = ?", (result,))
-            self._tell_measuring(connection, result, "waiting")
-            tell(connection, "result", result)
-        self._on_change()
-
-    def _tell_measuring(self, connection: sqlite3.Connection, result: str, phase: Phase) -> None:
-        changed = connection.execute("UPDATE jobs SET phase = ? WHERE result = ? AND state = 'done'", (phase, result))
-        if changed.rowcount:
-            tell(connection, "job", result)
 
     # -------------------------------------------------------------------------------------------------- results
     def result_changed(self, result: str, *, removed: bool = False) -> None:
@@ -422,102 +384,3 @@ class JobStore:
     def close(self) -> None:
         """Close this thread's connection."""
         self._database.close()
-
-
-def _get(connection: sqlite3.Connection, job: str) -> Job:
-    row = connection.execute("SELECT * FROM jobs WHERE id = ?", (job,)).fetchone()
-    if row is None:
-        from motionloom.studio.problems import Refused
-
-        raise Refused("not_found", f"job: there is none with the id {job}; it may have been removed")
-    return _job(row)
-
-
-def _job(row: sqlite3.Row) -> Job:
-    return Job(
-        id=row["id"],
-        project=row["project"],
-        project_name=row["project_name"],
-        state=row["state"],
-        position=row["position"],
-        phase=row["phase"],
-        model=row["model"],
-        seed=row["seed"],
-        settings=GenerationSettings.model_validate_json(row["settings"]),
-        width=row["width"],
-        height=row["height"],
-        created=date(row["created"]) or "",
-        started=date(row["started"]),
-        finished=date(row["finished"]),
-        attempts=row["attempts"],
-        step=row["step"],
-        total=row["total"],
-        seconds_left=row["seconds_left"],
-        preview=row["preview"],
-        cancel_requested=bool(row["cancel_requested"]),
-        worker=row["worker"],
-        error=row["error"],
-        notes=json.loads(row["notes"]),
-        result=row["result"],
-    )
-
-
-def _own(connection: sqlite3.Connection, claim: Claim) -> sqlite3.Row:
-    row = connection.execute(
-        "SELECT cancel_requested FROM jobs WHERE id = ? AND state = 'running' AND token = ?",
-        (claim.job.id, claim.token),
-    ).fetchone()
-    if row is None:
-        raise LeaseLost(f"job {claim.job.id}: was given to another worker, or is gone")
-    return row
-
-
-def _end(connection: sqlite3.Connection, job: str, state: JobState, error: str | None = None) -> None:
-    connection.execute(
-        "UPDATE jobs SET state = ?, error = ?, finished = ?, phase = 'waiting', worker = NULL, pid = NULL, "
-        "token = NULL, lease = NULL, cancel_requested = 0 WHERE id = ?",
-        (state, error, now(), job),
-    )
-    tell(connection, "job", job)
-    tell(connection, "workers", "")
-
-
-def _put_back(connection: sqlite3.Connection, job: str) -> None:
-    connection.execute(
-        "UPDATE jobs SET state = CASE cancel_requested WHEN 1 THEN 'cancelled' ELSE 'queued' END, phase = 'waiting', "
-        "finished = CASE cancel_requested WHEN 1 THEN ? END, step = 0, total = 0, seconds_left = NULL, started = NULL, "
-        "cancel_requested = 0, worker = NULL, pid = NULL, token = NULL, lease = NULL WHERE id = ?",
-        (now(), job),
-    )
-    tell(connection, "job", job)
-    tell(connection, "workers", "")
-
-
-def _last_position(connection: sqlite3.Connection) -> float:
-    return connection.execute("SELECT coalesce(max(position), 0) FROM jobs").fetchone()[0]
-
-
-def _between(connection: sqlite3.Connection, job: str, after: float) -> float:
-    """A position in front of ``after``. Where halves of halves leave no room, all that wait are numbered anew."""
-    query = "SELECT max(position) FROM jobs WHERE state = 'queued' AND position < ? AND id != ?"
-    before = connection.execute(query, (after, job)).fetchone()[0]
-    if before is None:
-        return after - 1.0
-    middle = (before + after) / 2
-    if before < middle < after and after - before > 1e-6:
-        return middle
-    rows = connection.execute("SELECT id, position FROM jobs WHERE state = 'queued' ORDER BY position").fetchall()
-    base = _last_position(connection)
-    place = base
-    for index, row in enumerate(rows, 1):
-        connection.execute("UPDATE jobs SET position = ? WHERE id = ?", (base + index, row["id"]))
-        tell(connection, "job", row["id"])
-        if row["position"] == after:
-            place = base + index - 0.5
-    return place
-
-
-def _conflict(message: str) -> Exception:
-    from motionloom.studio.problems import Refused
-
-    return Refused("conflict", message)

@@ -61,7 +61,7 @@ class Supervisor:
         """Put back what workers of a server that was killed had begun, and start new ones."""
         self._jobs.release_dead(_is_alive)
         self._jobs.release_expired()
-        self._jobs.release_measuring()
+        self._jobs.measuring.release()
         if not self._jobs.count("running"):
             self._results.sweep()
         self._stopping.clear()
@@ -90,8 +90,12 @@ class Supervisor:
                     process.wait(max(0.0, until - time.monotonic()))
                 except subprocess.TimeoutExpired:
                     process.kill()
-                    process.wait(1.0)
-                self._jobs.release_worker(post.name, process.pid)
+                    with contextlib.suppress(subprocess.TimeoutExpired):  # a driver may hold on to it for a while
+                        process.wait(1.0)
+                try:
+                    self._jobs.release_worker(post.name, process.pid)
+                except Exception:  # a full disk: the next server puts its job back
+                    log.exception("worker %s", post.name)
                 post.process = None
 
     def wake(self) -> None:
@@ -140,6 +144,7 @@ class Supervisor:
                 elif post.silent_since is None:
                     post.silent_since = time.monotonic()
                 elif time.monotonic() - post.silent_since > HUNG:
+                    self._jobs.workers_changed()  # raises on a full disk, which would be why it is silent
                     log.warning("worker %s has given no sign of life for %g s; it is ended", post.name, HUNG)
                     post.process.kill()
             mine = {post.process.pid for post in self._posts if post.process is not None}

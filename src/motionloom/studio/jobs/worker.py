@@ -20,10 +20,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from motionloom.studio.jobs.measuring import measure_and_keep
+from motionloom.studio.jobs.measuring import give_up, measure_and_keep
 from motionloom.studio.jobs.results import ResultStore
+from motionloom.studio.jobs.rows import Claim
 from motionloom.studio.jobs.running import ModelShelf, Runner
-from motionloom.studio.jobs.store import Claim, JobStore
+from motionloom.studio.jobs.store import JobStore
 from motionloom.studio.settings import StudioSettings
 
 log = logging.getLogger("motionloom.studio")
@@ -112,11 +113,13 @@ class Worker:
             try:
                 if self._last_took < LONG and self._store.count("queued"):
                     continue
-                result = self._store.next_to_measure()
-                if result is not None:
-                    if self._results.has(result):
-                        measure_and_keep(self._results, result)
-                    self._store.measured(result)
+                wanted = self._store.measuring.next()
+                if wanted is not None:
+                    if wanted.is_hopeless:
+                        give_up(self._results, wanted.result)
+                    else:
+                        measure_and_keep(self._results, wanted.result)
+                    self._store.measuring.done(wanted.result)
             except Exception:
                 log.exception("measuring")
                 time.sleep(10 * IDLE)
