@@ -149,6 +149,30 @@ def test_without_the_token_nothing_of_the_api_is_answered(guarded):
     assert guarded.post("/api/v1/examples/rocket").status_code == 401
 
 
+def test_who_is_refused_while_sending_sees_the_answer(settings):
+    """A connection that is closed while its other end sends is reset, and the answer lost."""
+    coming = [{"type": "http.request", "body": b"x" * 1000, "more_body": more} for more in (True, True, False)]
+    sent = []
+
+    async def receive():
+        return coming.pop(0)
+
+    async def send(message):
+        assert coming == []
+        sent.append(message)
+
+    async def never(scope, receive, send):
+        raise AssertionError("reached the app")
+
+    guarded = dataclasses.replace(settings, token=TOKEN)
+    gate = security.Gate(never, guarded, tokens.Tokens(TOKEN, 7860))
+    headers = [(b"host", b"127.0.0.1"), (b"content-length", b"3000"), (b"content-type", b"application/json")]
+    path = "/api/v1/projects"
+    scope = {"type": "http", "method": "POST", "path": path, "headers": headers, "query_string": b""}
+    asyncio.run(gate(scope, receive, send))
+    assert sent[0]["status"] == 401
+
+
 def test_the_token_as_header(guarded):
     assert guarded.get("/api/v1/server", headers={"authorization": f"Bearer {TOKEN}"}).status_code == 200
     assert guarded.get("/api/v1/server", headers={"authorization": f"Basic {TOKEN}"}).status_code == 401

@@ -193,7 +193,7 @@ class StudioClient:
         """The instant preview of a motion as MP4; a newer one with the same key takes its place.
 
         Args:
-            wanted: ``max_side`` in pixels, ``max_frames``; ``number``, which counts up with the requests of a key, where
+            wanted: ``max_side`` in pixels, ``max_frames``; ``number``, which counts up with the requests of a key where
                 several are under way at once.
         """
         body = {"project": project, "motion": _document(motion), "key": key, **wanted}

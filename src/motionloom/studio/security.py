@@ -18,6 +18,7 @@ from motionloom.studio import problems
 from motionloom.studio.problems import Refused
 from motionloom.studio.settings import StudioSettings, is_loopback
 from motionloom.studio.tokens import Tokens
+from motionloom.studio.uploads import drain, is_announced
 
 API = "/api/"
 SESSION = "/api/v1/session"
@@ -102,6 +103,8 @@ class Gate:
                 if scope["path"] != SESSION:
                     await self._tokens.require(headers)
         except Refused as refused:
+            if is_announced(headers):
+                await drain(receive)
             await problems.answer(refused)(scope, receive, send)
             return
         await self._app(scope, receive, send)

@@ -20,7 +20,7 @@ from motionloom.studio.settings import Limits
 _FORM_EXTRA = 2**20
 """For the other fields of a form, and what is written between them."""
 _LONGEST_SECONDS = 900.0
-_DRAIN_BYTES, _DRAIN_SECONDS = 16 * 2**20, 2.0
+_DRAIN_SECONDS = 2.0
 
 
 class BoundedBodies:
@@ -34,7 +34,7 @@ class BoundedBodies:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        if headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers:
+        if not is_announced(headers):
             await self._app(scope, receive, send)
             return
         arriving = _Arriving(receive, self._limits)
@@ -74,6 +74,23 @@ class BoundedBodies:
         await self._app(scope, arriving, unless_refused)
 
 
+def is_announced(headers: Headers) -> bool:
+    """Whether a request has a body."""
+    return headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
+
+
+async def drain(receive: Receive) -> bool:
+    """Reads some of a body that is still coming, and forgets it: a client that is cut off while it sends never sees the
+    answer. Returns whether that was all of it."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_DRAIN_SECONDS):
+            while True:
+                message = await receive()
+                if message["type"] != "http.request" or not message.get("more_body", False):
+                    return True
+    return False
+
+
 class _Arriving:
     """The body of a request while it arrives: counted, and never waited for too long."""
 
@@ -110,14 +127,8 @@ class _Arriving:
         return b"".join(parts)
 
     async def drain(self) -> None:
-        """Reads some of what is still coming: a client that is cut off while it sends never sees the answer."""
-        left = _DRAIN_BYTES
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_DRAIN_SECONDS):
-                while not self._complete and left > 0:
-                    message = await self._receive()
-                    self._complete = message["type"] != "http.request" or not message.get("more_body", False)
-                    left -= len(message.get("body", b""))
+        if not self._complete:
+            self._complete = await drain(self._receive)
 
     async def _next(self) -> Message:
         try:
