@@ -11,9 +11,9 @@ import {
 } from "../api/client";
 import type { Result } from "../api/types";
 import type { MotionDocument } from "../motion/document";
+import { showPanel } from "../shell/panel";
 import { go } from "../shell/route";
 import { jobs } from "../store/jobs";
-import { prefer } from "../store/preferences";
 import { type MenuEntry, toast } from "../ui";
 
 const KINDS: readonly [DownloadKind, string][] = [
@@ -97,7 +97,7 @@ export async function another(result: Result): Promise<void> {
   try {
     const motion = await request<MotionDocument>(`/results/${result.id}/motion`);
     await state.submit(project, { ...result.settings, seed, count: 1 }, [seed], motion);
-    prefer({ panelTab: "generate" });
+    showPanel("generate");
     toast(`In the queue with seed ${seed}.`, { kind: "good" });
   } catch (error) {
     toast(errorText(error), { kind: "error" });

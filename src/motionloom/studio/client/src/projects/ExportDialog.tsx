@@ -49,7 +49,7 @@ export function ExportDialog({ onClose }: { onClose(): void }) {
     try {
       await project.getState().save();
       const file = await saveFile(addresses.export(id, fields));
-      toast(`Saved as ${file}.`, { kind: "good" });
+      toast(`Saved as ${file}.`, { kind: "good", key: "exported" });
       onClose();
     } catch (error) {
       setProblem(errorText(error));

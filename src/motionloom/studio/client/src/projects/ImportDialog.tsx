@@ -113,9 +113,20 @@ export function ImportDialog({ files: given, onClose }: { files: readonly File[]
         state.edit(`${label}: pan velocities`, (before) => ({ ...before, pan: [...before.pan, ...pans] }));
       }
     }
+    const imported = editor.getState().motion;
     toast(`${answer.title}: ${counted(answer.num_tracks, "track")} imported.`, {
       kind: "good",
-      action: { label: "Undo", run: () => editor.getState().undo() },
+      key: "imported",
+      action: {
+        label: "Undo",
+        run: () => {
+          if (editor.getState().motion !== imported)
+            toast("Something was changed since; Undo at the top goes back step by step.", { kind: "warn" });
+          else
+            while (editor.getState().motion !== state.motion && editor.getState().canUndo)
+              editor.getState().undo();
+        },
+      },
     });
     onClose();
   };
@@ -287,7 +298,12 @@ export function ImportDialog({ files: given, onClose }: { files: readonly File[]
           </div>
         )}
         {files.length > 0 && (
-          <details className="import-more">
+          <details
+            className="import-more"
+            open={
+              (problem !== null && problem.code !== "ambiguous") || said.format !== undefined || undefined
+            }
+          >
             <summary>More</summary>
             <div className="file-fields">
               <Select

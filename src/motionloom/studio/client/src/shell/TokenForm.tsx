@@ -1,11 +1,47 @@
 import "./notices.css";
-import { type FormEvent, useState } from "react";
+import { type FormEvent, type ReactNode, useState } from "react";
 import { ApiError, errorText } from "../api/client";
 import { server } from "../store/server";
-import { Button, Mark, TextField } from "../ui";
+import { Button, Dialog, Mark, TextField } from "../ui";
 
 /** A server that is open to the network asks who is there. */
 export function TokenForm() {
+  return (
+    <main className="notice-page">
+      <Question>
+        <h1>
+          <Mark /> motionloom studio
+        </h1>
+        <p className="muted">
+          This studio is shared over the network and needs its token. The person who started it sees it in the
+          terminal.
+        </p>
+      </Question>
+    </main>
+  );
+}
+
+/** Asked while a project is open, which stays as it is behind it. */
+export function TokenDialog() {
+  return (
+    <Dialog
+      title="The studio asks for its token again"
+      open
+      size="small"
+      dismissible={false}
+      onClose={() => {}}
+    >
+      <Question>
+        <p className="muted">
+          Your work stays open and is saved once the token is given. The person who started the studio sees it
+          in the terminal.
+        </p>
+      </Question>
+    </Dialog>
+  );
+}
+
+function Question({ children }: { children: ReactNode }) {
   const [token, setToken] = useState("");
   const [error, setError] = useState<string | null>(null);
   const [busy, setBusy] = useState(false);
@@ -26,28 +62,21 @@ export function TokenForm() {
     }
   };
   return (
-    <main className="notice-page">
-      <form className="token-form" onSubmit={submit}>
-        <h1>
-          <Mark /> motionloom studio
-        </h1>
-        <p className="muted">
-          This studio is shared over the network and needs its token. The person who started it sees it in the
-          terminal.
-        </p>
-        <TextField
-          label="Token"
-          type="password"
-          autoComplete="current-password"
-          autoFocus
-          value={token}
-          onChange={setToken}
-          error={error}
-        />
-        <Button type="submit" variant="primary" size="large" busy={busy}>
-          Open the studio
-        </Button>
-      </form>
-    </main>
+    <form className="token-form" onSubmit={submit}>
+      {children}
+      <TextField
+        label="Token"
+        type="password"
+        autoComplete="current-password"
+        autoFocus
+        data-focus-first
+        value={token}
+        onChange={setToken}
+        error={error}
+      />
+      <Button type="submit" variant="primary" size="large" busy={busy}>
+        Open the studio
+      </Button>
+    </form>
   );
 }

@@ -15,6 +15,7 @@ import { project, useProject } from "../store/project";
 import { editor, useEditor } from "../store/react";
 import { Button, Spinner, Tabs, toast, useShortcuts } from "../ui";
 import { ConflictDialog, KeptBanner, OfflineBanner, ProblemBanner } from "./Notices";
+import { openSheet, showPanel, useSheet } from "./panel";
 import { go } from "./route";
 import { Splitter } from "./Splitter";
 import { Inspector, InstructionList, PreviewPlayer, ReceivedPanel, Stage, Timeline, ToolBar } from "./slots";
@@ -76,9 +77,30 @@ function Editor({ onHelp }: { onHelp(): void }) {
   const [dialog, setDialog] = useState<"export" | "versions" | null>(null);
   const [importing, setImporting] = useState<readonly File[] | null>(null);
   const narrow = useMedia("(max-width: 960px)");
-  const [sheet, setSheet] = useState(false);
+  const sheet = useSheet();
   const panelWidth = usePreferences((state) => state.panelWidth);
   const timelineHeight = usePreferences((state) => state.timelineHeight);
+  useEffect(() => () => openSheet(false), []);
+  useShortcuts([
+    {
+      keys: "Mod+Enter",
+      label: "Generate",
+      group: "Project",
+      inFields: true,
+      run: () => {
+        // A field that is being typed in takes effect first.
+        if (document.activeElement instanceof HTMLElement) document.activeElement.blur();
+        showPanel("generate");
+        void generate();
+      },
+    },
+    ...TAB_KEYS.map(([name, keys]) => ({
+      keys,
+      label: `Panel ${name[0]?.toUpperCase()}${name.slice(1)}`,
+      group: "View",
+      run: () => showPanel(name),
+    })),
+  ]);
 
   return (
     <div className="workspace" data-narrow={narrow || undefined}>
@@ -87,7 +109,7 @@ function Editor({ onHelp }: { onHelp(): void }) {
         onExport={() => setDialog("export")}
         onVersions={() => setDialog("versions")}
         onHelp={onHelp}
-        sheet={narrow ? { open: sheet, toggle: () => setSheet(!sheet) } : null}
+        sheet={narrow ? { open: sheet, toggle: () => openSheet(!sheet) } : null}
       />
       <OfflineBanner />
       <ProblemBanner />
@@ -135,7 +157,7 @@ function Editor({ onHelp }: { onHelp(): void }) {
             type="button"
             className="workspace-scrim"
             aria-label="Close the panel"
-            onClick={() => setSheet(false)}
+            onClick={() => openSheet(false)}
           />
         )}
       </div>
@@ -162,26 +184,6 @@ function Panel() {
     (state) => state.jobs.filter((job) => job.state === "running" || job.state === "queued").length,
   );
   const results = useJobs((state) => state.results.filter((result) => result.project === id).length);
-  useShortcuts([
-    {
-      keys: "Mod+Enter",
-      label: "Generate",
-      group: "Project",
-      inFields: true,
-      run: () => {
-        // A field that is being typed in takes effect first.
-        if (document.activeElement instanceof HTMLElement) document.activeElement.blur();
-        prefer({ panelTab: "generate" });
-        void generate();
-      },
-    },
-    ...TAB_KEYS.map(([name, keys]) => ({
-      keys,
-      label: `Panel ${name[0]?.toUpperCase()}${name.slice(1)}`,
-      group: "View",
-      run: () => prefer({ panelTab: name }),
-    })),
-  ]);
   return (
     <Tabs
       label="Panel"

@@ -4,10 +4,10 @@ import { useEffect } from "react";
 import { listen } from "../api/events";
 import type { Event } from "../api/types";
 import { jobs } from "../store/jobs";
-import { prefer } from "../store/preferences";
 import { project } from "../store/project";
 import { server, useServer } from "../store/server";
 import { toast } from "../ui";
+import { showPanel } from "./panel";
 
 /** A tab that nobody sees lets go of its stream after a minute, unless something is being made. */
 const REST_MS = 60_000;
@@ -43,6 +43,8 @@ export function useLive(): void {
       },
     });
     refresh();
+    // After the token was given again: what waited for it is saved.
+    project.getState().reconnected();
     let resting: number | undefined;
     const again = () => {
       window.clearTimeout(resting);
@@ -78,7 +80,7 @@ function announce({ kind, result, job }: Event): void {
     toast(`A video of “${result.project_name}” is ready.`, {
       kind: "good",
       key: "ready",
-      ...(isHere && { action: { label: "Look", run: () => prefer({ panelTab: "results" }) } }),
+      ...(isHere && { action: { label: "Look", run: () => showPanel("results") } }),
     });
   }
   if (
