@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import os
 import time
 
 import pytest
@@ -277,8 +278,18 @@ def test_short_tokens_are_refused():
     assert tokens.checked_token(TOKEN, "--token") == TOKEN
 
 
-def test_the_made_token_stays_the_same_and_is_for_its_owner_alone(tmp_path):
+def test_the_made_token_stays_the_same_and_is_for_its_owner_alone(tmp_path, monkeypatch):
+    modes = []
+    real = os.replace
+
+    def named(source, target):
+        modes.append(source.stat().st_mode & 0o077)
+        real(source, target)
+
+    monkeypatch.setattr(tokens.os, "replace", named)
     made = tokens.kept_token(tmp_path)
+    assert modes == [0]
+    assert [path.name for path in tmp_path.iterdir()] == ["token"]
     assert len(made) >= 43
     assert tokens.kept_token(tmp_path) == made
     assert (tmp_path / "token").stat().st_mode & 0o077 == 0

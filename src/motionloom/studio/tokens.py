@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import os
 import secrets
 import time
 from http.cookies import CookieError, SimpleCookie
@@ -121,14 +122,16 @@ def kept_token(data: Path) -> str:
             return found
     except (OSError, UnicodeDecodeError):
         pass
-    from motionloom.media.files import replacing
-
     token = secrets.token_urlsafe(32)
     data.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as temporary:
-        temporary.touch(mode=0o600)
-        temporary.write_text(token + "\n", encoding="ascii")
-    path.chmod(0o600)
+    # Never for others to read, not even under another name for a moment.
+    temporary = path.with_name(f".token.{secrets.token_hex(4)}.part")
+    try:
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
+            file.write(token + "\n")
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
     return token
 
 
