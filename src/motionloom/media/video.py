@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, cast
 
 import av
 import numpy as np
-from av.container import InputContainer
+from av.container import InputContainer, OutputContainer
 from av.error import FFmpegError
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 from av.video.stream import VideoStream
@@ -58,30 +58,38 @@ def write_video(path: Path, frames: NDArray[np.uint8], envelope: Envelope, *, qu
             container.metadata["comment"] = envelope.dumps()
             stream = container.add_stream(settings["codec"], rate=Fraction(envelope.fps).limit_denominator(65_535))
             stream.width, stream.height = width + width % 2, height + height % 2
-            stream.pix_fmt = "yuv420p"
             crf = round(float(np.interp(quality, _QUALITY, settings["crf"])))
             stream.options = {**settings["options"], "crf": str(crf)}
             if quality >= _REPEATABLE and settings["codec"] == "libx264":
                 # The same frames give the same file; with it, small frames do not always.
                 stream.options = {**stream.options, "x264-params": "mbtree=0"}
-            context = stream.codec_context
-            context.color_primaries, context.color_trc = ColorPrimaries.BT709, ColorTrc.IEC61966_2_1
-            context.colorspace, context.color_range = Colorspace.ITU709, ColorRange.MPEG
-            for frame in frames:
-                pixels = np.pad(frame, padding, mode="edge") if height % 2 or width % 2 else np.ascontiguousarray(frame)
-                picture = av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(
-                    format="yuv420p",
-                    src_colorspace=Colorspace.ITU709,
-                    dst_colorspace=Colorspace.ITU709,
-                    src_color_range=ColorRange.JPEG,
-                    dst_color_range=ColorRange.MPEG,
-                )
-                container.mux(stream.encode(picture))
-            container.mux(stream.encode())
+            odd = height % 2 or width % 2
+            even = (np.pad(frame, padding, mode="edge") for frame in frames) if odd else iter(frames)
+            mux_frames(container, stream, even)
     except FFmpegError as error:
         raise MotionloomError(
             f"{path}: cannot be encoded as {settings['codec']}, {width}x{height} ({error})"
         ) from error
+
+
+def mux_frames(container: OutputContainer, stream: VideoStream, frames: Iterable[NDArray[np.uint8]]) -> None:
+    """Encode frames uint8 [H, W, 3] with even sides to the end of a stream of that size, with the colours of
+    `write_video`.
+    """
+    stream.pix_fmt = "yuv420p"
+    context = stream.codec_context
+    context.color_primaries, context.color_trc = ColorPrimaries.BT709, ColorTrc.IEC61966_2_1
+    context.colorspace, context.color_range = Colorspace.ITU709, ColorRange.MPEG
+    for frame in frames:
+        picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24").reformat(
+            format="yuv420p",
+            src_colorspace=Colorspace.ITU709,
+            dst_colorspace=Colorspace.ITU709,
+            src_color_range=ColorRange.JPEG,
+            dst_color_range=ColorRange.MPEG,
+        )
+        container.mux(stream.encode(picture))
+    container.mux(stream.encode())
 
 
 def read_envelope(path: Path) -> Envelope | None:

@@ -223,7 +223,8 @@ def render(
 def encode(frames: NDArray[np.uint8], fps: float) -> bytes:
     """Frames uint8 [T, h, w, 3] with even sides as MP4, quickly: small enough for a local connection."""
     import av
-    from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
+
+    from motionloom.media.video import mux_frames
 
     handle, name = tempfile.mkstemp(suffix=".mp4", prefix="motionloom-preview-")
     os.close(handle)
@@ -231,22 +232,9 @@ def encode(frames: NDArray[np.uint8], fps: float) -> bytes:
         with av.open(name, "w", container_options={"movflags": "+faststart"}) as container:
             stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(65_535))
             stream.height, stream.width = frames.shape[1:3]
-            stream.pix_fmt = "yuv420p"
             stream.options = {"preset": "superfast", "crf": "22", "g": str(_KEYFRAMES), "bf": "0"}
-            context = stream.codec_context
-            context.thread_count = 1
-            context.color_primaries, context.color_trc = ColorPrimaries.BT709, ColorTrc.IEC61966_2_1
-            context.colorspace, context.color_range = Colorspace.ITU709, ColorRange.MPEG
-            for frame in frames:
-                picture = av.VideoFrame.from_ndarray(frame, format="rgb24").reformat(
-                    format="yuv420p",
-                    src_colorspace=Colorspace.ITU709,
-                    dst_colorspace=Colorspace.ITU709,
-                    src_color_range=ColorRange.JPEG,
-                    dst_color_range=ColorRange.MPEG,
-                )
-                container.mux(stream.encode(picture))
-            container.mux(stream.encode())
+            stream.codec_context.thread_count = 1
+            mux_frames(container, stream, frames)
         return Path(name).read_bytes()
     finally:
         with contextlib.suppress(OSError):

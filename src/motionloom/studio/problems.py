@@ -13,7 +13,7 @@ import sqlite3
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
@@ -28,24 +28,9 @@ from motionloom.errors import (
     InputError,
     MotionloomError,
 )
-from motionloom.studio.schemas import ErrorAnswer, Problem
+from motionloom.studio.schemas import Code, ErrorAnswer, Problem
 
 log = logging.getLogger("motionloom.studio")
-
-Code = Literal[
-    "bad_request",
-    "not_found",
-    "conflict",
-    "superseded",
-    "too_large",
-    "unsupported",
-    "ambiguous",
-    "unauthorised",
-    "forbidden",
-    "busy",
-    "disk_full",
-    "failed",
-]
 
 STATUS: dict[Code, int] = {
     "bad_request": 400,

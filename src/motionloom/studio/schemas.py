@@ -44,24 +44,27 @@ class Size(BaseModel):
 
 
 # ------------------------------------------------------------------------------------------------------------ errors
+Code = Literal[
+    "bad_request",
+    "not_found",
+    "conflict",
+    "superseded",
+    "too_large",
+    "unsupported",
+    "ambiguous",
+    "unauthorised",
+    "forbidden",
+    "busy",
+    "disk_full",
+    "failed",
+]
+
+
 class Problem(Answer):
     """What went wrong. ``code`` is for programs and stays the same between versions; ``message`` is for people: what
     was found, what was expected, what to do."""
 
-    code: Literal[
-        "bad_request",
-        "not_found",
-        "conflict",
-        "superseded",
-        "too_large",
-        "unsupported",
-        "ambiguous",
-        "unauthorised",
-        "forbidden",
-        "busy",
-        "disk_full",
-        "failed",
-    ]
+    code: Code
     message: str
     details: dict[str, Any] = Field(default_factory=dict)
 
