@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from motionloom.errors import InputError, MotionloomError
+from motionloom.studio.settings import is_loopback
 
 API = "/api/v1"
 _QUIET = 45.0
@@ -49,8 +50,7 @@ class Connection:
         self.url = f"{parts.scheme}://{parts.netloc}"
         self._token, self._timeout, self._patience = token, timeout, patience
         # A proxy of the environment leads out of this machine; a server on it is asked directly.
-        nearby = parts.hostname in ("localhost", "127.0.0.1", "::1")
-        handlers = [urllib.request.ProxyHandler({})] if nearby else []
+        handlers = [urllib.request.ProxyHandler({})] if is_loopback(parts.hostname) else []
         self._opener = urllib.request.build_opener(*handlers, _NoRedirects())
 
     def json(self, method: str, path: str, body: Any = None) -> bytes:

@@ -13,13 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from motionloom.errors import InputError, MotionloomError
-from motionloom.studio.imports import _FLAGS
+from motionloom.studio.imports import without_flags
 from motionloom.studio.schemas import TrackFormat
 
 if TYPE_CHECKING:
     from motionloom.tracks.motion import Motion
 
-MAX_SIDE = 16_384
 _UNSAFE = re.compile(r"[^\w.-]+|\.{2,}")
 
 
@@ -104,7 +103,7 @@ def export(
         try:
             written = write_tracks(tracks, path, format=format, **given)
         except MotionloomError as error:
-            raise type(error)(_FLAGS.sub("", str(error).replace(f"{folder}/", ""))) from None
+            raise type(error)(without_flags(str(error).replace(f"{folder}/", ""))) from None
         contents = [(each.name, each.read_bytes()) for each in sorted(written)]
     if len(contents) == 1:
         return Exported(*contents[0])

@@ -326,7 +326,12 @@ def _for_owner(message: str, places: dict[Path, Upload], folder: Path) -> str:
     for path in sorted(places, key=lambda each: -len(str(each))):
         shown = "".join(char for char in places[path].base if char.isprintable())[:100]
         message = message.replace(str(path), shown).replace(path.name, shown)
-    return _FLAGS.sub("", message.replace(f"{folder}/", ""))
+    return without_flags(message.replace(f"{folder}/", ""))
+
+
+def without_flags(message: str) -> str:
+    """A message without advice for the command line."""
+    return _FLAGS.sub("", message)
 
 
 def _unpacked(files: Sequence[Upload]) -> list[Upload]:

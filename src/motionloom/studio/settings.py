@@ -8,7 +8,6 @@ from ipaddress import ip_address
 from pathlib import Path
 
 DEFAULT_PORT = 7860
-LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 
 
 @dataclass(frozen=True)
