@@ -25,6 +25,7 @@ export function Stage() {
   useSpace(surface);
   useStageShortcuts();
   useToolChange();
+  useFirstFocus(surface);
   return (
     <div className="stage">
       <OptionBar />
@@ -117,6 +118,15 @@ function useSize(surface: React.RefObject<HTMLElement | null>): void {
     const observer = new ResizeObserver(measure);
     observer.observe(element);
     return () => observer.disconnect();
+  }, [surface]);
+}
+
+/** The keyboard draws at once: an opened project has the focus on its picture, unless something else took it. */
+function useFirstFocus(surface: React.RefObject<HTMLElement | null>): void {
+  useEffect(() => {
+    const { activeElement, body } = document;
+    if (activeElement === null || activeElement === body)
+      surface.current?.focus({ preventScroll: true, focusVisible: false } as FocusOptions);
   }, [surface]);
 }
 

@@ -184,11 +184,15 @@ function clamp(value: number, most: number): number {
   return Math.min(Math.max(value, 0), most);
 }
 
-/** Space over the stage: the hand while it is held, play or pause when nothing was dragged meanwhile. */
+/** Held longer than this, Space was the hand, whether something was dragged or not. */
+const TAP_MS = 350;
+
+/** Space over the stage: the hand while it is held, play or pause when it was tapped. */
 export function useSpace(surface: RefObject<HTMLElement | null>): void {
   useEffect(() => {
     let over = false;
     let view: unknown = null;
+    let pressed = 0;
     const inUse = (target: EventTarget | null) =>
       target instanceof HTMLElement &&
       (target.isContentEditable ||
@@ -200,8 +204,10 @@ export function useSpace(surface: RefObject<HTMLElement | null>): void {
         return;
       event.preventDefault();
       event.stopPropagation();
-      if (event.repeat || stage.getState().grabbing) return;
+      // In the middle of a stroke it is neither.
+      if (event.repeat || stage.getState().grabbing || stage.getState().dragging) return;
       view = editor.getState().view;
+      pressed = event.timeStamp;
       stage.setState({ grabbing: true });
     };
     const onKeyUp = (event: KeyboardEvent) => {
@@ -210,7 +216,7 @@ export function useSpace(surface: RefObject<HTMLElement | null>): void {
       event.stopPropagation();
       stage.setState({ grabbing: false });
       const { playing, setPlaying, view: now } = editor.getState();
-      if (now === view) setPlaying(!playing);
+      if (now === view && event.timeStamp - pressed < TAP_MS) setPlaying(!playing);
     };
     const letGo = () => stage.setState({ grabbing: false });
     const element = surface.current;

@@ -2,6 +2,9 @@
 
 import type { Instruction, Kind } from "./document";
 
+/** Id of what is being drawn: shown on the canvas, in no list before it is finished. */
+export const DRAWN_ID = "being-drawn..";
+
 export const KIND_LABELS: Record<Kind, string> = {
   path: "Path",
   circle: "Circle",

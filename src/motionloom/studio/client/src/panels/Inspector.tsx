@@ -1,5 +1,5 @@
 import "./Inspector.css";
-import type { Instruction } from "../motion/document";
+import type { Instruction, Motion } from "../motion/document";
 import { displayName, KIND_LABELS } from "../motion/names";
 import { editor, useEditor, useShownMotion } from "../store/react";
 import { applyChange } from "../timeline/actions";
@@ -29,8 +29,8 @@ export function Inspector() {
           <PanFields ids={null} />
         </>
       )}
-      {only && <One key={only.id} instruction={only} lastFrame={lastFrame} />}
-      {chosen.length > 1 && <Several instructions={chosen} lastFrame={lastFrame} />}
+      {only && <One key={only.id} instruction={only} motion={motion} />}
+      {chosen.length > 1 && <Several instructions={chosen} motion={motion} />}
       {chosen.length > 0 && (
         <>
           <TimingFields instructions={chosen} lastFrame={lastFrame} />
@@ -42,9 +42,9 @@ export function Inspector() {
   );
 }
 
-function One({ instruction, lastFrame }: { instruction: Instruction; lastFrame: number }) {
+function One({ instruction, motion }: { instruction: Instruction; motion: Motion }) {
   const { id, color } = instruction;
-  const speeds = useSpeeds().get(id);
+  const speeds = useSpeeds(motion).get(id);
   const limit = useSpeedLimit();
   return (
     <>
@@ -64,13 +64,13 @@ function One({ instruction, lastFrame }: { instruction: Instruction; lastFrame: 
         />
         <span className="insp-summary">{KIND_LABELS[instruction.kind]}</span>
       </div>
-      <ShapeFields instruction={instruction} lastFrame={lastFrame} />
+      <ShapeFields instruction={instruction} lastFrame={motion.num_frames - 1} />
       {speeds && speeds.largest > 1e-6 && <SpeedGraph speeds={speeds} limit={limit} />}
     </>
   );
 }
 
-function Several({ instructions, lastFrame }: { instructions: readonly Instruction[]; lastFrame: number }) {
+function Several({ instructions, motion }: { instructions: readonly Instruction[]; motion: Motion }) {
   const ids = instructions.map((each) => each.id);
   const spaced = instructions.every(
     (each) => each.kind === "region" || each.kind === "rotate" || each.kind === "camera",
@@ -108,16 +108,16 @@ function Several({ instructions, lastFrame }: { instructions: readonly Instructi
           />
         </Section>
       )}
-      <Fastest ids={ids} frames={lastFrame} />
+      <Fastest ids={ids} motion={motion} />
     </>
   );
 }
 
-function Fastest({ ids, frames }: { ids: readonly string[]; frames: number }) {
-  const speeds = useSpeeds();
+function Fastest({ ids, motion }: { ids: readonly string[]; motion: Motion }) {
+  const speeds = useSpeeds(motion);
   const limit = useSpeedLimit();
   const found = ids.flatMap((id) => speeds.get(id) ?? []);
-  if (found.length === 0 || frames < 1) return null;
+  if (found.length === 0 || motion.num_frames < 2) return null;
   const fastest = found.reduce((best, each) => (each.largest > best.largest ? each : best));
   return fastest.largest > 1e-6 ? <SpeedGraph speeds={fastest} limit={limit} /> : null;
 }

@@ -1,6 +1,6 @@
 import "./InstructionList.css";
 import { memo, useCallback, useEffect, useRef, useState } from "react";
-import type { Instruction } from "../motion/document";
+import type { Instruction, Motion } from "../motion/document";
 import { displayName } from "../motion/names";
 import { editor, useEditor } from "../store/react";
 import { useReceived } from "../store/received";
@@ -10,28 +10,33 @@ import { NO_COLOR } from "./colors";
 import { type Warning, warningsOf } from "./flags";
 import { ListOption } from "./ListOption";
 import { together, useListKeys } from "./listKeys";
+import { useListWindow } from "./listWindow";
 
 const NO_WARNINGS: readonly Warning[] = [];
 
 /** Everything that moves, from front to back: select, rename, colour, hide, lock, reorder. */
 export function InstructionList() {
-  const instructions = useEditor((state) => (state.draft ?? state.motion).instructions);
+  // As it was last committed: what is dragged meanwhile changes nothing that is listed.
+  const motion = useEditor((state) => state.motion);
+  const { instructions } = motion;
   const selection = useEditor((state) => state.selection);
   const locked = useEditor((state) => state.locked);
-  const warnings = useWarnings();
+  const warnings = useWarnings(motion);
   const [renaming, setRenaming] = useState<string | null>(null);
   const [moving, setMoving] = useState<{ id: string; place: number } | null>(null);
   const list = useRef<HTMLDivElement>(null);
-  const keys = useListKeys(list, setRenaming);
+  const scroller = useRef<HTMLDivElement>(null);
   const front = instructions.toReversed();
-  const reachable = front.find((each) => selection.includes(each.id))?.id ?? front[0]?.id;
+  const { first, last, row, partial, onScroll, reveal } = useListWindow(scroller, front.length);
+  const shown = front.slice(first, last);
+  const above = { paddingTop: first * row, paddingBottom: (front.length - last) * row };
+  const keys = useListKeys(list, setRenaming, reveal);
+  const reachable = shown.find((each) => selection.includes(each.id))?.id ?? shown[0]?.id;
 
   const newestSelected = selection.at(-1);
   useEffect(() => {
-    if (newestSelected === undefined) return;
-    const option = list.current?.querySelector(`[data-option="${newestSelected}"]`);
-    option?.scrollIntoView?.({ block: "nearest" });
-  }, [newestSelected]);
+    reveal(latest.current.front.findIndex(({ id }) => id === newestSelected));
+  }, [newestSelected, reveal]);
 
   // A drag calls the function of its first moment: what it needs lies where that one finds the newest.
   const latest = useRef({ front, moving });
@@ -53,9 +58,9 @@ export function InstructionList() {
         </h3>
         <ListMenu />
       </header>
-      <div className="ilist-body">
-        <div className="ilist-column">
-          {front.map((each) => (
+      <div ref={scroller} className="ilist-body" onScroll={onScroll}>
+        <div className="ilist-column" style={above}>
+          {shown.map((each) => (
             <Swatch key={each.id} instruction={each} selected={selection.includes(each.id)} />
           ))}
         </div>
@@ -65,12 +70,15 @@ export function InstructionList() {
           role="listbox"
           aria-label="Instructions"
           aria-multiselectable="true"
+          style={above}
           aria-description="F2 renames, Delete removes, Alt and the up or down arrow change the order"
           {...keys}
         >
-          {front.map((each) => (
+          {shown.map((each, index) => (
             <ListOption
               key={each.id}
+              place={partial ? first + index + 1 : undefined}
+              count={partial ? front.length : undefined}
               instruction={each}
               selected={selection.includes(each.id)}
               focusable={each.id === reachable}
@@ -82,8 +90,8 @@ export function InstructionList() {
           ))}
           {moving && <DropLine front={front} {...moving} />}
         </div>
-        <div className="ilist-column">
-          {front.map((each) => (
+        <div className="ilist-column" style={above}>
+          {shown.map((each) => (
             <RowSwitches
               key={each.id}
               instruction={each}
@@ -98,9 +106,9 @@ export function InstructionList() {
   );
 }
 
-function useWarnings(): ReadonlyMap<string, readonly Warning[]> {
+function useWarnings(motion: Motion): ReadonlyMap<string, readonly Warning[]> {
   const flags = useReceived((state) => state.received?.flags);
-  const speeds = useSpeeds();
+  const speeds = useSpeeds(motion);
   const limit = useSpeedLimit();
   const ids = new Set(speeds.keys());
   for (const flag of flags ?? []) if (flag.instruction !== null) ids.add(flag.instruction);
@@ -200,11 +208,15 @@ function DropLine({ front, id, place }: { front: readonly Instruction[]; id: str
 function ListMenu() {
   const selection = useEditor((state) => state.selection);
   const nothing = selection.length === 0;
-  const { duplicate, remove, selectAll, reorder, setHidden } = editor.getState();
-  const inOrder = () => {
-    const { motion } = editor.getState();
-    return motion.instructions.filter((each) => selection.includes(each.id)).map((each) => each.id);
-  };
+  const { duplicate, remove, selectAll, setHidden } = editor.getState();
+  const bring = (label: string, toFront: boolean) =>
+    editor.getState().edit(label, (motion) => {
+      const chosen = motion.instructions.filter(({ id }) => selection.includes(id));
+      const others = motion.instructions.filter(({ id }) => !selection.includes(id));
+      const instructions = toFront ? [...others, ...chosen] : [...chosen, ...others];
+      const same = instructions.every((each, k) => each === motion.instructions[k]);
+      return same ? motion : { ...motion, instructions };
+    });
   return (
     <Menu
       label="Actions"
@@ -231,17 +243,13 @@ function ListMenu() {
           label: "Bring to the front",
           icon: "up",
           disabled: nothing,
-          run: () => {
-            for (const id of inOrder()) reorder(id, Number.MAX_SAFE_INTEGER);
-          },
+          run: () => bring("Bring to the front", true),
         },
         {
           label: "Send to the back",
           icon: "down",
           disabled: nothing,
-          run: () => {
-            for (const id of inOrder().reverse()) reorder(id, 0);
-          },
+          run: () => bring("Send to the back", false),
         },
         "line",
         {

@@ -18,6 +18,9 @@ const KIND_ICONS: Readonly<Record<Instruction["kind"], IconName>> = {
 
 export interface ListOptionProps {
   instruction: Instruction;
+  /** From 1, and of how many, where not all are there. */
+  place: number | undefined;
+  count: number | undefined;
   selected: boolean;
   focusable: boolean;
   warnings: readonly Warning[];
@@ -29,7 +32,7 @@ export interface ListOptionProps {
 
 /** One instruction in the list. */
 export const ListOption = memo(function ListOption(props: ListOptionProps) {
-  const { instruction, selected, focusable, warnings, renaming, onRename, onReorder } = props;
+  const { instruction, place, count, selected, focusable, warnings, renaming, onRename, onReorder } = props;
   const { id, kind, hidden } = instruction;
   const name = displayName(instruction);
   const element = useRef<HTMLDivElement>(null);
@@ -55,6 +58,8 @@ export const ListOption = memo(function ListOption(props: ListOptionProps) {
       role="option"
       aria-selected={selected}
       aria-label={name}
+      aria-posinset={place}
+      aria-setsize={count}
       aria-description={[KIND_LABELS[kind], hidden ? "hidden" : "", ...warnings.map(({ message }) => message)]
         .filter(Boolean)
         .join(". ")}

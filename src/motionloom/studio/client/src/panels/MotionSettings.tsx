@@ -6,8 +6,8 @@ import { Section } from "./Section";
 type Mode = "stretch" | "keep";
 
 const MODES: readonly { value: Mode; label: string }[] = [
-  { value: "stretch", label: "stretches the movement" },
-  { value: "keep", label: "keeps all times" },
+  { value: "stretch", label: "stretches all" },
+  { value: "keep", label: "keeps times" },
 ];
 
 /** What holds for the motion as a whole. */
@@ -57,7 +57,7 @@ export function MotionSettings() {
       />
       <TextArea
         label="Words for the model"
-        hint="Kept in the motion file. What is used here is written under Generate."
+        hint="Kept in the motion file; used when the prompt under Generate is empty"
         rows={2}
         value={typed ?? motion.prompt ?? ""}
         onChange={setTyped}

@@ -1,6 +1,5 @@
 import "./PreviewPlayer.css";
-import { useEffect, useRef } from "react";
-import { followPreview, usePreview } from "../store/preview";
+import { usePreview } from "../store/preview";
 import { useEditor } from "../store/react";
 import { Icon, Spinner } from "../ui";
 
@@ -33,25 +32,5 @@ export function PreviewPlayer() {
           : "Preview: a quick warp, not the model"}
       </span>
     </div>
-  );
-}
-
-/** The preview's clip itself, at the playhead; as large as what it is put into. */
-export function PreviewVideo({ className }: { className?: string }) {
-  const url = usePreview((state) => state.url);
-  const video = useRef<HTMLVideoElement>(null);
-  useEffect(() => (video.current ? followPreview(video.current) : undefined), []);
-  return (
-    <video
-      ref={video}
-      className={className}
-      src={url ?? undefined}
-      hidden={!url}
-      muted
-      playsInline
-      preload="auto"
-      aria-label="Preview"
-      tabIndex={-1}
-    />
   );
 }

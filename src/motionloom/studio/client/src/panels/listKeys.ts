@@ -5,7 +5,12 @@ import { editor } from "../store/react";
 const FORGET_TYPED_MS = 700;
 
 /** The keys of a listbox: arrows, ranges, type-ahead, and what the editor does to its items. */
-export function useListKeys(list: RefObject<HTMLDivElement | null>, rename: (id: string) => void) {
+export function useListKeys(
+  list: RefObject<HTMLDivElement | null>,
+  rename: (id: string) => void,
+  /** Scrolls a row into sight, counted from the front. */
+  reveal: (index: number) => void,
+) {
   const typed = useRef({ text: "", at: 0 });
   const anchor = useRef<string | null>(null);
   const clicked = useRef(false);
@@ -15,6 +20,10 @@ export function useListKeys(list: RefObject<HTMLDivElement | null>, rename: (id:
   const onBlur = (event: FocusEvent) => {
     if (!list.current?.contains(event.relatedTarget)) clicked.current = false;
   };
+  const option = (id: string) => list.current?.querySelector<HTMLElement>(`[data-option="${id}"]`);
+  // What is not in sight yet is there two pictures later: scrolled to, then rendered.
+  const focusSoon = (id: string) =>
+    requestAnimationFrame(() => requestAnimationFrame(() => option(id)?.focus()));
   const onKeyDown = (event: KeyboardEvent) => {
     const state = editor.getState();
     const front = state.motion.instructions.toReversed();
@@ -35,14 +44,16 @@ export function useListKeys(list: RefObject<HTMLDivElement | null>, rename: (id:
         anchor.current = next.id;
         if (!event.ctrlKey && !event.metaKey) state.select([next.id]);
       }
-      list.current?.querySelector<HTMLElement>(`[data-option="${next.id}"]`)?.focus();
+      reveal(front.indexOf(next));
+      if (option(next.id)) option(next.id)?.focus();
+      else focusSoon(next.id);
     };
     const chosen = together(id);
     const { key } = event;
     if (event.altKey && (key === "ArrowUp" || key === "ArrowDown")) {
       const place = state.motion.instructions.findIndex((each) => each.id === id);
       state.reorder(id, place + (key === "ArrowUp" ? 1 : -1));
-      requestAnimationFrame(() => list.current?.querySelector<HTMLElement>(`[data-option="${id}"]`)?.focus());
+      focusSoon(id);
     } else if (key === "ArrowDown") go(at + 1);
     else if (key === "ArrowUp") go(at - 1);
     else if (key === "Home") go(0);
@@ -58,9 +69,7 @@ export function useListKeys(list: RefObject<HTMLDivElement | null>, rename: (id:
       const other = (next ?? before)?.id;
       if (other) {
         state.select([other]);
-        requestAnimationFrame(() =>
-          list.current?.querySelector<HTMLElement>(`[data-option="${other}"]`)?.focus(),
-        );
+        focusSoon(other);
       }
     } else if (isTypeAhead(event, clicked.current)) {
       const now = performance.now();

@@ -99,19 +99,11 @@ export function ImportDialog({ files: given, onClose }: { files: readonly File[]
     if (mode === "replace") {
       state.edit(label, ({ image, canvas }) => ({ ...coloured(motion), image, canvas }));
     } else {
-      const ids = state.addAll(
+      state.addAll(
         motion.instructions.map((one) => ({ ...one })),
         label,
+        motion.pan,
       );
-      if (motion.pan.length > 0) {
-        // Its pan velocities are for its own instructions, which may have other ids here.
-        const here = new Map(motion.instructions.map((one, at) => [one.id, ids[at] ?? one.id]));
-        const pans = motion.pan.map(({ velocity, instructions }) => ({
-          velocity,
-          instructions: instructions ? instructions.map((one) => here.get(one) ?? one) : ids,
-        }));
-        state.edit(`${label}: pan velocities`, (before) => ({ ...before, pan: [...before.pan, ...pans] }));
-      }
     }
     const imported = editor.getState().motion;
     toast(`${answer.title}: ${counted(answer.num_tracks, "track")} imported.`, {
@@ -122,9 +114,7 @@ export function ImportDialog({ files: given, onClose }: { files: readonly File[]
         run: () => {
           if (editor.getState().motion !== imported)
             toast("Something was changed since; Undo at the top goes back step by step.", { kind: "warn" });
-          else
-            while (editor.getState().motion !== state.motion && editor.getState().canUndo)
-              editor.getState().undo();
+          else editor.getState().undo();
         },
       },
     });

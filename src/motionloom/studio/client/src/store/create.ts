@@ -3,7 +3,7 @@
 
 import { createStore, type StoreApi } from "zustand/vanilla";
 import { findProblem } from "../motion/check";
-import type { Instruction, Motion } from "../motion/document";
+import type { Instruction, Motion, Pan } from "../motion/document";
 import {
   added,
   changeEach,
@@ -201,10 +201,17 @@ export function createEditor(now: () => number = () => performance.now()): Edito
           get().addAll([instruction], label ?? `Add ${KIND_LABELS[instruction.kind].toLowerCase()}`)[0] ?? ""
         );
       },
-      addAll(instructions, label) {
-        const { motion, ids } = added(get().motion, instructions);
+      addAll(instructions, label, pans = []) {
         const before = get().motion;
-        step(label, () => motion, ids);
+        const { motion, ids } = added(before, instructions);
+        const here = new Map(instructions.map((each, k) => [each.id, ids[k] as string]));
+        const along = pans.map(
+          ({ velocity, instructions: of }): Pan => ({
+            velocity,
+            instructions: of ? of.flatMap((id) => here.get(id) ?? []) : ids,
+          }),
+        );
+        step(label, () => (along.length > 0 ? { ...motion, pan: [...motion.pan, ...along] } : motion), ids);
         return get().motion === before ? [] : ids;
       },
       update(id, edit, label) {

@@ -99,8 +99,11 @@ export interface EditorState {
   // ---- instructions; each is one step
   /** Adds in front, selects it, and gives it an id and a colour where it has none; returns the id. */
   add(instruction: NewInstruction, label?: string): string;
-  /** Several at once, as from an imported file; one step. */
-  addAll(instructions: readonly NewInstruction[], label: string): readonly string[];
+  /**
+   * Several at once, as from an imported file; one step. `pans` come along: those for all are for the added ones alone,
+   * ids in them are those the instructions were given with.
+   */
+  addAll(instructions: readonly NewInstruction[], label: string, pans?: readonly Pan[]): readonly string[];
   update(
     id: string,
     change: Partial<Instruction> | ((instruction: Instruction) => Instruction),

@@ -40,9 +40,8 @@ export function tracedFrames(motion: Motion): readonly Traced[] {
   return newest.traced;
 }
 
-/** The traces of the motion as it is shown, at every frame. */
-export function useTraced(): readonly Traced[] {
-  const motion = useShownMotion();
+/** The traces of a motion at every frame. */
+export function useTraced(motion: Motion): readonly Traced[] {
   // A mask that has been decoded changes what can be traced.
   useSyncExternalStore(masks.subscribe, () => masks.version);
   return tracedFrames(motion);

@@ -4,7 +4,7 @@ import { useEffect } from "react";
 import { useStore } from "zustand";
 import { createStore } from "zustand/vanilla";
 import { ApiError, api, errorText, isAbort } from "../api/client";
-import type { GenerationSettings, Received, ReceivedRequest, TrackFlag } from "../api/types";
+import type { GenerationSettings, Received, ReceivedRequest } from "../api/types";
 import type { Motion } from "../motion/document";
 import { writeMotion } from "../motion/write";
 import { newest } from "./newest";
@@ -44,14 +44,6 @@ export function useWatchReceived(on = true): void {
     received.setState((state) => ({ watchers: state.watchers + 1 }));
     return () => received.setState((state) => ({ watchers: state.watchers - 1 }));
   }, [on]);
-}
-
-const NO_FLAGS: readonly TrackFlag[] = [];
-
-/** Flags of one instruction, or (null) of the motion as a whole. */
-export function flagsOf(state: ReceivedState, instruction: string | null): readonly TrackFlag[] {
-  const found = state.received?.flags.filter((flag) => flag.instruction === instruction);
-  return found?.length ? found : NO_FLAGS;
 }
 
 /** Watches the editor and the settings and asks while it is wanted; returns what ends it. */

@@ -1,5 +1,16 @@
 import "./Timeline.css";
-import { type PointerEvent, useCallback, useEffect, useMemo, useRef, useState, type WheelEvent } from "react";
+import {
+  memo,
+  type PointerEvent,
+  useCallback,
+  useEffect,
+  useMemo,
+  useRef,
+  useState,
+  type WheelEvent,
+} from "react";
+import type { Motion } from "../motion/document";
+import { DRAWN_ID } from "../motion/names";
 import { startPlayback } from "../store/playback";
 import { startPreviews } from "../store/preview";
 import { editor, useEditor } from "../store/react";
@@ -42,9 +53,15 @@ export function Timeline() {
   const lastFrame = motion.num_frames - 1;
   const room = Math.max(60, box.width - header);
   const scale = useMemo(() => zoomedScale(lastFrame, room, zoom), [lastFrame, room, zoom]);
-  const rows = useMemo(() => timelineRows(motion.instructions, open), [motion.instructions, open]);
+  const rows = useMemo(() => {
+    const finished = motion.instructions.filter(({ id }) => id !== DRAWN_ID);
+    return timelineRows(finished, open);
+  }, [motion.instructions, open]);
 
   const zoomTo = useZoom(scroller, header, scale, zoom, room, setZoom);
+  const latestZoom = useRef(zoomTo);
+  latestZoom.current = zoomTo;
+  const onZoom = useCallback((next: number) => latestZoom.current(next, null), []);
   useFollowPlayhead(scroller, header, scale);
   useShowSelected(scroller, rows, rowHeight);
 
@@ -55,10 +72,11 @@ export function Timeline() {
 
   return (
     <section className="tl" aria-label="Timeline">
-      <TimelineBar zoom={zoom} maxZoom={maxZoom(lastFrame, room)} onZoom={(next) => zoomTo(next, null)} />
+      <TimelineBar zoom={zoom} maxZoom={maxZoom(lastFrame, room)} onZoom={onZoom} />
       <div
         ref={scroller}
         className="tl-scroll"
+        data-zoomed={zoom > 1 || undefined}
         style={
           {
             "--tl-header": `${header}px`,
@@ -79,7 +97,7 @@ export function Timeline() {
             <div className="tl-corner" />
             <Scrubber scale={scale} fps={motion.fps} />
           </div>
-          <Rows {...{ rows, shown, first, scale, rowHeight, open, toggle }} />
+          <Rows {...{ motion, rows, shown, first, scale, rowHeight, open, toggle }} />
           <PlayheadLine scale={scale} />
         </div>
         {rows.length === 0 && (
@@ -94,6 +112,7 @@ export function Timeline() {
 
 // --------------------------------------------------------------------------------------------------------------- rows
 interface RowsProps {
+  motion: Motion;
   rows: readonly TimelineRow[];
   shown: readonly TimelineRow[];
   first: number;
@@ -103,10 +122,10 @@ interface RowsProps {
   toggle(id: string): void;
 }
 
-function Rows({ rows, shown, first, scale, rowHeight, open, toggle }: RowsProps) {
+function Rows({ motion, rows, shown, first, scale, rowHeight, open, toggle }: RowsProps) {
   const selection = useEditor((state) => state.selection);
   const locked = useEditor((state) => state.locked);
-  const speeds = useSpeeds();
+  const speeds = useSpeeds(motion);
   const limit = useSpeedLimit();
   const list = useRef<HTMLDivElement>(null);
   const [moving, setMoving] = useState<{ id: string; place: number } | null>(null);
@@ -210,7 +229,7 @@ function toggled(set: ReadonlySet<string>, id: string): ReadonlySet<string> {
 }
 
 // ----------------------------------------------------------------------------------------------------------- scrubbing
-function Scrubber({ scale, fps }: { scale: Scale; fps: number }) {
+const Scrubber = memo(function Scrubber({ scale, fps }: { scale: Scale; fps: number }) {
   const track = useRef<HTMLDivElement>(null);
   const go = (event: PointerEvent) => {
     const left = track.current?.getBoundingClientRect().left ?? 0;
@@ -237,4 +256,4 @@ function Scrubber({ scale, fps }: { scale: Scale; fps: number }) {
       <PlayheadHandle scale={scale} />
     </div>
   );
-}
+});

@@ -1,4 +1,4 @@
-import { useState } from "react";
+import { memo, useState } from "react";
 import { useProject } from "../store/project";
 import { editor, useEditor } from "../store/react";
 import { modelFacts, useServer } from "../store/server";
@@ -13,7 +13,7 @@ export interface TimelineBarProps {
 }
 
 /** Playing, where the playhead is, how long the motion is, how close the timeline is looked at. */
-export function TimelineBar({ zoom, maxZoom, onZoom }: TimelineBarProps) {
+export const TimelineBar = memo(function TimelineBar({ zoom, maxZoom, onZoom }: TimelineBarProps) {
   const playing = useEditor((state) => state.playing);
   const looping = useEditor((state) => state.looping);
   const { setPlaying, setLooping } = editor.getState();
@@ -77,7 +77,7 @@ export function TimelineBar({ zoom, maxZoom, onZoom }: TimelineBarProps) {
       </fieldset>
     </div>
   );
-}
+});
 
 function Readout() {
   const frame = useEditor((state) => Math.floor(state.playhead + 1e-6));

@@ -1,9 +1,11 @@
 import "./Tooltip.css";
-import { type ReactNode, useEffect, useId, useRef, useState } from "react";
+import { type ReactNode, useEffect, useId, useLayoutEffect, useRef, useState } from "react";
 import { createPortal } from "react-dom";
 import { keyText } from "./shortcuts";
 
 const DELAY_MS = 450;
+/** Between it and the edge of the window. */
+const MARGIN = 8;
 
 export interface TooltipProps {
   text: string;
@@ -16,6 +18,7 @@ export interface TooltipProps {
 export function Tooltip({ text, shortcut, children }: TooltipProps) {
   const id = useId();
   const anchor = useRef<HTMLSpanElement>(null);
+  const bubble = useRef<HTMLDivElement>(null);
   const timer = useRef(0);
   const [place, setPlace] = useState<{ x: number; y: number; above: boolean } | null>(null);
 
@@ -23,14 +26,19 @@ export function Tooltip({ text, shortcut, children }: TooltipProps) {
     const box = anchor.current?.firstElementChild?.getBoundingClientRect();
     if (!box) return;
     const above = box.bottom + 40 > window.innerHeight;
-    const x = Math.min(Math.max(box.left + box.width / 2, 70), window.innerWidth - 70);
-    setPlace({ x, y: above ? box.top - 6 : box.bottom + 6, above });
+    setPlace({ x: box.left + box.width / 2, y: above ? box.top - 6 : box.bottom + 6, above });
   };
   const hide = () => {
     window.clearTimeout(timer.current);
     setPlace(null);
   };
   useEffect(() => () => window.clearTimeout(timer.current), []);
+  // How wide it is shows once it is there: at the edge of the window it moves inwards.
+  useLayoutEffect(() => {
+    const half = (bubble.current?.offsetWidth ?? 0) / 2 + MARGIN;
+    if (place && bubble.current)
+      bubble.current.style.left = `${Math.min(Math.max(place.x, half), window.innerWidth - half)}px`;
+  }, [place]);
   useEffect(() => {
     if (!place) return;
     const onEscape = (event: KeyboardEvent) => event.key === "Escape" && setPlace(null);
@@ -61,6 +69,7 @@ export function Tooltip({ text, shortcut, children }: TooltipProps) {
       {place &&
         createPortal(
           <div
+            ref={bubble}
             id={id}
             role="tooltip"
             className="ui-tooltip"

@@ -52,6 +52,20 @@ describe("adding", () => {
     expect(state().motion.instructions).toEqual([]);
   });
 
+  it("adds pan velocities in the same step, for what was added alone", () => {
+    state().add(path());
+    const pans = [{ velocity: [1, 0], instructions: ["path-1"] } as const, { velocity: [0, 2] } as const];
+    const ids = state().addAll([path(0, { id: "path-1" }), path(0, { id: "dog" })], "Import", pans);
+    expect(ids).toEqual(["path-2", "dog"]);
+    expect(state().motion.pan).toEqual([
+      { velocity: [1, 0], instructions: ["path-2"] },
+      { velocity: [0, 2], instructions: ["path-2", "dog"] },
+    ]);
+    state().undo();
+    expect(state().motion.pan).toEqual([]);
+    expect(state().motion.instructions).toHaveLength(1);
+  });
+
   it("takes the colour that is used least once all are in use", () => {
     for (let k = 0; k < COLORS.length; k += 1) state().add(path());
     state().remove(["path-3"]);

@@ -3,7 +3,7 @@
 
 import { memo } from "react";
 import type { Instruction, XY } from "../../motion/document";
-import { displayName } from "../../motion/names";
+import { DRAWN_ID, displayName } from "../../motion/names";
 import { useEditor, useShownMotion } from "../../store/react";
 import { type Handle, handlesOf, type Look } from "../handles";
 import { insertHandles } from "../handles/insert";
@@ -22,7 +22,7 @@ export function Handles({ scale }: { scale: number }) {
   return (
     <g className="handles">
       {motion.instructions.map((instruction) =>
-        instruction.hidden || instruction.id === "draft" ? null : instruction.id === only &&
+        instruction.hidden || instruction.id === DRAWN_ID ? null : instruction.id === only &&
           !locked.has(only) ? (
           <Grips key={instruction.id} instruction={instruction} canvas={motion.canvas} scale={scale} />
         ) : (

@@ -3,6 +3,7 @@
 // browser paints that layer alone.
 
 import { memo, type ReactNode, useMemo, useRef, useState } from "react";
+import { DRAWN_ID } from "../../motion/names";
 import { useEditor, useShownMotion, useTraced } from "../../store/react";
 import { useStage } from "../stageStore";
 import { scaleStep } from "../view";
@@ -48,12 +49,12 @@ function World({ layer, children }: { layer: string; children: ReactNode }) {
 /** The instructions that are selected or being drawn, or all others. */
 function Shapes({ scale, selected }: { scale: number; selected: boolean }) {
   const motion = useShownMotion();
-  const traced = useTraced();
+  const traced = useTraced(motion);
   const selection = useEditor((state) => state.selection);
   const locked = useEditor((state) => state.locked);
   const overlay = useEditor((state) => state.overlay);
   const hovered = useStage((state) => state.hovered);
-  const isSelected = useMemo(() => new Set(selection).add("draft"), [selection]);
+  const isSelected = useMemo(() => new Set(selection).add(DRAWN_ID), [selection]);
   const byId = useMemo(() => new Map(traced.map((each) => [each.id, each])), [traced]);
   if (!overlay.paths) return null;
   return (

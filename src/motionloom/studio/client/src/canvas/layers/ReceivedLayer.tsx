@@ -8,6 +8,8 @@ import { prepared, useDrawing, useView } from "./useView";
 
 /** Sources in more of the cells than this share are not marked. */
 const MANY_SOURCES = 0.35;
+/** With more of the cells hit than this share, what is missed is what matters: the rest stays a picture. */
+const NEARLY_ALL = 0.8;
 
 export function ReceivedLayer() {
   const on = useEditor((state) => state.overlay.received);
@@ -63,9 +65,10 @@ function drawCells(element: HTMLCanvasElement | null): void {
       missed.rect((cell % grid.columns) * across, Math.floor(cell / grid.columns) * down, across, down);
   context.fillStyle = "rgba(0, 0, 0, 0.5)";
   context.fill(missed);
-  context.fillStyle = "rgba(70, 205, 185, 0.22)";
+  const nearlyAll = hit.size > grid.rows * grid.columns * NEARLY_ALL;
+  context.fillStyle = nearlyAll ? "rgba(70, 205, 185, 0.07)" : "rgba(70, 205, 185, 0.22)";
   context.fillRect(0, 0, width, height);
-  if (Math.min(across, down) * view.scale >= 6) {
+  if (!nearlyAll && Math.min(across, down) * view.scale >= 6) {
     context.strokeStyle = "rgba(255, 255, 255, 0.16)";
     context.lineWidth = 1 / view.scale;
     context.stroke(gridLines(grid, across, down));

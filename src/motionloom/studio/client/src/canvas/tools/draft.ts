@@ -4,17 +4,15 @@ import { nextColor } from "../../motion/colors";
 import { BY_KIND, COMMON } from "../../motion/defaults";
 import type { Instruction, Kind, XY } from "../../motion/document";
 import { find } from "../../motion/edits";
-import { displayName } from "../../motion/names";
+import { DRAWN_ID, displayName } from "../../motion/names";
 import { rounded } from "../handles/values";
 import type { Bench } from "./tool";
-
-const DRAFT = "draft";
 
 type Fields<K extends Kind> = Omit<Partial<Extract<Instruction, { kind: K }>>, "kind" | "id">;
 
 /** With the format's defaults for what is left out. */
 export function drafted<K extends Kind>(kind: K, fields: Fields<K>): Extract<Instruction, { kind: K }> {
-  return { ...COMMON, ...BY_KIND[kind], ...fields, id: DRAFT, kind } as unknown as Extract<
+  return { ...COMMON, ...BY_KIND[kind], ...fields, id: DRAWN_ID, kind } as unknown as Extract<
     Instruction,
     { kind: K }
   >;
