@@ -186,3 +186,18 @@ def test_the_clip_to_come_is_shown_not_the_noise_of_now(solver):
     assert len(found) == 4
     for frame in found:
         assert np.abs(frame.astype(int) - other).max() <= 3
+
+
+def test_a_run_goes_on_where_no_frame_can_be_made(nano, monkeypatch, caplog):
+    tries = []
+
+    def broken(self, step, latents):
+        tries.append(step)
+        raise IndexError("a scheduler that nobody foresaw")
+
+    monkeypatch.setattr(PreviewFrames, "_clean", broken)
+    options = {"size": (64, 64), "num_frames": 5, "num_inference_steps": 3, "seed": 3}
+    looked = nano.generate(photograph(), still(), **options, on_preview=lambda frame: pytest.fail("no frame"))
+    assert np.array_equal(looked.frames, nano.generate(photograph(), still(), **options).frames)
+    assert tries == [0]
+    assert "no frames of this run can be shown" in caplog.text

@@ -139,6 +139,15 @@ def test_into_the_trash_and_back(client, studio, result):
     assert client.get(f"results/{result['id']}/video").status_code == 200
 
 
+def test_what_was_deleted_before_it_was_measured_is_measured_once_it_is_back(client, studio, result):
+    wanted = studio.jobs.measuring.next()
+    client.delete(f"results/{result['id']}")
+    studio.jobs.measuring.done(wanted.result)
+    assert studio.jobs.measuring.next() is None
+    client.post(f"results/{result['id']}/restore")
+    assert studio.jobs.measuring.next() == wanted
+
+
 def test_edit_this_again_makes_the_project_it_was(client, project, result):
     client.delete(f"projects/{project['id']}")
     client.delete(f"jobs/{result['job']}")

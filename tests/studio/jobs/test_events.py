@@ -215,3 +215,61 @@ def test_nobody_looks_while_nobody_listens(broadcast):
     while any(thread.name == "studio-events" for thread in threading.enumerate()):
         assert time.monotonic() < until
         time.sleep(0.02)
+
+
+def test_a_page_that_reloads_leaves_one_thread_looking(broadcast):
+    """The new stream is there before the thread notices that the old one ended."""
+
+    async def listen():
+        for _ in range(20):
+            stream = broadcast.listen(None)
+            await take(stream, 1)
+            await stream.aclose()
+        stream = broadcast.listen(None)
+        await take(stream, 1)
+        return [thread.name for thread in threading.enumerate()].count("studio-events")
+
+    assert asyncio.run(listen()) == 1
+
+
+def test_what_changes_before_the_thread_looks_first_is_told(broadcast, store, monkeypatch):
+    look = broadcast._look
+
+    def late(told):
+        time.sleep(0.3)
+        look(told)
+
+    monkeypatch.setattr(broadcast, "_look", late)
+
+    async def listen():
+        stream = broadcast.listen(None)
+        await take(stream, 1)
+        new = await asyncio.to_thread(add, store)
+        (heard,) = await take(stream, 1)
+        await stream.aclose()
+        return new, heard
+
+    new, heard = asyncio.run(listen())
+    assert heard.job.id == new
+
+
+def test_a_change_that_cannot_be_read_at_first_is_told_later(broadcast, store, monkeypatch):
+    failures = iter([OSError("busy")])
+    find = store.find
+
+    def busy(jobs):
+        for error in failures:
+            raise error
+        return find(jobs)
+
+    async def listen():
+        stream = broadcast.listen(None)
+        await take(stream, 1)
+        monkeypatch.setattr(store, "find", busy)
+        new = await asyncio.to_thread(add, store)
+        (heard,) = await take(stream, 1)
+        await stream.aclose()
+        return new, heard
+
+    new, heard = asyncio.run(listen())
+    assert heard.job.id == new

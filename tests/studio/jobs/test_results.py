@@ -7,6 +7,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from motionloom.errors import Cancelled
 from motionloom.media import Clip
 from motionloom.studio.jobs.derived import Derived
 from motionloom.studio.jobs.results import ResultStore
@@ -262,6 +263,75 @@ def test_on_a_full_disk_nothing_half_made_is_kept(made, monkeypatch):
         made.derived.path(ONE, "overlay")
     monkeypatch.setattr(video, "write_video", write)
     assert Clip.load(made.derived.path(ONE, "overlay")).num_frames == 5
+
+
+def test_what_is_deleted_while_something_is_made_of_it_can_still_be_restored(made, monkeypatch, tmp_path):
+    derived = Derived(made)
+    video = derived._video
+
+    def meanwhile(result):
+        clip = video(result)
+        made.remove(result)
+        return clip
+
+    monkeypatch.setattr(derived, "_video", meanwhile)
+    with pytest.raises(Refused) as found:
+        derived.path(ONE, "video", "gif")
+    assert found.value.code == "not_found"
+    assert list((tmp_path / "results").iterdir()) == []
+    assert made.restore(ONE) == record(ONE)
+    assert Clip.load(made.derived.path(ONE, "video", "gif")).num_frames == 5
+
+
+def test_a_record_does_not_bring_back_what_is_deleted(made, monkeypatch, tmp_path):
+    making = made.making
+
+    def meanwhile(result):
+        made.remove(result)
+        return making(result)
+
+    monkeypatch.setattr(made, "making", meanwhile)
+    with pytest.raises(Refused):
+        made.rewrite(record(ONE))
+    assert list((tmp_path / "results").iterdir()) == []
+    assert made.restore(ONE) == record(ONE)
+
+
+def test_of_two_who_delete_the_second_is_told(results, monkeypatch):
+    publish(results, ONE)
+    folder = results.folder(ONE)
+    results.remove(ONE)
+    monkeypatch.setattr(results, "folder", lambda result: folder)
+    with pytest.raises(Refused, match="it may have been deleted"):
+        results.remove(ONE)
+
+
+def test_nothing_is_made_any_more_once_the_server_stops(made):
+    derived = made.derived
+    kept = derived.path(ONE, "overlay")
+    made.close()
+    assert derived.path(ONE, "overlay") == kept
+    with pytest.raises(Cancelled):
+        derived.path(ONE, "preview")
+
+
+def test_measuring_what_was_deleted_meanwhile_is_no_error(made, monkeypatch):
+    from motionloom.studio.jobs import measuring
+
+    monkeypatch.setattr(measuring, "measure_result", lambda results, result: results.remove(result))
+    monkeypatch.setattr(measuring, "_keep", lambda *a, keep=measuring._keep: keep(*a[:2], measuring.Measured({}, {})))
+    measuring.measure_and_keep(made, ONE)
+    assert names(made) == []
+    assert not made.restore(ONE).measured
+
+
+def test_who_never_came_to_an_end_of_measuring_says_so(made):
+    from motionloom.studio.jobs.measuring import give_up
+
+    give_up(made, ONE)
+    found = made.get(ONE)
+    assert (found.measured, found.measures["epe"]) == (True, None)
+    assert "never came to an end" in found.reasons["epe"]
 
 
 def test_measures_say_how_far_off_a_still_video_is(made):

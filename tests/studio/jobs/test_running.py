@@ -2,6 +2,7 @@
 
 import errno
 import json
+import sqlite3
 import threading
 import time
 import warnings
@@ -11,6 +12,7 @@ import pytest
 
 from motionloom.errors import InputError
 from motionloom.media import Clip, read_provenance
+from motionloom.studio.jobs.database import DiskFull
 from motionloom.studio.jobs.measuring_queue import ToMeasure
 from motionloom.studio.jobs.reporting import Reporter
 from motionloom.studio.jobs.results import ResultStore
@@ -324,21 +326,55 @@ def test_a_full_disk_leaves_nothing_half_written_and_the_job_can_be_tried_again(
 
 
 def test_a_queue_on_a_full_disk_is_written_once_there_is_room(add, store, runner, monkeypatch):
-    from motionloom.studio.jobs.database import DiskFull
-
     job = add()
     finish, tries = store.finish, []
 
     def full(*arguments):
         tries.append(1)
-        if len(tries) < 3:
-            raise DiskFull("full")
+        if len(tries) < 100:
+            raise DiskFull("full") if len(tries) % 2 else sqlite3.OperationalError("database is locked")
         return finish(*arguments)
 
     monkeypatch.setattr(store, "finish", full)
-    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    monkeypatch.setattr("motionloom.studio.jobs.running.time.sleep", lambda seconds: None)
     runner.run(store.claim("w"))
-    assert (store.get(job).state, len(tries)) == ("done", 3)
+    assert (store.get(job).state, len(tries)) == ("done", 100)
+
+
+@pytest.mark.parametrize("error", [sqlite3.OperationalError("database is locked"), DiskFull("full")])
+def test_a_run_goes_on_while_its_progress_cannot_be_written(add, store, runner, shelf, monkeypatch, error):
+    job = add()
+    use(monkeypatch, shelf, StubModel())
+
+    def progress(*arguments, **more):
+        raise error
+
+    monkeypatch.setattr(store, "progress", progress)
+    runner.run(store.claim("w"))
+    assert store.get(job).state == "done"
+
+
+def test_a_beat_does_not_write_an_earlier_step_after_a_later_one(add, store, monkeypatch):
+    """The heart reads how far the run is, and is slow to write it."""
+    job = add()
+    reporter = Reporter(store, store.claim("w"))
+    reporter.enter("sampling")
+    reporter.sampled(1, 9)
+    progress, begun = store.progress, threading.Event()
+
+    def slow(*arguments, **more):
+        if not begun.is_set():
+            begun.set()
+            time.sleep(0.2)
+        return progress(*arguments, **more)
+
+    monkeypatch.setattr(store, "progress", slow)
+    beat = threading.Thread(target=reporter._write)
+    beat.start()
+    begun.wait(5)
+    reporter.sampled(9, 9)
+    beat.join()
+    assert (store.get(job).step, store.get(job).phase) == (9, "saving")
 
 
 @pytest.mark.parametrize(

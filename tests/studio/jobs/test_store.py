@@ -347,6 +347,17 @@ def test_a_full_database_is_said_and_nothing_is_half_written(store):
     assert len(store.list()) == kept + 1
 
 
+def test_a_database_is_opened_without_writing_to_it(tmp_path, monkeypatch):
+    """As on a full disk: whoever wants to free some room has to see what there is."""
+    JobStore(tmp_path / "studio.db")
+
+    def full(self):
+        raise DiskFull("full")
+
+    monkeypatch.setattr(Database, "writing", full)
+    assert JobStore(tmp_path / "studio.db").list() == []
+
+
 def test_a_database_of_the_future_is_refused(tmp_path):
     path = tmp_path / "studio.db"
     with Database(path).writing() as connection:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from motionloom.media import Clip
+from motionloom.studio.jobs.database import DiskFull
 from motionloom.studio.jobs.results import ResultStore
 from motionloom.studio.jobs.store import JobStore, NewJob, new_id
 from motionloom.studio.jobs.supervisor import Supervisor
@@ -352,6 +353,57 @@ def test_workers_that_live_keep_their_jobs_while_a_laptop_sleeps(store, results,
     for expected in ([], [], [11]):  # one that never gives a sign again is ended
         supervisor._release_expired()
         assert killed == expected
+
+
+def test_a_worker_is_not_ended_for_its_silence_while_the_disk_is_full(store, results, add, tmp_path, monkeypatch):
+    """Nobody can write that he lives then, and his run may still end well."""
+    add()
+    supervisor = Supervisor(StudioSettings(tmp_path, devices=("cpu",)), store, results)
+    process = type("Process", (), {"pid": 11, "kill": lambda self: pytest.fail("ended")})()
+    supervisor._posts[0].process = process
+    supervisor._posts[0].silent_since = -1e9
+    store.claim("cpu", pid=11)
+    with store._database.writing() as connection:
+        connection.execute("UPDATE jobs SET lease = 1")
+
+    def full():
+        raise DiskFull("full")
+
+    monkeypatch.setattr(store, "workers_changed", full)
+    with pytest.raises(DiskFull):
+        supervisor._release_expired()
+
+
+def test_stopping_ends_every_worker_on_a_full_disk_too(store, results, tmp_path, monkeypatch):
+    supervisor = Supervisor(StudioSettings(tmp_path, devices=("cpu", "cpu")), store, results)
+    ended = []
+
+    class Stubborn:
+        """Still in a driver's hands after it was killed."""
+
+        stdin = None
+
+        def __init__(self, pid):
+            self.pid = pid
+
+        def terminate(self):
+            pass
+
+        def kill(self):
+            ended.append(self.pid)
+
+        def wait(self, timeout):
+            raise subprocess.TimeoutExpired("worker", timeout)
+
+    for pid, post in enumerate(supervisor._posts):
+        post.process = Stubborn(pid)
+
+    def full(*arguments):
+        raise DiskFull("full")
+
+    monkeypatch.setattr(store, "release_worker", full)
+    supervisor.stop(patience=0)
+    assert ended == [0, 1]
 
 
 def test_nobody_waits_for_a_worker_that_does_not_listen(tmp_path, store, results):
