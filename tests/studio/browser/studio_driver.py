@@ -87,9 +87,13 @@ class Server:
         while True:
             if self._process.poll() is not None:
                 raise RuntimeError(f"the studio ended at once:\n{self.log.read_text()[-3000:]}")
-            with suppress(OSError, urllib.error.URLError):
+            try:
                 self.get("/server")
                 break
+            except urllib.error.HTTPError:
+                break  # It answers; it wants its token.
+            except OSError:
+                pass
             if time.perf_counter() - begun > 60:
                 raise TimeoutError(f"the studio does not answer:\n{self.log.read_text()[-3000:]}")
             time.sleep(0.02)

@@ -109,6 +109,53 @@ def test_a_waiting_job_is_cancelled_and_retried(own_studio, open_page):
     until(lambda: [job["state"] for job in server.jobs()].count("queued") == 1, what="it was not retried")
 
 
+def test_waiting_jobs_are_dragged_into_another_order(own_studio, open_page):
+    server = own_studio(devices=())
+    editor = open_page(server, viewport={"width": 1280, "height": 1200}).open_new()
+    editor.tab("Generate")
+    choose_model(editor, "warp")
+    editor.fill("Videos", "3")
+    editor.button("Generate").click()
+    expect(editor.jobs).to_have_count(3)
+    seeds = lambda: [job["seed"] for job in sorted(server.jobs(), key=lambda job: job["position"])]  # noqa: E731
+    assert seeds() == [0, 1, 2]
+    editor.jobs.nth(2).drag_to(editor.jobs.nth(0))
+    until(lambda: seeds() == [2, 0, 1], 10, "the last was not dragged to the front")
+    expect(editor.jobs.first).to_contain_text("seed 2")
+    editor.jobs.nth(0).drag_to(editor.jobs.nth(1))
+    until(lambda: seeds() == [0, 2, 1], 10, "the first was not dragged down")
+    editor.jobs.nth(2).get_by_role("button", name="Move up").click()
+    until(lambda: seeds() == [0, 1, 2], 10, "the button moved nothing")
+
+
+def test_two_results_are_compared_on_one_clock_and_one_is_deleted_and_back(editor, studio):
+    editor.draw_path([(200, 160), (230, 160)])
+    editor.wait_for_instructions(1)
+    editor.tab("Generate")
+    choose_model(editor, "warp")
+    editor.fill("Videos", "2")
+    editor.button("Generate").click()
+    editor.tab("Results")
+    expect(editor.results).to_have_count(2, timeout=120_000)
+    for number in (0, 1):
+        editor.results.nth(number).get_by_role("button", name="Compare").click()
+    dialog = editor.page.get_by_role("dialog", name="Compare")
+    videos = dialog.locator("video")
+    ready = "videos => videos.length === 2 && videos.every((video) => video.readyState >= 2)"
+    until(lambda: videos.evaluate_all(ready), 30, "the videos are not there")
+    dialog.get_by_role("button", name="One frame forward").click()
+    expect(dialog.get_by_role("slider", name="Position")).to_have_value("1")
+    times = videos.evaluate_all("videos => videos.map((video) => video.currentTime)")
+    assert times[0] == pytest.approx(times[1], abs=0.5 / 16)
+    assert times[0] == pytest.approx(1.5 / 16, abs=0.5 / 16)
+    editor.page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    editor.results.first.get_by_role("button", name="Delete result").click()
+    expect(editor.results).to_have_count(1)
+    editor.page.get_by_role("button", name="Undo").last.click()
+    expect(editor.results).to_have_count(2)
+
+
 def test_a_killed_worker_is_replaced_and_the_job_done(own_studio, open_page):
     need_nano()
     server = own_studio()

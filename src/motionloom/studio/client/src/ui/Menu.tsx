@@ -1,5 +1,5 @@
 import "./Menu.css";
-import { type KeyboardEvent, type ReactNode, useEffect, useId, useRef, useState } from "react";
+import { type KeyboardEvent, type ReactNode, useId, useLayoutEffect, useRef, useState } from "react";
 import { createPortal } from "react-dom";
 import { Button, IconButton } from "./Button";
 import { Icon, type IconName } from "./icons";
@@ -99,7 +99,7 @@ function MenuList({
   const [place, setPlace] = useState<{ left: number; top: number } | null>(null);
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: placed once, when it opens
-  useEffect(() => {
+  useLayoutEffect(() => {
     const box = anchor.getBoundingClientRect();
     const own = list.current?.getBoundingClientRect();
     const width = own?.width ?? 200;
@@ -109,6 +109,8 @@ function MenuList({
       left: Math.max(8, Math.min(box.left, window.innerWidth - width - 8)),
       top: below + height > window.innerHeight - 8 ? Math.max(8, box.top - 4 - height) : below,
     });
+    // At once, so that no key goes to the button any more.
+    items(list.current)[0]?.focus();
     const outside = (event: PointerEvent) => {
       if (
         event.target instanceof Node &&
@@ -125,12 +127,6 @@ function MenuList({
       window.removeEventListener("resize", moved);
     };
   }, [anchor]);
-
-  // Only what is shown takes the focus.
-  const isPlaced = place !== null;
-  useEffect(() => {
-    if (isPlaced) items(list.current)[0]?.focus();
-  }, [isPlaced]);
 
   const onKeyDown = (event: KeyboardEvent) => {
     const all = items(list.current);
@@ -160,7 +156,7 @@ function MenuList({
       tabIndex={-1}
       className="ui-menu"
       onKeyDown={onKeyDown}
-      style={place ?? { visibility: "hidden" }}
+      style={place ?? { left: 0, top: 0, opacity: 0 }}
     >
       {entries.map((entry, index) =>
         entry === "line" ? (
