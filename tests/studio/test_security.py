@@ -324,10 +324,14 @@ def test_refusals_carry_the_headers_too(guarded):
 
 # ------------------------------------------------------------------------------------------------- shape of requests
 def test_other_methods_are_refused(client):
-    for method in ("TRACE", "CONNECT", "PATCH", "PROPFIND", "OPTIONS", "X"):
+    for method in ("TRACE", "CONNECT", "PATCH", "PROPFIND", "OPTIONS", "HEAD", "X"):
         answer = client.request(method, "server")
         assert answer.status_code == 405, method
+        assert answer.headers["allow"] == "GET, POST, PUT, DELETE"
+        if method == "HEAD":
+            continue
         assert answer.json()["error"]["code"] == "bad_request"
+    assert client.request("DELETE", BASE + "/").headers["allow"] == "GET, HEAD"
 
 
 def test_long_addresses_are_refused(client):

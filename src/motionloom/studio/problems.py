@@ -174,6 +174,7 @@ def _of_http(error: StarletteHTTPException) -> Refused:
     return Refused(code, message, status=error.status_code, headers=dict(error.headers or {}))
 
 
+_PLACES = (("body",), ("query",), ("path",))
 _DETAILS = {
     "There was an error parsing the body": "the body cannot be read as the kind its Content-Type names; "
     "expected JSON in UTF-8, or a form",
@@ -187,7 +188,8 @@ def _first_problem(error: RequestValidationError) -> str:
 
     problems = error.errors()
     first = problems[0]
-    place = ".".join(str(part) for part in first["loc"] if part != "body") or "body"
+    where = first["loc"][1:] if first["loc"][:1] in _PLACES else first["loc"]
+    place = ".".join(map(str, where)) or "body"
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     if first["type"] == "missing":
         return f"{place}: missing; expected a value here{more}"

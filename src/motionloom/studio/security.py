@@ -22,7 +22,8 @@ from motionloom.studio.uploads import drain, is_announced
 
 API = "/api/"
 SESSION = "/api/v1/session"
-METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE")
+METHODS = ("GET", "POST", "PUT", "DELETE")
+PAGE_METHODS = ("GET", "HEAD")
 
 CONTENT_SECURITY_POLICY = "; ".join(
     [
@@ -112,13 +113,10 @@ class Gate:
 
 def require_shape(scope: Scope, max_url: int) -> None:
     """Known methods, addresses of a sensible length without characters that have no place in them."""
-    if scope["method"] not in METHODS:
-        raise Refused(
-            "bad_request",
-            f"method: expected one of {', '.join(METHODS)}",
-            status=405,
-            headers={"Allow": ", ".join(METHODS)},
-        )
+    methods = METHODS if scope["path"].startswith(API) else PAGE_METHODS
+    if scope["method"] not in methods:
+        allowed = ", ".join(methods)
+        raise Refused("bad_request", f"method: expected one of {allowed}", status=405, headers={"Allow": allowed})
     if len(scope.get("raw_path") or scope["path"].encode()) + len(scope["query_string"]) > max_url:
         raise Refused("too_large", f"address: expected at most {max_url} characters", status=414)
     path = scope["path"]

@@ -165,3 +165,9 @@ def test_a_picture_that_is_deleted_while_it_is_asked_for_is_told_as_such(client,
     monkeypatch.setattr(studio.projects, "thumbnail_path", found_then_deleted)
     answer = client.get(f"projects/{project['id']}/thumbnail")
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")
+
+
+def test_what_is_wrong_in_an_address_is_named_by_its_own_name(client, project):
+    answer = client.delete(f"projects/{project['id']}", params={"tab": "a" * 65})
+    assert answer.json()["error"]["message"].startswith("tab: found ")
+    assert client.get(f"projects/{project['id']}/versions/x").json()["error"]["message"].startswith("number: found ")
