@@ -197,8 +197,17 @@ export function useSpace(surface: RefObject<HTMLElement | null>): void {
       target instanceof HTMLElement &&
       (target.isContentEditable ||
         target.matches("input, textarea, select, dialog *") ||
-        (target.matches("button, [role=button], [role=option], [role=tab], a") &&
-          target.matches(":focus-visible")));
+        (focusedByKey && target.matches("button, [role=button], [role=option], [role=tab], a")));
+    // A button that was clicked keeps the focus, but Space is the hand again; `:focus-visible` forgets at any key
+    // how the focus came.
+    let focusedByKey = false;
+    let pointed = false;
+    const onInput = (event: Event) => {
+      pointed = event.type === "pointerdown";
+    };
+    const onFocusIn = () => {
+      focusedByKey = !pointed;
+    };
     const onKeyDown = (event: KeyboardEvent) => {
       if (event.key !== " " || event.ctrlKey || event.metaKey || event.altKey || !over || inUse(event.target))
         return;
@@ -228,12 +237,18 @@ export function useSpace(surface: RefObject<HTMLElement | null>): void {
     };
     element?.addEventListener("pointerenter", enter);
     element?.addEventListener("pointerleave", leave);
+    window.addEventListener("pointerdown", onInput, true);
+    window.addEventListener("keydown", onInput, true);
+    window.addEventListener("focusin", onFocusIn);
     window.addEventListener("keydown", onKeyDown, true);
     window.addEventListener("keyup", onKeyUp, true);
     window.addEventListener("blur", letGo);
     return () => {
       element?.removeEventListener("pointerenter", enter);
       element?.removeEventListener("pointerleave", leave);
+      window.removeEventListener("pointerdown", onInput, true);
+      window.removeEventListener("keydown", onInput, true);
+      window.removeEventListener("focusin", onFocusIn);
       window.removeEventListener("keydown", onKeyDown, true);
       window.removeEventListener("keyup", onKeyUp, true);
       window.removeEventListener("blur", letGo);

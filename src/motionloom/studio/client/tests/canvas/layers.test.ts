@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { endDirection, lineData, polygonData, splitByVisible, ticks } from "../../src/canvas/layers/lines";
-import { latentFrame } from "../../src/canvas/layers/ReceivedLayer";
+import { hitCells, latentFrame } from "../../src/canvas/layers/ReceivedLayer";
 import { pick } from "../../src/canvas/pick";
 import { trace } from "../../src/motion/evaluate";
 import { readMotion } from "../../src/motion/read";
@@ -150,6 +150,15 @@ describe("the latent frame at the playhead", () => {
     cells: [],
     sources: [],
   };
+
+  it("show where tracks begin on the picture itself, where nothing is written", () => {
+    const grid = { frames: 2, rows: 1, columns: 4, pixels_per_cell: 8, frames_per_cell: 4 };
+    const written = { ...grid, cells: [[], [2]], sources: [1, 3] };
+    expect([...hitCells(written, 0)]).toEqual([1, 3]);
+    expect([...hitCells(written, 1)]).toEqual([2]);
+    expect([...hitCells({ ...written, cells: [[0], []] }, 0)]).toEqual([0]);
+    expect([...hitCells({ ...written, cells: [[0], []] }, 1)]).toEqual([]);
+  });
 
   it("is the first for the first frame, then one for every four", () => {
     expect([0, 1, 4, 5, 20].map((frame) => latentFrame(frame, 21, 21, grid))).toEqual([0, 1, 1, 2, 5]);

@@ -262,6 +262,32 @@ describe("shapes", () => {
     expect(all()).toEqual([]);
   });
 
+  it("brush: goes on with a region of another tool only where it touches it", () => {
+    drag("rectangle", [
+      [100, 100],
+      [160, 160],
+    ]);
+    drag("brush", [
+      [300, 100],
+      [340, 100],
+    ]);
+    expect(all().map(({ id }) => id)).toEqual(["region-1", "region-2"]);
+    // What it painted itself goes on anywhere.
+    drag("brush", [
+      [300, 200],
+      [340, 200],
+    ]);
+    expect(all()).toHaveLength(2);
+    store.getState().select(["region-1"]);
+    const before = all()[0];
+    drag("brush", [
+      [170, 130],
+      [200, 130],
+    ]);
+    expect(all()).toHaveLength(2);
+    expect(all()[0]).not.toEqual(before);
+  });
+
   it("box: drawn, then dragged to its end", () => {
     drag("box", [
       [100, 100],

@@ -9,7 +9,7 @@ import { prepared, useDrawing, useView } from "./useView";
 /** Sources in more of the cells than this share are not marked. */
 const MANY_SOURCES = 0.35;
 /** With more of the cells hit than this share, what is missed is what matters: the rest stays a picture. */
-const NEARLY_ALL = 0.8;
+const NEARLY_ALL = 0.7;
 
 export function ReceivedLayer() {
   const on = useEditor((state) => state.overlay.received);
@@ -48,6 +48,12 @@ export function latentFrame(
   return Math.min(Math.max(latent, 0), grid.frames - 1);
 }
 
+/** The first latent frame is the picture itself, where most methods write nothing: there, where the tracks begin. */
+export function hitCells(grid: LatentGrid, latent: number): ReadonlySet<number> {
+  const cells = grid.cells[latent] ?? [];
+  return new Set(latent === 0 && cells.length === 0 ? grid.sources : cells);
+}
+
 function drawCells(element: HTMLCanvasElement | null): void {
   const ready = prepared(element);
   const found = received.getState().received;
@@ -58,14 +64,14 @@ function drawCells(element: HTMLCanvasElement | null): void {
   const { width, height } = motion.canvas;
   const [across, down] = [width / grid.columns, height / grid.rows];
   const latent = latentFrame(playhead, motion.num_frames, found.num_frames, grid);
-  const hit = new Set(grid.cells[latent]);
+  const hit = hitCells(grid, latent);
   const missed = new Path2D();
   for (let cell = 0; cell < grid.rows * grid.columns; cell += 1)
     if (!hit.has(cell))
       missed.rect((cell % grid.columns) * across, Math.floor(cell / grid.columns) * down, across, down);
-  context.fillStyle = "rgba(0, 0, 0, 0.5)";
-  context.fill(missed);
   const nearlyAll = hit.size > grid.rows * grid.columns * NEARLY_ALL;
+  context.fillStyle = nearlyAll ? "rgba(0, 0, 0, 0.3)" : "rgba(0, 0, 0, 0.5)";
+  context.fill(missed);
   context.fillStyle = nearlyAll ? "rgba(70, 205, 185, 0.07)" : "rgba(70, 205, 185, 0.22)";
   context.fillRect(0, 0, width, height);
   if (!nearlyAll && Math.min(across, down) * view.scale >= 6) {

@@ -81,13 +81,17 @@ export const brush: Tool = {
 
 function put(stroke: BrushStroke, bench: Bench): void {
   const { canvas } = bench.editor.motion;
-  const region = selectedOf("region", bench);
+  const selected = selectedOf("region", bench);
+  // What was painted by hand goes on anywhere; another region only where the stroke touches it.
+  const goesOn =
+    selected && (stroke.erase || isPainted(selected) || isTouched(areaShape(selected, canvas), stroke));
+  const region = goesOn ? selected : undefined;
   if (!region && stroke.erase) {
     bench.announce("Nothing to erase: select a region first");
     return;
   }
   const before =
-    region && painted && painted.polygon === region.polygon && region.polygon
+    painted && region && isPainted(region)
       ? painted
       : { start: region ? (areaShape(region, canvas) ?? null) : null, strokes: [] };
   const strokes = [...before.strokes, stroke];
@@ -109,6 +113,19 @@ function put(stroke: BrushStroke, bench: Bench): void {
   }
   const after = find(bench.editor.motion, id);
   painted = after?.kind === "region" ? { polygon: after.polygon, start: before.start, strokes } : null;
+}
+
+function isPainted(region: Region): boolean {
+  return region.polygon !== undefined && painted?.polygon === region.polygon;
+}
+
+function isTouched(area: Shape | undefined, { points, radius }: BrushStroke): boolean {
+  const around = Array.from({ length: 8 }, (_, k) => (k * Math.PI) / 4);
+  return points.some(
+    ([x, y]) =>
+      area?.contains(x, y) ||
+      around.some((angle) => area?.contains(x + radius * Math.cos(angle), y + radius * Math.sin(angle))),
+  );
 }
 
 function radiusNow(bench: Bench): number {
@@ -154,7 +171,9 @@ function BrushOptions() {
         {mode === "move"
           ? "Drag the region the way it shall go"
           : selected
-            ? `Changes ${displayName(selected)}; Alt ${mode === "erase" ? "paints" : "erases"}`
+            ? mode === "erase"
+              ? `Takes away from ${displayName(selected)}; Alt paints`
+              : `Adds to ${displayName(selected)} where it touches it; Alt erases`
             : brush.hint}
       </Hint>
     </>
