@@ -29,7 +29,8 @@ export function OfflineBanner() {
 export function ProblemBanner() {
   const saving = useProject((state) => state.saving);
   const problem = useProject((state) => state.problem);
-  if (!problem || saving !== "unsaved") return null;
+  const isGone = useProject((state) => state.isGone);
+  if (isGone || !problem || saving !== "unsaved") return null;
   return (
     <div className="banner" role="alert">
       <Icon name="warn" />
@@ -45,6 +46,33 @@ export function ProblemBanner() {
         }
       >
         Save again
+      </Button>
+    </div>
+  );
+}
+
+/** Somebody deleted what is open here. */
+export function GoneBanner() {
+  const isGone = useProject((state) => state.isGone);
+  if (!isGone) return null;
+  return (
+    <div className="banner" role="alert">
+      <Icon name="trash" />
+      <p>This project was put into the trash elsewhere. This browser keeps what you change meanwhile.</p>
+      <Button
+        size="small"
+        icon="undo"
+        onClick={() => {
+          project
+            .getState()
+            .bringBack()
+            .then(
+              () => toast("The project is back, with your changes.", { kind: "good" }),
+              (error: unknown) => toast(errorText(error), { kind: "error" }),
+            );
+        }}
+      >
+        Bring it back
       </Button>
     </div>
   );

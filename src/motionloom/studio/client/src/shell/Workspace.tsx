@@ -1,6 +1,6 @@
 import "./Workspace.css";
 import { useEffect, useState, useSyncExternalStore } from "react";
-import { ApiError, errorText } from "../api/client";
+import { ApiError, api, errorText } from "../api/client";
 import { Gallery } from "../gallery/Gallery";
 import { GeneratePanel } from "../generate/GeneratePanel";
 import { Queue } from "../generate/Queue";
@@ -14,7 +14,7 @@ import { PANEL_WIDTH, type PanelTab, prefer, TIMELINE_HEIGHT, usePreferences } f
 import { project, useProject } from "../store/project";
 import { editor, useEditor } from "../store/react";
 import { Button, Spinner, Tabs, toast, useShortcuts } from "../ui";
-import { ConflictDialog, KeptBanner, OfflineBanner, ProblemBanner } from "./Notices";
+import { ConflictDialog, GoneBanner, KeptBanner, OfflineBanner, ProblemBanner } from "./Notices";
 import { openSheet, showPanel, useSheet } from "./panel";
 import { go } from "./route";
 import { Splitter } from "./Splitter";
@@ -35,8 +35,10 @@ export function Workspace({ id, onHelp }: { id: string; onHelp(): void }) {
       .openProject(id)
       .catch((error: unknown) =>
         setProblem({
-          text: errorText(error),
-          isGone: error instanceof ApiError && error.code === "not_found",
+          text: isMissing(error)
+            ? "It may be in the trash. What is not there any more cannot be brought back."
+            : errorText(error),
+          isGone: isMissing(error),
         }),
       );
   }, [id, attempt]);
@@ -50,13 +52,29 @@ export function Workspace({ id, onHelp }: { id: string; onHelp(): void }) {
     [],
   );
 
+  const bringBack = async () => {
+    try {
+      await api.restoreProject(id);
+      setAttempt(attempt + 1);
+    } catch (error) {
+      toast(isMissing(error) ? "There is no such project on this server." : errorText(error), {
+        kind: "error",
+      });
+    }
+  };
   if (problem)
     return (
       <main className="notice-page">
         <h1>{problem.isGone ? "This project is not there" : "The project cannot be opened"}</h1>
         <p>{problem.text}</p>
         <div className="notice-actions">
-          <Button onClick={() => setAttempt(attempt + 1)}>Try again</Button>
+          {problem.isGone ? (
+            <Button icon="undo" onClick={() => void bringBack()}>
+              Bring it back
+            </Button>
+          ) : (
+            <Button onClick={() => setAttempt(attempt + 1)}>Try again</Button>
+          )}
           <Button variant="primary" onClick={() => go({ page: "home" })}>
             All projects
           </Button>
@@ -71,6 +89,10 @@ export function Workspace({ id, onHelp }: { id: string; onHelp(): void }) {
       </main>
     );
   return <Editor onHelp={onHelp} />;
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof ApiError && error.code === "not_found";
 }
 
 function Editor({ onHelp }: { onHelp(): void }) {
@@ -113,6 +135,7 @@ function Editor({ onHelp }: { onHelp(): void }) {
       />
       <OfflineBanner />
       <ProblemBanner />
+      <GoneBanner />
       <KeptBanner />
       <div className="workspace-body">
         <div className="workspace-tools">

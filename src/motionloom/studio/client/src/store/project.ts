@@ -23,6 +23,8 @@ export interface ProjectState {
   saving: Saving;
   /** Why it is not saved, for people. */
   problem: string | null;
+  /** It was put into the trash elsewhere while it is open here. */
+  isGone: boolean;
   /** The version on the server that another tab wrote. */
   conflict: { version: number } | null;
   /** Motion of an earlier visit that never reached the server; `restoreKept` or `dropKept`. */
@@ -37,6 +39,8 @@ export interface ProjectState {
   save(): Promise<void>;
   /** mine: this tab's state goes on; theirs: the server's does. The other one stays among the versions. */
   resolveConflict(choice: "mine" | "theirs"): Promise<void>;
+  /** Takes it out of the trash again, with what is drawn here. Throws an ApiError. */
+  bringBack(): Promise<void>;
   /** Shows a project that was read anew, as after restoring a version. */
   show(project: Project): void;
   restoreKept(): void;
@@ -49,7 +53,7 @@ export interface ProjectState {
 
 export interface ProjectParts {
   editor: StoreApi<EditorState>;
-  api: Pick<typeof api, "project" | "writeProject" | "restoreVersion">;
+  api: Pick<typeof api, "project" | "writeProject" | "restoreVersion" | "restoreProject">;
   keeper: Keeper;
   write(motion: Motion): MotionDocument;
   /** Who writes, so that a tab does not take its own writes for another's. */
@@ -58,6 +62,7 @@ export interface ProjectParts {
 }
 
 const SETTINGS: GenerationSettings = {};
+const GONE = "It was put into the trash elsewhere.";
 const RETRY_MS = [1_000, 2_000, 4_000, 8_000, 15_000];
 /** What browsers let outlive a page. */
 const KEEPALIVE_BYTES = 60_000;
@@ -112,7 +117,7 @@ export function createProjectStore(parts: ProjectParts): StoreApi<ProjectState> 
       savedMotion = editor.getState().motion;
       savedSettings = settings;
       savedName = project.name;
-      set({ project: summary, settings, saving: "saved", problem: null, conflict: null });
+      set({ project: summary, settings, saving: "saved", problem: null, isGone: false, conflict: null });
     };
 
     const changed = () => {
@@ -186,6 +191,8 @@ export function createProjectStore(parts: ProjectParts): StoreApi<ProjectState> 
       } else if (error.code === "conflict") {
         const version = Number(error.details.version ?? 0);
         set({ saving: "conflict", problem: error.message, conflict: { version } });
+      } else if (error.code === "not_found") {
+        set({ saving: "unsaved", problem: GONE, isGone: true });
       } else if (error.code === "offline") {
         set({ saving: "offline", problem: error.message });
         later(wait);
@@ -248,6 +255,7 @@ export function createProjectStore(parts: ProjectParts): StoreApi<ProjectState> 
       settings: SETTINGS,
       saving: "saved",
       problem: null,
+      isGone: false,
       conflict: null,
       kept: null,
 
@@ -266,7 +274,7 @@ export function createProjectStore(parts: ProjectParts): StoreApi<ProjectState> 
         // Another one was opened meanwhile; it has taken this one's place.
         if (turn !== opening) return;
         clearTimeout(timer);
-        set({ project: null, kept: null, conflict: null, saving: "saved", problem: null });
+        set({ project: null, kept: null, conflict: null, saving: "saved", problem: null, isGone: false });
       },
       updateSettings(change) {
         set({ settings: { ...get().settings, ...change } });
@@ -287,6 +295,13 @@ export function createProjectStore(parts: ProjectParts): StoreApi<ProjectState> 
         await flush({ overwrite: true, base_version: conflict.version });
         if (choice === "theirs") show(await api.restoreVersion(project.id, conflict.version));
       },
+      async bringBack() {
+        const { project } = get();
+        if (!project) return;
+        const { version } = await api.restoreProject(project.id);
+        set({ project: { ...project, version }, isGone: false, problem: null });
+        await flush();
+      },
       show,
       restoreKept() {
         const { kept, project } = get();
@@ -303,7 +318,10 @@ export function createProjectStore(parts: ProjectParts): StoreApi<ProjectState> 
       },
       hear(event) {
         const { project, saving } = get();
-        if (event.kind !== "project" || !project || event.project?.id !== project.id) return;
+        if (!project) return;
+        if (event.kind === "project_removed" && event.removed === project.id) set({ isGone: true });
+        if (event.kind !== "project" || event.project?.id !== project.id) return;
+        if (get().isGone) set({ isGone: false, problem: null });
         if (event.tab === tab || event.project.version <= project.version) return;
         heard = Math.max(heard, event.project.version);
         if (saving === "conflict") set({ conflict: { version: heard } });

@@ -57,6 +57,10 @@ function studio() {
       });
       return summary;
     },
+    async restoreProject() {
+      if (state.fail?.code === "not_found") state.fail = null;
+      return newest();
+    },
     async restoreVersion(_id: string, version: number) {
       const old = versions.find((one) => one.version === version) as Project;
       return put({ motion: old.motion, settings: old.settings, name: old.name });
@@ -245,6 +249,18 @@ describe("without a server", () => {
     expect(server.writes).toHaveLength(1);
     expect(store.getState()).toMatchObject({ saving: "unsaved", problem: "motion: too many points" });
   });
+});
+
+test("put into the trash elsewhere: said, kept, and brought back with what was drawn", async () => {
+  server.state.fail = new ApiError("not_found", 404, "There is no project");
+  draw();
+  await wait(450);
+  expect(store.getState()).toMatchObject({ saving: "unsaved", isGone: true });
+  expect(memory.kept.size).toBe(1);
+  await store.getState().bringBack();
+  expect(store.getState()).toMatchObject({ saving: "saved", isGone: false, problem: null });
+  expect(server.newest().motion.instructions).toHaveLength(1);
+  expect(memory.kept.size).toBe(0);
 });
 
 describe("two tabs", () => {
