@@ -75,7 +75,11 @@ def test_videos_come_whole_and_in_parts(client, result, tmp_path):
     assert (part.status_code, part.content) == (206, answer.content[4:12])
     assert part.headers["content-range"] == f"bytes 4-11/{result['bytes']}"
     beyond = client.get(f"results/{result['id']}/video", headers={"Range": f"bytes={result['bytes']}-"})
-    assert beyond.status_code == 416
+    assert (beyond.status_code, beyond.headers["content-range"]) == (416, f"bytes */{result['bytes']}")
+    wrong = client.get(f"results/{result['id']}/video", headers={"Range": "bytes=x"})
+    assert wrong.status_code == 400
+    assert beyond.json()["error"]["message"].startswith("Range: found 'bytes=")
+    assert wrong.json()["error"]["code"] == "bad_request"
     (tmp_path / "v.mp4").write_bytes(answer.content)
     assert Clip.load(tmp_path / "v.mp4").frames.shape == (5, 48, 64, 3)
 
@@ -137,6 +141,17 @@ def test_into_the_trash_and_back(client, studio, result):
     assert client.post(f"results/{result['id']}/restore").json() == result
     assert [change.kind for change in studio.events.after(seen)] == ["result"]
     assert client.get(f"results/{result['id']}/video").status_code == 200
+
+
+def test_on_a_full_disk_results_can_be_deleted(client, studio, result, monkeypatch):
+    from motionloom.studio.jobs.database import DiskFull
+
+    def full(result, removed=False):
+        raise DiskFull("full")
+
+    monkeypatch.setattr(studio.jobs, "result_changed", full)
+    assert client.delete(f"results/{result['id']}").status_code == 204
+    assert client.get("results").json()["results"] == []
 
 
 def test_what_was_deleted_before_it_was_measured_is_measured_once_it_is_back(client, studio, result):

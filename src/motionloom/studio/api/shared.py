@@ -10,7 +10,8 @@ from urllib.parse import quote
 from fastapi import Depends, Request
 from fastapi import Path as PathParameter
 from fastapi.responses import FileResponse
-from starlette.types import Receive, Scope, Send
+from starlette.datastructures import Headers
+from starlette.types import Message, Receive, Scope, Send
 
 from motionloom.studio.parts import Studio
 from motionloom.studio.problems import Refused
@@ -48,8 +49,20 @@ class KeptFile(FileResponse):
     """A file of the data folder. Another tab may delete it between the moment it is found and the one it is sent."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def unless_refused(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] >= 400:
+                found = Headers(scope=scope).get("range", "")[:80]
+                whole = Headers(raw=message["headers"]).get("content-range")
+                raise Refused(
+                    "bad_request",
+                    f"Range: found {found!r}, expected bytes=FIRST-LAST inside the file",
+                    status=message["status"],
+                    headers={"Content-Range": whole} if whole else None,
+                )
+            await send(message)
+
         try:
-            await super().__call__(scope, receive, send)
+            await super().__call__(scope, receive, unless_refused)
         except (RuntimeError, OSError):
             if Path(self.path).exists():
                 raise
