@@ -5,7 +5,6 @@ What nobody foresaw is written to the server's log under a short reference, whic
 
 from __future__ import annotations
 
-import errno
 import logging
 import re
 import secrets
@@ -28,6 +27,7 @@ from motionloom.errors import (
     InputError,
     MotionloomError,
 )
+from motionloom.studio.jobs.database import is_disk_full
 from motionloom.studio.schemas import Code, ErrorAnswer, Problem
 
 log = logging.getLogger("motionloom.studio")
@@ -152,16 +152,6 @@ def _refused(error: BaseException) -> Refused:
         reason = f"A file of the server could not be read or written ({error.strerror or type(error).__name__})"
         return Refused("failed", f"{reason}; see its log, error {reference}.", reference=reference)
     return Refused("failed", f"The server failed at this; see its log, error {reference}.", reference=reference)
-
-
-def is_disk_full(error: BaseException) -> bool:
-    """Whether there was no room left, whoever noticed it."""
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return True
-    if isinstance(error, sqlite3.OperationalError) and "full" in str(error):
-        return True
-    cause = error.__cause__ or error.__context__
-    return cause is not None and cause is not error and is_disk_full(cause)
 
 
 def _of_http(error: StarletteHTTPException) -> Refused:

@@ -141,9 +141,12 @@ def test_ids_never_become_paths(results, id, tmp_path):
 
 def test_into_the_trash_and_back(results, tmp_path):
     publish(results, ONE)
+    with results.adding(ONE, "made/overlay.mp4") as path:
+        path.write_bytes(b"overlay")
     results.remove(ONE)
     assert names(results) == []
     assert (tmp_path / "trash" / "results" / ONE / "video.mp4").read_bytes() == b"video"
+    assert not (tmp_path / "trash" / "results" / ONE / "made").exists()
     assert results.restore(ONE) == record(ONE)
     assert results.restore(ONE) == record(ONE)  # twice changes nothing
     with pytest.raises(Refused):
@@ -323,6 +326,20 @@ def test_measuring_what_was_deleted_meanwhile_is_no_error(made, monkeypatch):
     measuring.measure_and_keep(made, ONE)
     assert names(made) == []
     assert not made.restore(ONE).measured
+
+
+@pytest.mark.parametrize("kind", [OSError, RuntimeError])
+def test_a_full_disk_is_no_reason_not_to_be_measured_later(made, monkeypatch, kind):
+    from motionloom.studio.jobs import measuring
+
+    def full(results, result):
+        raise kind("an encoder says: No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(measuring, "measure_result", full)
+        with pytest.raises(kind, match="No space"):
+            measuring.measure_and_keep(made, ONE)
+    assert not made.get(ONE).measured
 
 
 def test_who_never_came_to_an_end_of_measuring_says_so(made):

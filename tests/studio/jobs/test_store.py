@@ -4,6 +4,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -233,6 +234,15 @@ def test_results_are_measured_once_and_after_a_crash_again(store, clock):
     assert store.get(job).phase == "waiting"
 
 
+def test_measuring_that_is_put_off_is_no_attempt(store):
+    (job,) = add(store)
+    store.finish(store.claim("a"), job)
+    for _ in range(5):
+        assert store.measuring.next() == ToMeasure(job, False)
+        store.measuring.put_off(job)
+        assert store.get(job).phase == "waiting"
+
+
 def test_measuring_that_always_ends_the_worker_is_given_up(store, clock):
     (job,) = add(store)
     store.finish(store.claim("a"), job)
@@ -272,15 +282,13 @@ def test_processes_and_threads_never_get_the_same_job(store, tmp_path):
             store.finish(claim, claim.job.id)
         store.close()
 
-    threads = [threading.Thread(target=work, args=(f"t{i}",)) for i in range(3)]
-    for other in others:
-        other.stdin.write("go\n")
-        other.stdin.flush()
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(3) as threads:
+        for other in others:
+            other.stdin.write("go\n")
+            other.stdin.flush()
+        list(threads.map(work, ("t1", "t2", "t3")))
     theirs = [line for other in others for line in other.communicate(timeout=30)[0].split()]
+    assert [other.returncode for other in others] == [0, 0]
     assert sorted(mine + theirs) == sorted(jobs)
     assert {job.state for job in store.list()} == {"done"}
 

@@ -374,6 +374,22 @@ def test_a_worker_is_not_ended_for_its_silence_while_the_disk_is_full(store, res
         supervisor._release_expired()
 
 
+def test_a_studio_starts_on_a_full_disk(store, add, supervise, monkeypatch):
+    add()
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    store.claim("w", gone.pid)
+
+    def full(*arguments):
+        raise DiskFull("full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store._database, "writing", full)
+        supervise()
+    store.release_expired()
+    assert len(store.list()) == 1
+
+
 def test_stopping_ends_every_worker_on_a_full_disk_too(store, results, tmp_path, monkeypatch):
     supervisor = Supervisor(StudioSettings(tmp_path, devices=("cpu", "cpu")), store, results)
     ended = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import Annotated, Any
 
@@ -9,6 +10,7 @@ from fastapi import APIRouter, Query, Response
 from fastapi.responses import FileResponse
 
 from motionloom.studio.api.shared import AnId, KeptFile, TheStudio, attachment, errors, picture
+from motionloom.studio.jobs.database import DiskFull
 from motionloom.studio.jobs.derived import TYPES, Format, Kind
 from motionloom.studio.jobs.results import MOTION, POSTER, VIDEO
 from motionloom.studio.jobs.snapshots import read_motion
@@ -105,7 +107,8 @@ def download(
 def delete_result(studio: TheStudio, id: AnId) -> Response:
     """Moves a result to the trash."""
     studio.results.remove(id)
-    studio.jobs.result_changed(id, removed=True)
+    with contextlib.suppress(DiskFull):  # it is deleted all the same, which may be what somebody does about that
+        studio.jobs.result_changed(id, removed=True)
     return Response(status_code=204)
 
 

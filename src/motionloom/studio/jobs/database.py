@@ -84,6 +84,16 @@ class DiskFull(MotionloomError, OSError):
         self.errno = errno.ENOSPC
 
 
+def is_disk_full(error: BaseException) -> bool:
+    """Whether there was no room left, whoever noticed it: encoders and serialisers wrap it, or only quote it."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    if isinstance(error, sqlite3.OperationalError) and "full" in str(error):
+        return True
+    cause = error.__cause__ or error.__context__
+    return "No space left on device" in str(error) or (cause is not None and is_disk_full(cause))
+
+
 class Database:
     """The file at ``path``, made or brought up to date when it is opened.
 

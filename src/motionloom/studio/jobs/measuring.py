@@ -7,6 +7,7 @@ import logging
 from dataclasses import dataclass
 
 from motionloom.errors import MotionloomError
+from motionloom.studio.jobs.database import is_disk_full
 from motionloom.studio.jobs.results import MOTION, VIDEO, ResultStore
 from motionloom.studio.jobs.snapshots import read_motion
 
@@ -53,12 +54,18 @@ def measure_result(results: ResultStore, result: str) -> Measured:
 
 def measure_and_keep(results: ResultStore, result: str) -> None:
     """Write the measures into a result's record; why there are none, where they cannot be had. Nothing where the result
-    was deleted meanwhile."""
+    was deleted meanwhile.
+
+    Raises:
+        OSError: the disk is full; once there is room, it can be measured.
+    """
     try:
         measured = measure_result(results, result)
     except MotionloomError as error:
         measured = _none(str(error))
     except Exception as error:
+        if is_disk_full(error):
+            raise
         log.exception("measuring result %s", result)
         measured = _none(f"measuring failed ({type(error).__name__}); see the worker's log")
     _keep(results, result, measured)

@@ -73,6 +73,12 @@ class MeasuringQueue:
             tell(connection, "result", result)
         self._on_change()
 
+    def put_off(self, result: str) -> None:
+        """It was not tried, for a reason that passes, such as a full disk."""
+        with self._database.writing() as connection:
+            connection.execute("UPDATE measuring SET attempts = attempts - 1, lease = NULL WHERE result = ?", (result,))
+            self._tell(connection, result, "waiting")
+
     def release(self) -> None:
         """Nobody measures any more; for a server that starts."""
         with self._database.writing() as connection:

@@ -139,7 +139,7 @@ class ResultStore:
                 raise _not_found(result) from None
 
     def remove(self, result: str) -> None:
-        """Into the trash. Raises as `get`."""
+        """Into the trash, without what can be made of it again. Raises as `get`."""
         source, target = self.folder(result), self._trash / result
         self._trash.mkdir(parents=True, exist_ok=True)
         if target.exists():
@@ -148,6 +148,7 @@ class ResultStore:
             source.rename(target)
         except FileNotFoundError:  # somebody else was faster
             raise _not_found(result) from None
+        shutil.rmtree(target / MADE, ignore_errors=True)
         with self._lock:
             self._known.pop(result, None)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import gc
 import itertools
 import logging
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from motionloom.errors import Cancelled, MotionloomError
-from motionloom.studio.jobs.database import DiskFull, date, now
+from motionloom.studio.jobs.database import DiskFull, date, is_disk_full, now
 from motionloom.studio.jobs.reporting import Reporter
 from motionloom.studio.jobs.results import MOTION, POSTER, VIDEO, ResultStore
 from motionloom.studio.jobs.rows import Claim, LeaseLost
@@ -102,7 +101,7 @@ class Runner:
             except Exception as error:
                 reason = words(error, job)
                 self._insist(lambda: self._store.fail(claim, reason))
-                in_doubt = not isinstance(error, MotionloomError) and not _is_full(error)
+                in_doubt = not isinstance(error, MotionloomError) and not is_disk_full(error)
                 # What a kernel did wrong is answered to every later call too.
                 self.is_broken = type(error).__name__ == "AcceleratorError" or "CUDA error" in str(error)
         if in_doubt:  # who knows in what state the model is; here the error, and what it held on to, is gone
@@ -185,7 +184,7 @@ def parameters_of(settings: GenerationSettings, seed: int, data: Path = Path()) 
 
 def words(error: BaseException, job: Job) -> str:
     """Why a job failed, for people; what nobody foresaw goes to the log with its trace."""
-    if _is_full(error):
+    if is_disk_full(error):
         return DISK_FULL
     if _is_out_of_memory(error):
         size = "" if job.settings.size is None else f" at {job.settings.size.width}x{job.settings.size.height}"
@@ -200,14 +199,6 @@ def words(error: BaseException, job: Job) -> str:
     return (
         f"The run failed unexpectedly ({type(error).__name__}); the details are in the worker's log, error {reference}."
     )
-
-
-def _is_full(error: BaseException) -> bool:
-    if isinstance(error, DiskFull) or (isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)):
-        return True
-    # Encoders and serialisers wrap it.
-    cause = error.__cause__ or error.__context__
-    return "No space left on device" in str(error) or (cause is not None and _is_full(cause))
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from motionloom.studio.jobs.database import DiskFull
 from motionloom.studio.jobs.results import ResultStore
 from motionloom.studio.jobs.store import JobStore
 from motionloom.studio.schemas import Worker
@@ -59,9 +60,12 @@ class Supervisor:
 
     def start(self) -> None:
         """Put back what workers of a server that was killed had begun, and start new ones."""
-        self._jobs.release_dead(_is_alive)
-        self._jobs.release_expired()
-        self._jobs.measuring.release()
+        try:
+            self._jobs.release_dead(_is_alive)
+            self._jobs.release_expired()
+            self._jobs.measuring.release()
+        except DiskFull as error:  # leases run out; people can look at what there is, and make room
+            log.warning("%s", error)
         if not self._jobs.count("running"):
             self._results.sweep()
         self._stopping.clear()

@@ -110,6 +110,7 @@ class Worker:
     def _measure(self) -> None:
         while True:
             time.sleep(IDLE / 2)
+            wanted = None
             try:
                 if self._last_took < LONG and self._store.count("queued"):
                     continue
@@ -120,9 +121,12 @@ class Worker:
                     else:
                         measure_and_keep(self._results, wanted.result)
                     self._store.measuring.done(wanted.result)
-            except Exception:
+            except Exception:  # a full disk, most likely
                 log.exception("measuring")
                 time.sleep(10 * IDLE)
+                with contextlib.suppress(Exception):  # still full; then its lease runs out
+                    if wanted is not None:
+                        self._store.measuring.put_off(wanted.result)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
