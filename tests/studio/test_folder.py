@@ -44,3 +44,16 @@ def test_the_lock_is_held_while_the_app_runs(app, settings):
     with TestClient(app, base_url="http://127.0.0.1:7860"), pytest.raises(InputError, match="another studio"):
         FolderLock(settings.data).acquire()
     FolderLock(settings.data).acquire()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has other rights")
+def test_a_new_data_folder_is_for_its_owner_alone_and_one_that_is_there_stays_as_it_is(tmp_path):
+    lock = FolderLock(tmp_path / "new")
+    lock.acquire()
+    lock.release()
+    assert (tmp_path / "new").stat().st_mode & 0o077 == 0
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o755)
+    FolderLock(shared).acquire()
+    assert shared.stat().st_mode & 0o777 == 0o755

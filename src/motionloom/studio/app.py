@@ -37,7 +37,7 @@ def create_app(settings: StudioSettings, *, lock: FolderLock | None = None) -> F
     Args:
         lock: of the data folder, for who has taken it already.
     """
-    settings.data.mkdir(parents=True, exist_ok=True)
+    settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     app = FastAPI(
         title="motionloom studio",
         version=__version__,

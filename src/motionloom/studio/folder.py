@@ -34,7 +34,7 @@ class FolderLock:
             return
         path = self._data / "server.lock"
         try:
-            self._data.mkdir(parents=True, exist_ok=True)
+            self._data.mkdir(mode=0o700, parents=True, exist_ok=True)
             file = open(path, "a+", encoding="utf-8")  # noqa: SIM115
         except OSError as error:
             raise InputError(

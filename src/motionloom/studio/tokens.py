@@ -123,7 +123,7 @@ def kept_token(data: Path) -> str:
     except (OSError, UnicodeDecodeError):
         pass
     token = secrets.token_urlsafe(32)
-    data.mkdir(parents=True, exist_ok=True)
+    data.mkdir(mode=0o700, parents=True, exist_ok=True)
     # Never for others to read, not even under another name for a moment.
     temporary = path.with_name(f".token.{secrets.token_hex(4)}.part")
     try:
