@@ -161,6 +161,24 @@ def test_who_comes_back_hears_what_it_missed_as_it_is_now(broadcast, store):
     assert (reset.kind, reset.id) == ("reset", 4)
 
 
+def test_what_was_missed_is_told_in_pages_and_nothing_twice(broadcast, store, log, monkeypatch):
+    jobs = [add(store) for _ in range(10)]
+    after, look = log.after, broadcast._look
+    monkeypatch.setattr(log, "after", lambda number: after(number, 3))
+    monkeypatch.setattr(broadcast, "_look", lambda told: look(0))  # it tells all of it, too
+
+    async def listen():
+        stream = broadcast.listen(2)
+        heard = await take(stream, 9)
+        new = await asyncio.to_thread(add, store)
+        heard += await take(stream, 1)
+        await stream.aclose()
+        return new, heard
+
+    new, heard = asyncio.run(listen())
+    assert [event.job and event.job.id for event in heard] == [None, *jobs[2:], new]
+
+
 def test_many_listeners_hear_the_same(broadcast, store):
     async def listen():
         streams = [broadcast.listen(None) for _ in range(50)]

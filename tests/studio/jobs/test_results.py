@@ -314,8 +314,9 @@ def test_nothing_is_made_any_more_once_the_server_stops(made):
     kept = derived.path(ONE, "overlay")
     made.close()
     assert derived.path(ONE, "overlay") == kept
-    with pytest.raises(Cancelled):
-        derived.path(ONE, "preview")
+    for kind, form in (("preview", "mp4"), ("video", "gif")):
+        with pytest.raises(Cancelled):
+            derived.path(ONE, kind, form)
 
 
 def test_measuring_what_was_deleted_meanwhile_is_no_error(made, monkeypatch):

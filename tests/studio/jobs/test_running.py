@@ -223,6 +223,23 @@ def test_cancelling_is_noticed_within_a_step(add, store, results, runner, shelf,
     assert (results.list(), left_over(data)) == ([], [])
 
 
+def test_cancelling_is_noticed_while_saving(add, store, results, runner, shelf, monkeypatch, data):
+    job = add()
+    monkeypatch.setattr("motionloom.studio.jobs.reporting.BEAT", 0.02)
+    save = Clip.save
+
+    def slow(self, path):
+        save(self, path)
+        store.cancel(job)
+        time.sleep(0.3)
+
+    use(monkeypatch, shelf, StubModel())
+    monkeypatch.setattr(Clip, "save", slow)
+    runner.run(store.claim("w"))
+    assert store.get(job).state == "cancelled"
+    assert (results.list(), left_over(data)) == ([], [])
+
+
 def test_cancelling_is_noticed_while_loading(add, store, runner, monkeypatch):
     job = add(model="nano")
 
