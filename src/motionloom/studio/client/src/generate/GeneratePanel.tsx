@@ -17,6 +17,7 @@ const MAX_SEED = 2 ** 53 - 65;
 export function GeneratePanel() {
   const settings = useProject((state) => state.settings);
   const models = useServer((state) => state.models);
+  const problem = useServer((state) => (state.models === null ? state.problem : null));
   const facts = useServer((state) => modelFacts(state, settings.model));
   const prompt = useEditor((state) => state.motion.prompt);
   const advanced = usePreferences((state) => state.advanced);
@@ -32,6 +33,14 @@ export function GeneratePanel() {
   return (
     <>
       <section className="generate" aria-label="Settings of the video">
+        {problem && (
+          <p className="generate-note" role="alert">
+            <Icon name="error" size={16} /> The models could not be read: {problem}{" "}
+            <button type="button" className="link" onClick={() => void server.getState().load()}>
+              Try again
+            </button>
+          </p>
+        )}
         <ModelField
           models={models}
           facts={facts}

@@ -11,6 +11,7 @@ export function ProjectCard({ project, onChange }: { project: ProjectSummary; on
   const [naming, setNaming] = useState<string | null>(null);
   const [versions, setVersions] = useState(false);
   const cancelled = useRef(false);
+  const card = useRef<HTMLElement>(null);
 
   const attempt = async (act: () => Promise<unknown>) => {
     try {
@@ -37,7 +38,7 @@ export function ProjectCard({ project, onChange }: { project: ProjectSummary; on
     });
 
   return (
-    <article className="card">
+    <article ref={card} className="card">
       <a className="card-picture" href={`#/project/${project.id}`} aria-label={`Open ${project.name}`}>
         <img src={addresses.thumbnail(project.id, 1)} alt="" loading="lazy" decoding="async" />
       </a>
@@ -58,15 +59,17 @@ export function ProjectCard({ project, onChange }: { project: ProjectSummary; on
               onFocus={(event) => event.target.select()}
               onChange={(event) => setNaming(event.target.value)}
               onBlur={() => {
-                if (!cancelled.current) void rename(naming);
+                if (cancelled.current) setNaming(null);
+                else void rename(naming);
                 cancelled.current = false;
               }}
               onKeyDown={(event) => {
-                if (event.key === "Enter") event.currentTarget.blur();
-                else if (event.key === "Escape") {
-                  cancelled.current = true;
-                  setNaming(null);
-                }
+                if (event.key !== "Enter" && event.key !== "Escape") return;
+                // Not also for the button that has the focus then.
+                event.preventDefault();
+                cancelled.current = event.key === "Escape";
+                // Leaving the field ends the naming; the keyboard goes on where it came from.
+                card.current?.querySelector<HTMLElement>("[aria-haspopup]")?.focus();
               }}
             />
           )}

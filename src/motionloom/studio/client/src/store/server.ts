@@ -16,6 +16,7 @@ export interface ServerState {
   connection: Connection;
   /** The server wants its token before anything else. */
   locked: boolean;
+  /** Why there are no models or facts, for people. */
   problem: string | null;
   load(): Promise<void>;
   reloadModels(): Promise<void>;
@@ -37,7 +38,7 @@ export const server = createStore<ServerState>((set, get) => ({
   async load() {
     try {
       const facts = await api.server();
-      set({ facts, workers: facts.workers, locked: false, problem: null });
+      set({ facts, workers: facts.workers, locked: false });
       await get().reloadModels();
     } catch (error) {
       if (error instanceof ApiError && error.code === "unauthorised") set({ locked: true });
@@ -46,7 +47,7 @@ export const server = createStore<ServerState>((set, get) => ({
   },
   async reloadModels() {
     const [models, loras] = await Promise.all([api.models(), api.loras()]);
-    set({ models, loras });
+    set({ models, loras, problem: null });
   },
   async loadFormats() {
     const formats = get().formats ?? (await api.formats());

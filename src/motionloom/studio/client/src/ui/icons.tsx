@@ -141,7 +141,6 @@ const shapes = {
 } as const;
 
 export type IconName = keyof typeof shapes;
-export const iconNames = Object.keys(shapes) as IconName[];
 
 export interface IconProps extends Omit<SVGProps<SVGSVGElement>, "name"> {
   name: IconName;
