@@ -1,4 +1,4 @@
-import { type FocusEvent, type KeyboardEvent, type RefObject, useRef } from "react";
+import { type FocusEvent, type KeyboardEvent, type RefObject, useEffect, useRef } from "react";
 import { displayName } from "../motion/names";
 import { editor } from "../store/react";
 
@@ -21,9 +21,23 @@ export function useListKeys(
     if (!list.current?.contains(event.relatedTarget)) clicked.current = false;
   };
   const option = (id: string) => list.current?.querySelector<HTMLElement>(`[data-option="${id}"]`);
-  // What is not in sight yet is there two pictures later: scrolled to, then rendered.
-  const focusSoon = (id: string) =>
-    requestAnimationFrame(() => requestAnimationFrame(() => option(id)?.focus()));
+  // What is not in sight yet is scrolled to first, and is there with one of the next renderings.
+  const wanted = useRef<string | null>(null);
+  const focusWanted = () => {
+    const { activeElement } = document;
+    // Whoever went somewhere else meanwhile is left there.
+    if (activeElement !== document.body && !list.current?.contains(activeElement)) wanted.current = null;
+    const there = wanted.current === null ? null : option(wanted.current);
+    if (!there) return;
+    wanted.current = null;
+    there.focus();
+  };
+  useEffect(focusWanted);
+  const focusSoon = (id: string) => {
+    wanted.current = id;
+    // After what the key changed is rendered: a row that was moved has lost the focus by then.
+    queueMicrotask(focusWanted);
+  };
   const onKeyDown = (event: KeyboardEvent) => {
     const state = editor.getState();
     const front = state.motion.instructions.toReversed();
@@ -45,8 +59,8 @@ export function useListKeys(
         if (!event.ctrlKey && !event.metaKey) state.select([next.id]);
       }
       reveal(front.indexOf(next));
-      if (option(next.id)) option(next.id)?.focus();
-      else focusSoon(next.id);
+      wanted.current = next.id;
+      focusWanted();
     };
     const chosen = together(id);
     const { key } = event;

@@ -46,6 +46,26 @@ describe("the keyboard", () => {
     expect(document.activeElement).toBe(option("Path 1"));
   });
 
+  it("reaches the end of a long list, of which only what is in sight is there", () => {
+    const paths = Array.from({ length: 200 }, (_, k) => ({
+      id: `path-${k + 1}`,
+      kind: "path",
+      points: [[0, 0]],
+    }));
+    state().open({ ...writeMotion(newMotion(640, 360)), instructions: paths });
+    render(<InstructionList />);
+    expect(order().length).toBeLessThan(80);
+    option("Path 200").focus();
+    press("End");
+    fireEvent.scroll(document.querySelector(".ilist-body") as Element);
+    expect(document.activeElement).toBe(option("Path 1"));
+    expect(option("Path 1").getAttribute("aria-posinset")).toBe("200");
+    expect(option("Path 1").getAttribute("aria-setsize")).toBe("200");
+    press("Home");
+    fireEvent.scroll(document.querySelector(".ilist-body") as Element);
+    expect(document.activeElement).toBe(option("Path 200"));
+  });
+
   it("selects ranges with Shift and toggles with Ctrl", () => {
     render(<InstructionList />);
     option("Cat").focus();

@@ -97,7 +97,6 @@ const SLIDERS: readonly (readonly [CameraMove, string, number, number, number, s
 function CameraOptions() {
   const found = useEditor((state) => cameraIn({ editor: state }));
   const set = (moves: Partial<Record<CameraMove, number>>, label: string, key?: string) => {
-    const id = found?.id ?? keep(drafted("camera", {}), benchNow());
     const change = (each: Camera): Camera => {
       const changed = Object.entries(moves).map(([name, value]) => [
         name,
@@ -105,9 +104,13 @@ function CameraOptions() {
       ]);
       return { ...each, ...Object.fromEntries(changed) };
     };
+    if (!found) {
+      keep(change(drafted("camera", {})), benchNow());
+      return;
+    }
     benchNow().editor.edit(
       label,
-      (motion) => changeEach(motion, [id], (each) => (each.kind === "camera" ? change(each) : each)),
+      (motion) => changeEach(motion, [found.id], (each) => (each.kind === "camera" ? change(each) : each)),
       key,
     );
   };
@@ -124,6 +127,7 @@ function CameraOptions() {
       />
       {found ? (
         <>
+          {/* Pan, tilt, zoom and roll have handles on the picture. */}
           {SLIDERS.map(([name, label, min, max, step, unit]) => (
             <Slider
               key={name}
@@ -154,25 +158,6 @@ function CameraOptions() {
             max={10}
             step={0.05}
             onChange={(value) => set({ pedestal: value }, "Change pedestal", "camera pedestal")}
-          />
-          <NumberField
-            label="Roll"
-            layout="row"
-            value={endValue(found.roll)}
-            min={-3600}
-            max={3600}
-            unit="°"
-            onChange={(value) => set({ roll: value }, "Change roll", "camera roll")}
-          />
-          <NumberField
-            label="Zoom"
-            layout="row"
-            value={endValue(found.zoom)}
-            min={0.05}
-            max={50}
-            step={0.05}
-            unit="×"
-            onChange={(value) => set({ zoom: value }, "Change zoom", "camera zoom")}
           />
         </>
       ) : (
