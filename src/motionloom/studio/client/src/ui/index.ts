@@ -1,22 +1,11 @@
 export { Button, type ButtonProps, IconButton, type IconButtonProps, Spinner } from "./Button";
+export { Checkbox, ColorSwatch, Switch } from "./choices";
 export { copyText } from "./copy";
 export { Dialog, type DialogProps } from "./Dialog";
-export {
-  Checkbox,
-  type Choice,
-  ColorSwatch,
-  Field,
-  type FieldProps,
-  NumberField,
-  numberText,
-  Select,
-  Slider,
-  Switch,
-  TextArea,
-  TextField,
-} from "./fields";
+export { type Choice, Field, type FieldProps, Select, TextArea, TextField } from "./fields";
 export { Icon, type IconName, Mark } from "./icons";
 export { Menu, type MenuEntry } from "./Menu";
+export { NumberField, numberText, Slider } from "./numbers";
 export { keyText, listShortcuts, registerShortcuts, type Shortcut, useShortcuts } from "./shortcuts";
 export { type Tab, Tabs } from "./Tabs";
 export { Tooltip } from "./Tooltip";
