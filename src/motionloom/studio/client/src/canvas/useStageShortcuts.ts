@@ -44,10 +44,9 @@ export function freeSelection(): readonly string[] {
 export function deleteSelected(): void {
   const { points, selection, removePoints, remove } = editor.getState();
   const ids = freeSelection();
-  if (ids.length === 0) return;
-  if (points.length > 0 && selection.length === 1) removePoints(ids[0] as string, points);
-  else remove(ids);
-  announce("Deleted");
+  if (points.length > 0 && ids.length === 1 && selection.length === 1) removePoints(ids[0] as string, points);
+  else remove(selection);
+  if (ids.length > 0) announce("Deleted");
 }
 
 export function duplicateSelected(): void {

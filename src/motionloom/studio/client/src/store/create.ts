@@ -224,9 +224,15 @@ export function createEditor(now: () => number = () => performance.now()): Edito
         step(label, (motion) => changeEach(motion, [id], apply), undefined, key);
       },
       remove(ids) {
-        const gone = new Set(ids);
-        const left = get().selection.filter((id) => !gone.has(id));
-        step(`Delete ${named(ids)}`, (motion) => changeEach(motion, ids, () => null), left);
+        const { locked, selection } = get();
+        const gone = new Set(ids.filter((id) => !locked.has(id)));
+        if (ids.length > 0 && gone.size === 0) {
+          const verb = ids.length === 1 ? "is" : "are";
+          set({ notice: { message: `${named(ids)} ${verb} locked: unlock first.`, kind: "refused" } });
+          return;
+        }
+        const left = selection.filter((id) => !gone.has(id));
+        step(`Delete ${named([...gone])}`, (motion) => changeEach(motion, [...gone], () => null), left);
       },
       duplicate(ids, offset = DUPLICATE_OFFSET) {
         const before = get().motion;

@@ -109,6 +109,7 @@ export interface EditorState {
     change: Partial<Instruction> | ((instruction: Instruction) => Instruction),
     label: string,
   ): void;
+  /** What is locked stays. */
   remove(ids: readonly string[]): void;
   duplicate(ids: readonly string[], offset?: XY): readonly string[];
   move(ids: readonly string[], by: XY): void;

@@ -52,6 +52,17 @@ describe("adding", () => {
     expect(state().motion.instructions).toEqual([]);
   });
 
+  it("leaves what is locked where it is, and says so", () => {
+    state().addAll([path(), path()], "Add");
+    state().setLocked(["path-1"], true);
+    state().remove(["path-1"]);
+    expect(state().notice).toMatchObject({ kind: "refused", message: "Path 1 is locked: unlock first." });
+    expect(state().undoLabel).toBe("Add");
+    state().remove(["path-1", "path-2"]);
+    expect(state().motion.instructions.map(({ id }) => id)).toEqual(["path-1"]);
+    expect(state().selection).toEqual(["path-1"]);
+  });
+
   it("adds pan velocities in the same step, for what was added alone", () => {
     state().add(path());
     const pans = [{ velocity: [1, 0], instructions: ["path-1"] } as const, { velocity: [0, 2] } as const];
