@@ -174,7 +174,7 @@ export function GeneratePanel() {
         {made && (
           <p className="muted generate-made">
             {made.width} × {made.height}, {made.num_frames} frames at {Number(made.fps.toFixed(2))} fps
-            {instructions > 0 && `, ${counted(made.num_tracks, "track")}`}
+            {instructions > 0 && `; the model gets ${counted(made.num_tracks, "track")}`}
           </p>
         )}
       </div>
