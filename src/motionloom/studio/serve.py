@@ -7,12 +7,11 @@ import os
 import socket
 import sys
 import threading
-import time
 import webbrowser
 from collections.abc import Callable
 from dataclasses import replace
 from logging.handlers import RotatingFileHandler
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import quote
 
 import uvicorn
@@ -116,19 +115,15 @@ def open_browser(url: str) -> None:
     threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
 
 
-def leave(patience: float = 0.3) -> None:
-    """Ends the process when threads are still busy loading libraries or making previews. Nothing of theirs could be
-    lost, and whoever pressed Ctrl-C shall not wait for them.
+def leave() -> NoReturn:
+    """Ends the process at once, once everything is saved: unloading large libraries takes seconds, and threads that
+    still load them or make a preview take longer. Nothing of theirs could be lost, and whoever pressed Ctrl-C shall not
+    wait for them.
     """
-    end = time.monotonic() + patience
-    busy = [each for each in threading.enumerate() if each is not threading.current_thread() and not each.daemon]
-    for thread in busy:
-        thread.join(max(end - time.monotonic(), 0.0))
-    if any(thread.is_alive() for thread in busy):
-        logging.shutdown()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(0)
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 class _Taken(InputError):
