@@ -68,7 +68,8 @@ def editor(page: Page, address: str) -> None:
     page.get_by_label("Frame", exact=True).focus()
     for _ in range(24):
         page.keyboard.press("ArrowRight")
-    page.wait_for_timeout(2500)
+    page.get_by_text("Making the preview").wait_for(state="hidden", timeout=60_000)
+    page.wait_for_timeout(500)
     save(page, "studio.webp")
 
 

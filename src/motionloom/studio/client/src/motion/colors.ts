@@ -19,10 +19,31 @@ export const COLORS = [
 
 /** The colour that the motion uses least, the earliest of those. */
 export function nextColor(motion: Motion): string {
+  return leastUsed(usesOf(motion));
+}
+
+/** The motion with a colour for every instruction: files need none, but on the picture each is told by its own. */
+export function withColors(motion: Motion): Motion {
+  if (motion.instructions.every(({ color }) => color !== undefined)) return motion;
+  const uses = usesOf(motion);
+  const instructions = motion.instructions.map((instruction) => {
+    if (instruction.color !== undefined) return instruction;
+    const color = leastUsed(uses);
+    uses.set(color, (uses.get(color) ?? 0) + 1);
+    return { ...instruction, color };
+  });
+  return { ...motion, instructions };
+}
+
+function usesOf(motion: Motion): Map<string, number> {
   const uses = new Map<string, number>(COLORS.map((color) => [color, 0]));
   for (const { color } of motion.instructions) {
     const known = color?.toLowerCase();
     if (known !== undefined && uses.has(known)) uses.set(known, (uses.get(known) ?? 0) + 1);
   }
+  return uses;
+}
+
+function leastUsed(uses: ReadonlyMap<string, number>): string {
   return COLORS.reduce((best, color) => ((uses.get(color) ?? 0) < (uses.get(best) ?? 0) ? color : best));
 }

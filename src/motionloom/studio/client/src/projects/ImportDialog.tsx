@@ -2,8 +2,7 @@ import "./files.css";
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { ApiError, api, errorText, type ImportFields } from "../api/client";
 import type { ImportedMotion } from "../api/types";
-import { nextColor } from "../motion/colors";
-import type { Instruction, Motion } from "../motion/document";
+import { withColors } from "../motion/colors";
 import { readMotion } from "../motion/read";
 import { go } from "../shell/route";
 import { useProject } from "../store/project";
@@ -97,7 +96,7 @@ export function ImportDialog({ files: given, onClose }: { files: readonly File[]
     const state = editor.getState();
     const label = `Import ${answer.title}`;
     if (mode === "replace") {
-      state.edit(label, ({ image, canvas }) => ({ ...coloured(motion), image, canvas }));
+      state.edit(label, ({ image, canvas }) => ({ ...withColors(motion), image, canvas }));
     } else {
       state.addAll(
         motion.instructions.map((one) => ({ ...one })),
@@ -325,14 +324,6 @@ export function ImportDialog({ files: given, onClose }: { files: readonly File[]
       </div>
     </Dialog>
   );
-}
-
-/** With a colour for every instruction that has none. */
-function coloured(motion: Motion): Motion {
-  const instructions: Instruction[] = [];
-  for (const one of motion.instructions)
-    instructions.push(one.color ? one : { ...one, color: nextColor({ ...motion, instructions }) });
-  return { ...motion, instructions };
 }
 
 /** What the question's field holds at first. */

@@ -1,10 +1,17 @@
 import "./Workspace.css";
 import { useEffect, useState, useSyncExternalStore } from "react";
-import { ApiError, api, errorText } from "../api/client";
+import { preload } from "react-dom";
+import { ApiError, addresses, api, errorText } from "../api/client";
+import { Stage } from "../canvas/Stage";
+import { ToolBar } from "../canvas/ToolBar";
 import { Gallery } from "../gallery/Gallery";
 import { GeneratePanel } from "../generate/GeneratePanel";
 import { Queue } from "../generate/Queue";
 import { generate } from "../generate/submit";
+import { Inspector } from "../panels/Inspector";
+import { InstructionList } from "../panels/InstructionList";
+import { PreviewPlayer } from "../panels/PreviewPlayer";
+import { ReceivedPanel } from "../panels/ReceivedPanel";
 import { ExportDialog } from "../projects/ExportDialog";
 import { FileDrop } from "../projects/FileDrop";
 import { ImportDialog } from "../projects/ImportDialog";
@@ -13,16 +20,18 @@ import { useJobs } from "../store/jobs";
 import { PANEL_WIDTH, type PanelTab, prefer, TIMELINE_HEIGHT, usePreferences } from "../store/preferences";
 import { project, useProject } from "../store/project";
 import { editor, useEditor } from "../store/react";
+import { Timeline } from "../timeline/Timeline";
 import { Button, Spinner, Tabs, toast, useShortcuts } from "../ui";
 import { ConflictDialog, GoneBanner, KeptBanner, OfflineBanner, ProblemBanner } from "./Notices";
 import { openSheet, showPanel, useSheet } from "./panel";
 import { go } from "./route";
 import { Splitter } from "./Splitter";
-import { Inspector, InstructionList, PreviewPlayer, ReceivedPanel, Stage, Timeline, ToolBar } from "./slots";
 import { TopBar } from "./TopBar";
 
 /** The editor of one project: tools, stage and timeline, and at the side what belongs to motion, making and results. */
 export function Workspace({ id, onHelp }: { id: string; onHelp(): void }) {
+  // The picture is on its way before what it belongs to has come.
+  preload(addresses.image(id), { as: "image" });
   const shown = useProject((state) => state.project?.id);
   const [problem, setProblem] = useState<{ text: string; isGone: boolean } | null>(null);
   const [attempt, setAttempt] = useState(0);

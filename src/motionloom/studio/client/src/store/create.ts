@@ -3,6 +3,7 @@
 
 import { createStore, type StoreApi } from "zustand/vanilla";
 import { findProblem } from "../motion/check";
+import { withColors } from "../motion/colors";
 import type { Instruction, Motion, Pan } from "../motion/document";
 import {
   added,
@@ -147,7 +148,7 @@ export function createEditor(now: () => number = () => performance.now()): Edito
 
       // ------------------------------------------------------------------------------------------------- document
       open(document, name) {
-        const motion = readMotion(document);
+        const motion = withColors(readMotion(document));
         history = createHistory();
         project = name ?? null;
         set({

@@ -1,5 +1,6 @@
 import { expect, it } from "vitest";
-import { COLORS } from "../../src/motion/colors";
+import { COLORS, withColors } from "../../src/motion/colors";
+import { readMotion } from "../../src/motion/read";
 
 type Triple = readonly [number, number, number];
 type Matrix = readonly [Triple, Triple, Triple];
@@ -66,9 +67,33 @@ it.each(Object.keys(EYES))("can be told apart by a %s", (eye) => {
 
 it("can be seen on dark and on light surfaces", () => {
   const luminance = (color: string) =>
-    linear(color).reduce((sum, c, k) => sum + c * [0.2126, 0.7152, 0.0722][k]!, 0);
+    linear(color).reduce((sum, c, k) => sum + c * ([0.2126, 0.7152, 0.0722][k] ?? 0), 0);
   for (const color of COLORS) {
     expect(1.05 / (luminance(color) + 0.05)).toBeGreaterThan(1.95);
     expect((luminance(color) + 0.05) / (luminance("#16181c") + 0.05)).toBeGreaterThan(2.6);
   }
+});
+
+it("are given to instructions of a file that has none, and leave those that have one", () => {
+  const motion = readMotion({
+    format: "motionloom.motion",
+    version: 1,
+    canvas: { width: 100, height: 100 },
+    num_frames: 9,
+    fps: 8,
+    instructions: [
+      { kind: "path", points: [[1, 1]] },
+      { kind: "path", points: [[2, 2]], color: COLORS[0] },
+      { kind: "path", points: [[3, 3]], color: "#123456" },
+      { kind: "path", points: [[4, 4]] },
+    ],
+  });
+  expect(withColors(motion).instructions.map(({ color }) => color)).toEqual([
+    COLORS[1],
+    COLORS[0],
+    "#123456",
+    COLORS[2],
+  ]);
+  const whole = withColors(motion);
+  expect(withColors(whole)).toBe(whole);
 });

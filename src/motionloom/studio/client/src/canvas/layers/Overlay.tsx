@@ -12,6 +12,9 @@ import { Shape } from "./Shape";
 import { SketchLines } from "./SketchLines";
 import { useView } from "./useView";
 
+/** With more selected, the numbers of their frames would cover each other, and dragging them would wait for text. */
+const MOST_NUMBERED = 12;
+
 export const Overlay = memo(function Overlay() {
   const [scale, setScale] = useState(1);
   useView((view) => setScale(scaleStep(view.scale)));
@@ -71,6 +74,7 @@ function Shapes({ scale, selected }: { scale: number; selected: boolean }) {
             hovered={hovered === instruction.id}
             locked={locked.has(instruction.id)}
             frames={overlay.frames}
+            numbered={selected && selection.length <= MOST_NUMBERED}
           />
         ),
       )}

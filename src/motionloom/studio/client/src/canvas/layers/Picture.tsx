@@ -1,6 +1,7 @@
 // The photograph, or the instant preview of its motion in its place.
 
 import { memo, useEffect, useRef, useState } from "react";
+import { addresses } from "../../api/client";
 import { followPreview, usePreview } from "../../store/preview";
 import { useProject } from "../../store/project";
 import { useEditor } from "../../store/react";
@@ -25,7 +26,7 @@ export const Picture = memo(function Picture() {
     <div ref={frame} className="stage-picture" style={{ width: canvas.width, height: canvas.height }}>
       {id !== undefined && shown && failed !== id && (
         <img
-          src={`/api/v1/projects/${id}/image`}
+          src={addresses.image(id)}
           alt=""
           draggable={false}
           decoding="async"

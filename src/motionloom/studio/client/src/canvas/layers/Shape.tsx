@@ -31,8 +31,10 @@ export interface ShapeProps {
   selected: boolean;
   hovered: boolean;
   locked: boolean;
-  /** Frame numbers along paths. */
+  /** Marks along paths every few frames. */
   frames: boolean;
+  /** The number of the frame beside each mark. */
+  numbered: boolean;
 }
 
 /** Screen pixels between numbered frames. */
@@ -109,7 +111,7 @@ function Label({ at: [x, y], children }: { at: XY; children: ReactNode }) {
 }
 
 /** A route with its frames: dashed where its point is not visible, with an arrow where it ends. */
-function Way({ route, traced, scale, frames, selected }: ShapeProps & { route: Route }) {
+function Way({ route, traced, scale, frames, numbered }: ShapeProps & { route: Route }) {
   const { vertices } = flatten(route.points, route.curve);
   const data = lineData(vertices);
   const way = traced && traced.count > 0 ? wayOf(traced) : undefined;
@@ -119,8 +121,8 @@ function Way({ route, traced, scale, frames, selected }: ShapeProps & { route: R
   const shown = carried ? (way as Float64Array) : vertices;
   const direction = endDirection(shown, 6 / scale);
   const end: XY = [shown[shown.length - 2] as number, shown[shown.length - 1] as number];
-  const numbered = frames && way && traced?.kind === "path" ? ticks(way, TICK_GAP / scale) : [];
-  const places = numbered.map((frame): XY => [way?.[2 * frame] as number, way?.[2 * frame + 1] as number]);
+  const marked = frames && way && traced?.kind === "path" ? ticks(way, TICK_GAP / scale) : [];
+  const places = marked.map((frame): XY => [way?.[2 * frame] as number, way?.[2 * frame + 1] as number]);
   return (
     <>
       {carried && <path className="drawn" d={data} />}
@@ -134,8 +136,8 @@ function Way({ route, traced, scale, frames, selected }: ShapeProps & { route: R
         <Line data={carried ? lineData(shown) : data} />
       )}
       <Dots places={places} className="tick" />
-      {selected &&
-        numbered.map((frame, k) => (
+      {numbered &&
+        marked.map((frame, k) => (
           <Label key={frame} at={places[k] as XY}>
             {frame}
           </Label>
