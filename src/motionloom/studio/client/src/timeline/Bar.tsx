@@ -81,6 +81,12 @@ export const Bar = memo(function Bar({ instruction, scale, selected, locked, spe
             from={start}
             to={Math.min(end, lastFrame)}
             perFrame={scale.perFrame}
+            text={speedPlace(
+              left,
+              right,
+              toX(scale, lastFrame),
+              moments.map(({ frame }) => toX(scale, frame)),
+            )}
           />
         )}
       </div>
@@ -96,6 +102,21 @@ export const Bar = memo(function Bar({ instruction, scale, selected, locked, spe
     </>
   );
 });
+
+/** Screen pixels that a speed takes, written beside a bar or on its end. */
+const ROOM_FOR_SPEED = 96;
+
+/** Where a bar's largest speed is written: beside it if there is room before the last frame, else on its end. */
+export function speedPlace(
+  left: number,
+  right: number,
+  last: number,
+  diamonds: readonly number[],
+): "inside" | "beside" | null {
+  if (last - right >= ROOM_FOR_SPEED) return "beside";
+  const taken = diamonds.some((x) => x > right - ROOM_FOR_SPEED && x < right - 8);
+  return right - left >= ROOM_FOR_SPEED + 24 && !taken ? "inside" : null;
+}
 
 /** What is dragged together with an instruction: the selection it belongs to. */
 function dragged(id: string): readonly string[] {

@@ -8,14 +8,21 @@ export interface SparklineProps {
   from: number;
   to: number;
   perFrame: number;
+  /** Where its largest number is written; null: nowhere, since diamonds stand on both places. */
+  text: "inside" | "beside" | null;
 }
 
 const HEIGHT = 16;
-/** On a shorter bar the number stands beside it. */
-const ROOM_FOR_TEXT = 120;
 
 /** Speed over time along a bar: as high as the fastest step, red where a model's limit is passed. */
-export const Sparkline = memo(function Sparkline({ speeds, limit, from, to, perFrame }: SparklineProps) {
+export const Sparkline = memo(function Sparkline({
+  speeds,
+  limit,
+  from,
+  to,
+  perFrame,
+  text,
+}: SparklineProps) {
   const clip = useId();
   const width = Math.max(0, (to - from) * perFrame);
   const top = Math.max(speeds.largest, 1e-6);
@@ -47,14 +54,16 @@ export const Sparkline = memo(function Sparkline({ speeds, limit, from, to, perF
           </>
         )}
       </svg>
-      <span
-        className="tl-speed-text"
-        data-beside={width < ROOM_FOR_TEXT || undefined}
-        data-warns={warning ? true : undefined}
-        title={warning ?? undefined}
-      >
-        {speedText(speeds.largest)}
-      </span>
+      {text && (
+        <span
+          className="tl-speed-text"
+          data-beside={text === "beside" || undefined}
+          data-warns={warning ? true : undefined}
+          title={warning ?? undefined}
+        >
+          {speedText(speeds.largest)}
+        </span>
+      )}
     </>
   );
 });

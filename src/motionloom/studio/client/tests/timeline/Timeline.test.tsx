@@ -4,6 +4,7 @@ import type { Circle, FreePath, Keyframe } from "../../src/motion/document";
 import { newMotion } from "../../src/motion/read";
 import { writeMotion } from "../../src/motion/write";
 import { editor } from "../../src/store/react";
+import { speedPlace } from "../../src/timeline/Bar";
 import { Timeline } from "../../src/timeline/Timeline";
 
 // A whole panel is laid out in jsdom, on machines that do much else at once.
@@ -207,5 +208,14 @@ describe("the length", () => {
     expect(last()).toBe(80);
     type("Frames per second", "24");
     expect(state().motion.fps).toBe(24);
+  });
+});
+
+describe("the number of a bar's speed", () => {
+  it("stands beside it, else on its end, and never under diamonds", () => {
+    expect(speedPlace(0, 400, 700, [390])).toBe("beside");
+    expect(speedPlace(0, 650, 700, [300])).toBe("inside");
+    expect(speedPlace(0, 650, 700, [600])).toBeNull();
+    expect(speedPlace(600, 650, 700, [])).toBeNull();
   });
 });
