@@ -211,7 +211,9 @@ def _detect(source: Source) -> Detection:
         if found is not None:
             return found
     if source.head.startswith(b"PK\x03\x04"):
-        raise source.error("a zip archive, but neither a torch file nor an npz with tracks")
+        raise source.error(
+            "a zip archive, but neither a torch file nor an npz with tracks; unpack it if it holds track files"
+        )
     if source.looks_like_text and source.json_bytes:
         _ = source.json  # says where it stops being JSON, if that is the trouble
         raise source.error("JSON, but of no known track format")
