@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import cast
 
 from fastapi import APIRouter, Request, Response
 
 from motionloom.studio.api.shared import TheStudio, errors
-from motionloom.studio.previews import PreviewService
 from motionloom.studio.problems import Refused
 from motionloom.studio.received import received_of
 from motionloom.studio.schemas import PreviewRequest, Received, ReceivedRequest
@@ -35,8 +33,7 @@ _LOOK = 0.2
 )
 async def make_preview(studio: TheStudio, wanted: PreviewRequest, request: Request) -> Response:
     """The warp clip of a motion at reduced size. A newer request with the same ``key`` takes this one's place."""
-    previews = cast("PreviewService", studio.previews)
-    work = asyncio.ensure_future(previews.make(wanted))
+    work = asyncio.ensure_future(studio.previews.make(wanted))
     gone = asyncio.ensure_future(_gone(request))
     try:
         await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
