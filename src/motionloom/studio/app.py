@@ -24,6 +24,7 @@ from motionloom.studio.schemas import Event, ProjectSummary
 from motionloom.studio.security import Gate, SafeAnswers
 from motionloom.studio.settings import StudioSettings
 from motionloom.studio.tokens import Tokens
+from motionloom.studio.trash import TrashFolder
 from motionloom.studio.uploads import BoundedBodies
 from motionloom.version import __version__
 
@@ -76,6 +77,7 @@ def assemble(settings: StudioSettings) -> Studio:
         projects=projects,
         jobs=jobs,
         results=results,
+        trash=TrashFolder(settings.data),
         events=events,
         previews=PreviewService(projects.image_path, settings.limits),
         supervisor=Supervisor(settings, jobs, results),
@@ -93,6 +95,7 @@ async def _lifespan(app: FastAPI, lock: FolderLock) -> AsyncIterator[None]:
     lock.acquire()
     try:
         await run_in_threadpool(sweep, studio.projects.folder)
+        studio.trash.sweep_soon()
         await run_in_threadpool(studio.supervisor.start)
         studio.previews.warm_up()
         yield

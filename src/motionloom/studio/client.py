@@ -31,6 +31,7 @@ from motionloom.studio.schemas import (
     ResultList,
     ServerFacts,
     TrackFormat,
+    Trash,
 )
 
 if TYPE_CHECKING:
@@ -332,6 +333,15 @@ class StudioClient:
     def edit_again(self, result: str) -> Project:
         """A new project with the picture, motion and settings a video was made from."""
         return self._post(f"/results/{_part(result)}/edit", None, Project)
+
+    # -------------------------------------------------------------------------------------------------------- trash
+    def trash(self) -> Trash:
+        """Deleted projects and results, the one deleted last first."""
+        return self._get("/trash", Trash)
+
+    def empty_trash(self) -> None:
+        """Removes all that is in the trash from the server's disk, for good; returns when its space is free."""
+        self._connection.json("DELETE", "/trash")
 
     # -------------------------------------------------------------------------------------------------------- inside
     def _get(self, path: str, kind: type[T]) -> T:

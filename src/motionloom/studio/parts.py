@@ -11,6 +11,7 @@ from motionloom.studio.jobs.supervisor import Supervisor
 from motionloom.studio.previews import PreviewService
 from motionloom.studio.projects.store import ProjectStore
 from motionloom.studio.settings import StudioSettings
+from motionloom.studio.trash import TrashFolder
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class Studio:
     projects: ProjectStore
     jobs: JobStore
     results: ResultStore
+    trash: TrashFolder
     events: EventLog
     previews: PreviewService
     supervisor: Supervisor

@@ -386,6 +386,25 @@ class ResultList(Answer):
     results: list[Result]
 
 
+# -------------------------------------------------------------------------------------------------------------- trash
+class TrashedThing(Answer):
+    """A deleted project or result. ``name`` is its id where it is damaged; ``deleted``: when."""
+
+    id: str
+    name: str
+    deleted: str
+    bytes: int
+    restorable: bool = Field(description="whether it can be taken back: it can be read, and its id is free")
+
+
+class Trash(Answer):
+    """What was deleted and can be taken back until the trash is emptied. ``bytes``: of all together."""
+
+    projects: list[TrashedThing]
+    results: list[TrashedThing]
+    bytes: int
+
+
 # ------------------------------------------------------------------------------------------------------------ server
 class Worker(Answer):
     name: str

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from motionloom.studio.deleting import into_trash
 from motionloom.studio.schemas import ID_PATTERN, Result
 
 if TYPE_CHECKING:
@@ -140,12 +141,9 @@ class ResultStore:
 
     def remove(self, result: str) -> None:
         """Into the trash, without what can be made of it again. Raises as `get`."""
-        source, target = self.folder(result), self._trash / result
-        self._trash.mkdir(parents=True, exist_ok=True)
-        if target.exists():
-            target.rename(target.with_name(f"{result}.{secrets.token_hex(4)}"))
+        source = self.folder(result)
         try:
-            source.rename(target)
+            target = into_trash(source, self._trash)
         except FileNotFoundError:  # somebody else was faster
             raise _not_found(result) from None
         shutil.rmtree(target / MADE, ignore_errors=True)
@@ -158,7 +156,10 @@ class ResultStore:
         if not re.fullmatch(ID_PATTERN, result) or not (source.is_dir() or self.has(result)):
             raise _not_found(result)
         if source.is_dir() and not (self._folder / result).exists():
-            source.rename(self._folder / result)
+            try:
+                source.rename(self._folder / result)
+            except FileNotFoundError:  # the trash was emptied at this moment
+                raise _not_found(result) from None
         return self.get(result)
 
     def close(self) -> None:

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakValueDictionary
 
+from motionloom.studio.deleting import into_trash
 from motionloom.studio.documents import document_of, normalised
 from motionloom.studio.problems import Refused
 from motionloom.studio.projects import pictures, versions
@@ -235,11 +236,7 @@ class ProjectStore:
         """Moves the project to the trash."""
         with self._lock(id):
             self._require(id)
-            self.trash.mkdir(parents=True, exist_ok=True)
-            target = self.trash / id
-            if target.exists():
-                os.replace(target, self.trash / f"{id}.{secrets.token_hex(4)}")
-            os.replace(self._folder(id), target)
+            into_trash(self._folder(id), self.trash)
         self._announce(removed=id, tab=tab)
 
     def restore(self, id: str, *, tab: str | None = None) -> Project:

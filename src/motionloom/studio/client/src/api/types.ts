@@ -277,6 +277,20 @@ export interface ResultList {
   results: Result[];
 }
 
+export interface TrashedThing {
+  id: string;
+  name: string;
+  deleted: string;
+  bytes: number;
+  restorable: boolean;
+}
+
+export interface Trash {
+  projects: TrashedThing[];
+  results: TrashedThing[];
+  bytes: number;
+}
+
 export interface Worker {
   name: string;
   device: string;
