@@ -85,6 +85,12 @@ def test_a_project_is_made_written_with_its_version_and_found_again(client, phot
     copy = client.duplicate_project(project.id)
     client.delete_project(copy.id)
     assert client.restore_project(copy.id).motion == written.motion
+    client.delete_project(copy.id)
+    assert [(each.id, each.name, each.restorable) for each in client.trash().projects] == [(copy.id, copy.name, True)]
+    client.empty_trash()
+    assert client.trash().projects == []
+    with pytest.raises(StudioError, match="none in the trash"):
+        client.restore_project(copy.id)
 
 
 def test_what_there_is_is_typed(client):

@@ -21,6 +21,7 @@ import type {
   ResultList,
   ServerFacts,
   TrackFormat,
+  Trash,
 } from "./types";
 
 export const BASE = "/api/v1";
@@ -160,6 +161,8 @@ export const api = {
 
   results: (project?: string) => request<ResultList>("/results", { query: { project } }),
   deleteResult: (id: string) => request<void>(`/results/${id}`, { method: "DELETE" }),
+  trash: () => request<Trash>("/trash"),
+  emptyTrash: () => request<void>("/trash", { method: "DELETE" }),
   restoreResult: (id: string) => request<Result>(`/results/${id}/restore`, { method: "POST" }),
   editResult: (id: string) => request<Project>(`/results/${id}/edit`, { method: "POST" }),
 };

@@ -12,6 +12,7 @@ import { ExampleCard } from "./ExampleCard";
 import { FileDrop } from "./FileDrop";
 import { bytesText, PICTURE_TYPES, pastedPictures, sortFiles } from "./files";
 import { ProjectCard } from "./ProjectCard";
+import { TrashDialog } from "./TrashDialog";
 
 /** Everything made so far, and ways to begin. */
 export function Home({ onHelp }: { onHelp(): void }) {
@@ -19,6 +20,7 @@ export function Home({ onHelp }: { onHelp(): void }) {
   const [examples, setExamples] = useState<readonly Example[]>([]);
   const [problem, setProblem] = useState<string | null>(null);
   const [busy, setBusy] = useState(false);
+  const [trash, setTrash] = useState(false);
   const hasExamples = useRef(false);
   const picker = useRef<HTMLInputElement>(null);
   const camera = useRef<HTMLInputElement>(null);
@@ -112,6 +114,7 @@ export function Home({ onHelp }: { onHelp(): void }) {
           iconOnly
           entries={[
             { label: "Keyboard and help", icon: "keyboard", shortcut: "?", run: onHelp },
+            { label: "Trash", icon: "trash", run: () => setTrash(true) },
             "line",
             ...themeEntries(theme),
           ]}
@@ -215,6 +218,15 @@ export function Home({ onHelp }: { onHelp(): void }) {
           </section>
         )}
       </main>
+      {trash && (
+        <TrashDialog
+          onClose={() => setTrash(false)}
+          onChange={() => {
+            void load();
+            void server.getState().load();
+          }}
+        />
+      )}
       <FileDrop
         onFiles={create}
         text="Drop to begin a project"
