@@ -3,35 +3,22 @@
 from __future__ import annotations
 
 import sys
-import uuid
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from urllib.request import Request, urlopen
+
+from motionloom.studio.client import StudioClient
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "studio" / "browser"))
 
 from studio_driver import CHROMIUM_FLAGS, Server, find_chromium, until
 
-__all__ = ["CHROMIUM_FLAGS", "Server", "find_chromium", "new_project", "quantile", "small_project", "until"]
+__all__ = ["CHROMIUM_FLAGS", "Server", "find_chromium", "quantile", "small_project", "until"]
 
 
 def quantile(values: Sequence[float], share: float) -> float:
     """The value that ``share`` of all do not exceed."""
     return sorted(values)[min(len(values) - 1, int(share * len(values)))]
-
-
-def new_project(server: Server, picture: Path) -> dict[str, Any]:
-    """A project of a picture, with an empty motion."""
-    edge = uuid.uuid4().hex
-    head = f'--{edge}\r\nContent-Disposition: form-data; name="image"; filename="{picture.name}"\r\n\r\n'
-    body = head.encode() + picture.read_bytes() + f"\r\n--{edge}--\r\n".encode()
-    request = Request(f"{server.url}/api/v1/projects", body)  # noqa: S310  our own server
-    request.add_header("Content-Type", f"multipart/form-data; boundary={edge}")
-    with urlopen(request, timeout=60) as answer:  # noqa: S310
-        import json
-
-        return json.loads(answer.read())
 
 
 def small_project(server: Server, picture: Path) -> dict[str, Any]:
@@ -41,7 +28,7 @@ def small_project(server: Server, picture: Path) -> dict[str, Any]:
 
     noise = np.random.default_rng(0).integers(0, 255, (8, 12, 3), np.uint8)
     Image.fromarray(noise).resize((96, 64), Image.Resampling.BICUBIC).save(picture)
-    project = new_project(server, picture)
+    project = StudioClient(server.url).create_project(picture).model_dump(mode="json")
     path = {"kind": "path", "id": "path-1", "points": [{"x": 20.0, "y": 30.0}, {"x": 60.0, "y": 34.0}]}
     project["motion"]["instructions"] = [path]
     body = {"base_version": project["version"], "motion": project["motion"], "settings": project["settings"]}

@@ -7,46 +7,19 @@ studio.webp: the editor, dark. studio-light.webp: what the model receives. studi
 from __future__ import annotations
 
 import io
-import os
-import shutil
-import socket
-import subprocess
 import sys
 import tempfile
-import time
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "studio" / "browser"))
+
+from studio_driver import CHROMIUM_FLAGS, Server, find_chromium
+
 FOLDER = Path(__file__).parent / "images"
 SIZE = {"width": 1440, "height": 900}
-
-
-@contextmanager
-def studio() -> Iterator[str]:
-    """The address of a studio over an empty folder."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "motionloom", "studio", "--data-dir", folder, "--port", str(port), "--no-open"]
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)  # noqa: S603
-        address = f"http://127.0.0.1:{port}"
-        try:
-            for _ in range(100):
-                try:
-                    urllib.request.urlopen(f"{address}/api/v1/server", timeout=1).close()  # noqa: S310
-                    break
-                except OSError:
-                    time.sleep(0.1)
-            yield address
-        finally:
-            process.terminate()
-            process.wait(timeout=20)
 
 
 def save(page: Page, name: str) -> None:
@@ -96,12 +69,15 @@ def results(page: Page, address: str) -> None:
 
 
 def main() -> None:
-    program = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
-    with studio() as address, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Server(Path(folder) / "data", devices=("auto",)) as server,
+        sync_playwright() as playwright,
+    ):
+        browser = playwright.chromium.launch(executable_path=find_chromium(), args=list(CHROMIUM_FLAGS))
         for scheme, make in (("dark", editor), ("light", received), ("dark", results)):
             page = browser.new_context(viewport=SIZE, color_scheme=scheme, device_scale_factor=1).new_page()
-            make(page, address)
+            make(page, server.url)
         browser.close()
 
 
