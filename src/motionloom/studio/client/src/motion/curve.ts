@@ -1,8 +1,7 @@
 // Curves through control points, and travelling along them, as motionloom/tracks/paths.py has it: all curves become one
 // polyline with known lengths; a place on a path is a distance from its beginning in pixels.
 
-import type { CurveKind, Easing, PathPoint, XY } from "./document";
-import { keyframed } from "./easing";
+import type { CurveKind, PathPoint, XY } from "./document";
 
 /** A vertex about every two pixels, so that speed along the polyline is even to well under a percent. */
 const PIXELS_PER_VERTEX = 2;
@@ -179,10 +178,4 @@ export function legs(frames: readonly (number | undefined)[], start: number, end
     known.push(frame);
   }
   return { indices, frames: known };
-}
-
-/** The distance travelled at `time`: even speed between two points with frames, shaped by `easing`. */
-export function distanceAt(curve: Curve, time: number, passed: Legs, easing: Easing): number {
-  const distances = passed.indices.map((k) => curve.knots[k] as number);
-  return keyframed(time, passed.frames, distances, () => easing);
 }

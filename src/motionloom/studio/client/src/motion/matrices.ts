@@ -9,8 +9,6 @@ export const NEAR_SHARE = 1e-3;
 /** No coordinate goes farther from the picture. */
 export const FAR_AWAY = 1e6;
 
-export const IDENTITY: Matrix = [1, 0, 0, 0, 1, 0, 0, 0, 1];
-
 export function multiply(a: Matrix, b: Matrix): Matrix {
   const result = new Array<number>(9);
   for (let i = 0; i < 3; i += 1)
@@ -66,13 +64,6 @@ export function affine(pivot: XY, shift: XY, scale: XY, degrees: number): Matrix
   const x = pivot[0] + shift[0] - (a * pivot[0] + b * pivot[1]);
   const y = pivot[1] + shift[1] - (c * pivot[0] + d * pivot[1]);
   return [a, b, x, c, d, y, 0, 0, 1];
-}
-
-/** A point under a homography, and whether it lies in front: x, y, 1 or 0. */
-export function applied(matrix: Matrix, x: number, y: number): readonly [number, number, number] {
-  const at = new Float64Array(2);
-  const front = applyTo(matrix, x, y, at, 0);
-  return [at[0] as number, at[1] as number, front ? 1 : 0];
 }
 
 /** Writes a point under a homography to `into` at `place`; false: it does not lie in front. */

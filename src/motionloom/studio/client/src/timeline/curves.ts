@@ -1,7 +1,7 @@
 // Values over time: which fields of an instruction are value curves, what they are at a frame, and edits of their
 // keyframes. All edits are pure: a curve goes in, a curve comes out.
 
-import type { Camera, Easing, Instruction, Keyframe, ValueCurve } from "../motion/document";
+import type { Easing, Instruction, Keyframe, ValueCurve } from "../motion/document";
 import { CAMERA_MOVES } from "../motion/document";
 import { ease, keyframed, progress } from "../motion/easing";
 import { type Span, valueCurve } from "../motion/timing";
@@ -167,9 +167,4 @@ export function clampToWhole(frame: number, low: number, high: number): number {
 
 export function clamp(value: number, low: number, high: number): number {
   return Math.min(Math.max(value, low), high);
-}
-
-/** Which of a camera's moves are in use. */
-export function cameraMoves(camera: Camera): readonly CurveField[] {
-  return curveFields(camera).filter(({ field, neutral }) => isMoving(curveOf(camera, field), neutral));
 }
