@@ -1,0 +1,1 @@
+"""Training Tora: dense flow first, then sparse trajectories."""
