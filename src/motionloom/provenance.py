@@ -144,18 +144,20 @@ def run_record(
     last_image: Path | None = None,
     motion_name: str | None = None,
     beside: Path | None = None,
+    from_pixels: bool = False,
 ) -> dict[str, Any]:
     """What is known before a run.
 
     Args:
-        image: the photograph's file; None where only its pixels were given, which cannot be made again from a file.
+        image: the photograph's file; None where there was none (text to video).
+        from_pixels: there was a photograph, but only its pixels: such a clip cannot be made again from a file.
         model, digest: its name and that of its weights.
         parameters: as in `motionloom.jobs.Parameters`, JSON values.
         beside: the folder the clip will lie in.
     """
     record: dict[str, Any] = {
         "version": VERSION,
-        "image": file_record(image, beside) if image else {"path": None, "sha256": None},
+        "image": file_record(image, beside) if image else {"path": None, "sha256": None} if from_pixels else None,
         "last_image": file_record(last_image, beside) if last_image else None,
         "motion": {"name": motion_name, "record": motion_record(motion)},
         "model": {"name": model, "digest": digest},
@@ -182,7 +184,7 @@ def finished(
 def fingerprint(record: Mapping[str, Any]) -> str:
     """Hex SHA-256 over what decides the frames: picture, motion, model and parameters; not names, dates or versions."""
     essence = {
-        "image": record["image"]["sha256"],
+        "image": (record["image"] or {}).get("sha256"),
         "last_image": (record.get("last_image") or {}).get("sha256"),
         "motion": record["motion"]["record"],
         "model": record["model"],
@@ -210,7 +212,7 @@ def check_record(record: Mapping[str, Any], source: Path) -> None:
     missing = [key for key in ("image", "motion", "model", "parameters", "versions") if key not in record]
     if missing:
         raise FileFormatError(f"{source}: the provenance lacks {', '.join(missing)}; the clip cannot be made again")
-    if not record["image"].get("path"):
+    if record["image"] is not None and not record["image"].get("path"):
         raise FileFormatError(
             f"{source}: was made from pixels in memory; only clips made from an image file can be made again"
         )

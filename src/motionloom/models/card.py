@@ -120,6 +120,7 @@ class ModelCard:
         sampling: of the published program; None: the model has none.
         architecture: names the configurations in ``models/configs``.
         reads_text: whether a prompt means anything to it.
+        takes_image: its clips start from a photograph; False: text to video.
         takes_last_image: trained with, or known to work with, a last frame.
         files: on the hub, all that is needed to run it.
         size_on_disk, memory: bytes; memory is the peak of a run at the native size, about.
@@ -147,6 +148,7 @@ class ModelCard:
     sampling: Sampling | None = None
     architecture: str | None = None
     reads_text: bool = False
+    takes_image: bool = True
     takes_last_image: bool = False
     files: tuple[HubFile, ...] = ()
     size_on_disk: int = 0

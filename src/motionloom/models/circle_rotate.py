@@ -123,7 +123,7 @@ class CircleRotateModel(WanModel):
         return super()._sampling(request)
 
     def _pictures(self, request: Request) -> dict[str, Any]:
-        return {"image": request.image, "last_image": request.last_image, "preprocessing": "cover"}
+        return {"image": request.photograph, "last_image": request.last_image, "preprocessing": "cover"}
 
     def _motion(self, request: Request, drawn_frames: int) -> dict[str, Any]:
         return {"schedule": None}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -40,13 +41,13 @@ class Request:
     """One clip to make, with everything settled: what a model's `render` gets.
 
     Attributes:
-        image: uint8 [H, W, 3] as given; size: (height, width) of the clip.
+        image: uint8 [H, W, 3] as given; None for models that start from none. size: (height, width) of the clip.
         tracks: of all instructions, on ``size`` and on the clip's frames.
         layers: the same motion layer by layer, back to front.
         on_preview: see `Model.generate`; None: nobody wants to look.
     """
 
-    image: NDArray[np.uint8]
+    image: NDArray[np.uint8] | None
     tracks: Tracks
     layers: Sequence[Layer]
     size: tuple[int, int]
@@ -67,6 +68,13 @@ class Request:
     options: Mapping[str, Any] = field(default_factory=dict)
     on_preview: OnPreview | None = None
     details: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def photograph(self) -> NDArray[np.uint8]:
+        """The image, for models that start from one: `Model.run` has made sure that it is there."""
+        if self.image is None:
+            raise InputError("image: missing, expected a photograph")
+        return self.image
 
 
 class Model(ABC):
@@ -94,7 +102,7 @@ class Model(ABC):
 
     def generate(
         self,
-        image: ImageSource,
+        image: ImageSource | None = None,
         motion: Motion | Tracks | str | os.PathLike[str] | None = None,
         *,
         prompt: str | None = None,
@@ -118,16 +126,19 @@ class Model(ABC):
         on_progress: Progress | None = None,
         on_preview: OnPreview | None = None,
     ) -> Clip:
-        """A video of the photograph that moves as drawn.
+        """A video of the photograph that moves as drawn; by text-to-video models, of what the prompt says.
 
         Args:
-            image: a path, uint8 [H, W, 3] RGB, or a PIL image. It is scaled to the clip's size.
+            image: a path, uint8 [H, W, 3] RGB, or a PIL image. It is scaled to the clip's size. None for text-to-video
+                models: ``generate(None, motion, prompt="...")``.
             motion: a `Motion`, `Tracks`, a file of any supported format, or a video whose motion is taken over; None or
                 no track: the model's own motion.
             prompt, negative_prompt: for models that read text; by default the published program's negative prompt.
+                Text-to-video models cannot do without a prompt.
             seed: same seed and same inputs give the same clip on one machine.
-            size: (height, width); by default the model's native area in the photograph's shape.
-            resolution: "480p", "720p" or "1080p": so many pixels in the photograph's shape, instead of ``size``.
+            size: (height, width); by default the model's native area in the photograph's shape, or without one in that
+                of the motion's canvas.
+            resolution: "480p", "720p" or "1080p": so many pixels in that shape, instead of ``size``.
             num_frames: by default the model's, or the motion's where the model takes any number. The whole motion is
                 fitted into them.
             fps: of the clip. By default the rate at which the clip lasts as long as the motion; given, the motion plays
@@ -178,7 +189,7 @@ class Model(ABC):
 
     def generate_videos(
         self,
-        image: ImageSource,
+        image: ImageSource | None = None,
         motion: Motion | Tracks | str | os.PathLike[str] | None = None,
         *,
         num_videos_per_prompt: int,
@@ -207,7 +218,7 @@ class Model(ABC):
 
     def run(
         self,
-        image: ImageSource,
+        image: ImageSource | None,
         motion: Motion | Tracks | str | os.PathLike[str] | None,
         parameters: Parameters,
         *,
@@ -230,10 +241,11 @@ class Model(ABC):
         if parameters.seed < 0:
             raise InputError(f"seed: found {parameters.seed}, expected 0 to 2^63 - 1")
         steps_after = parsed_post(parameters.post)
-        picture = read_image(image)
+        self._check_prompt(parameters)
+        picture = self._picture(image)
         drawn = motion
         if isinstance(drawn, (str, os.PathLike)):
-            drawn = read_motion_for(drawn, (picture.shape[0], picture.shape[1]))
+            drawn = read_motion_for(drawn, self._canvas(picture, None, parameters))
         request = self._request(picture, drawn, parameters, last_image, on_progress, on_preview)
         self.refuse(request)
         started = time.perf_counter()
@@ -248,6 +260,7 @@ class Model(ABC):
                 clip = Clip(*postprocess(clip.frames, steps_after, clip.fps))
             record = provenance.run_record(
                 image=_file(image),
+                from_pixels=image is not None,
                 last_image=_file(last_image),
                 motion=drawn or request.tracks,
                 motion_name=Path(motion).name if isinstance(motion, (str, os.PathLike)) else motion_name,
@@ -274,20 +287,58 @@ class Model(ABC):
             clips.append(replace(clip, provenance=facts))
         return clips
 
+    def _check_prompt(self, parameters: Parameters) -> None:
+        if not self.takes_image and self.reads_text and parameters.prompt is None:
+            raise InputError(
+                f"prompt: missing, {self.name} makes its picture from it; say what is to be seen and how it moves "
+                '("" leaves everything open)'
+            )
+
+    def _picture(self, image: ImageSource | None) -> NDArray[np.uint8] | None:
+        """The photograph, as far as this model has use for one."""
+        if image is None:
+            if self.takes_image:
+                raise InputError(
+                    f"image: missing, {self.name} starts from a photograph; give one, or choose a text-to-video model"
+                )
+            return None
+        if not self.takes_image:
+            warnings.warn(
+                f"{self.name} makes its own picture from the prompt: of the photograph only the shape is used",
+                stacklevel=4,
+            )
+        return read_image(image)
+
+    def _canvas(
+        self, picture: NDArray[np.uint8] | None, motion: Motion | Tracks | None, parameters: Parameters
+    ) -> tuple[int, int]:
+        """(height, width) that gives the clip its shape: the photograph's, else the motion's, else the model's own."""
+        if picture is not None:
+            return picture.shape[0], picture.shape[1]
+        if motion is not None:
+            return motion.size
+        found = parameters.size or self.card.native_size
+        if found is None:
+            raise InputError(
+                f"size: missing, {self.name} has no size of its own; without a photograph or a motion give one"
+            )
+        return found
+
     def _request(
         self,
-        picture: NDArray[np.uint8],
+        picture: NDArray[np.uint8] | None,
         motion: Motion | Tracks | None,
         parameters: Parameters,
         last_image: ImageSource | None,
         on_progress: Progress | None,
         on_preview: OnPreview | None = None,
     ) -> Request:
-        image_size = (picture.shape[0], picture.shape[1])
         size = parameters.size
-        if size is None and parameters.resolution is not None:
-            size = self.size_at(image_size, RESOLUTIONS[parameters.resolution])
-        size = self.legal_size(size or self.default_size(image_size))
+        if size is None:
+            shape = self._canvas(picture, motion, parameters)
+            area = RESOLUTIONS.get(parameters.resolution or "")
+            size = self.default_size(shape) if area is None else self.size_at(shape, area)
+        size = self.legal_size(size)
         frames = parameters.num_frames or self.card.num_frames or (motion.num_frames if motion else None)
         if frames is None:
             raise InputError("num_frames: without a motion the number of frames has to be given")
@@ -296,7 +347,7 @@ class Model(ABC):
         tracks, layers = _fit(motion, size, frames, rate)
         taken = Request.__dataclass_fields__.keys() & Parameters.__dataclass_fields__.keys() - {"size", "num_frames"}
         return Request(
-            image=picture,
+            image=picture if self.takes_image else None,
             tracks=tracks,
             layers=layers,
             size=size,
@@ -337,6 +388,11 @@ class Model(ABC):
         return num_frames
 
     @property
+    def takes_image(self) -> bool:
+        """Whether its clips start from a photograph; text-to-video models make their own picture."""
+        return self.card.takes_image
+
+    @property
     def reads_text(self) -> bool:
         """Whether a prompt means anything to it."""
         return False
@@ -362,24 +418,25 @@ def _file(source: ImageSource | None) -> Path | None:
 def read_motion_for(path: str | os.PathLike[str], image_size: tuple[int, int]) -> Motion | Tracks:
     """The motion in a file of any supported format, for a photograph.
 
-    Pixels of a file that names no canvas are the photograph's; frames of a file that names no rate are taken to follow
-    at 16 per second, which a clip that shows the whole motion does not depend on.
+    Pixels of a file that names no canvas are the photograph's, and Tora's 256x256 canvas, which is stretched over
+    whatever picture there is, becomes it; frames of a file that names no rate are taken to follow at 16 per second,
+    which a clip that shows the whole motion does not depend on.
 
     Args:
-        image_size: (height, width) of the photograph.
+        image_size: (height, width) of the photograph, or of the picture that is to be made.
 
     Raises:
         FileFormatError: no such file, or not a motion.
         AmbiguousUnitsError: the units stay unclear; the message says how to state them.
     """
-    from motionloom.tracks.formats import read_motion
+    from motionloom.tracks.formats import detect, read_motion
     from motionloom.tracks.transfer import is_video, motion_from_video
 
     if not Path(path).is_file():
         raise FileFormatError(f"{path}: no such file, expected a motion or tracks")
     if is_video(Path(path)):
         return motion_from_video(Path(path), image_size)
-    known: dict[str, Any] = {}
+    known: dict[str, Any] = {"size": image_size} if detect(path).format == "tora" else {}
     for name, value in (("size", image_size), ("fps", 16.0)):
         try:
             return read_motion(path, **known)

@@ -225,7 +225,7 @@ class WanModel(DiffusersModel):
         if self.sampling is not None or request.shift is not None or request.solver is not None:
             solver = request.solver or published.solver
             # The native size is rounded to the photograph's shape, its shift is not.
-            native = request.size == self.default_size((request.image.shape[0], request.image.shape[1]))
+            native = request.size == self.default_size((request.photograph.shape[0], request.photograph.shape[1]))
             fixed = native or published.steps_are_fixed  # a distilled model knows one grid
             shift = request.shift or (published.shift if fixed else published.shift_at(request.size))
             if solver != "own":
@@ -239,10 +239,10 @@ class WanModel(DiffusersModel):
 
     def _pictures(self, request: Request) -> dict[str, Any]:
         if self.sampling is not None:
-            return {"image": request.image, "last_image": request.last_image, "preprocessing": "published"}
+            return {"image": request.photograph, "last_image": request.last_image, "preprocessing": "published"}
         last = request.last_image
         return {
-            "image": fitted(request.image, request.size),
+            "image": fitted(request.photograph, request.size),
             "last_image": None if last is None else fitted(last, request.size),
         }
 

@@ -36,7 +36,7 @@ class WarpModel(Model):
 
     def render(self, request: Request) -> NDArray[np.uint8]:
         return self._pipeline(
-            request.image,
+            request.photograph,
             request.tracks,
             request.layers or None,
             num_frames=request.num_frames,
