@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +27,9 @@ class ClipShape:
         floors: sizes for an area are those of the published Wan programs, which round the latent's sides down.
         positions: places in time and along each side that the transformer tells apart, in tokens of ``patch`` latent
             steps (time, space); None: no such limit.
-        largest: (height, width) it can make at most; one_size: it makes no other; most_frames: at most.
+        largest: (height, width) it can make at most; one_size: it makes no other than ``native_size``; keeps_size: it
+            can make others, but was trained on that one alone, whatever the photograph's shape.
+        most_frames: it can make at most.
     """
 
     name: str
@@ -38,12 +41,14 @@ class ClipShape:
     patch: tuple[int, int] = (1, 2)
     largest: tuple[int, int] | None = None
     one_size: bool = False
+    keeps_size: bool = False
     most_frames: int | None = None
 
     def default_size(self, image_size: tuple[int, int]) -> tuple[int, int]:
         """(height, width) of the clip for a photograph of (height, width)."""
         height, width = self.native_size or image_size
-        return (height, width) if self.one_size else self.size_at(image_size, height * width)
+        fixed = self.one_size or self.keeps_size
+        return (height, width) if fixed else self.size_at(image_size, height * width)
 
     def size_at(self, image_size: tuple[int, int], area: int) -> tuple[int, int]:
         """(height, width) of about ``area`` pixels in the shape of a photograph of (height, width)."""
@@ -136,14 +141,8 @@ def shape_of_card(card: ModelCard, name: str | None = None) -> ClipShape | None:
     if not transformer or not vae:
         raise InputError(f"model: {card.name} does not say what it is made of; load it to know the sizes it makes")
     if transformer["_class_name"] == "CogVideoXTransformer3DModel":
-        return cogvideox_shape(
-            name or card.name,
-            card,
-            strides=(int(transformer.get("temporal_compression_ratio") or 4), 8),
-            patch=transformer["patch_size"],
-            sample=(transformer["sample_frames"], transformer["sample_height"], transformer["sample_width"]),
-            learned=bool(transformer.get("use_learned_positional_embeddings")),
-        )
+        strides = (int(transformer.get("temporal_compression_ratio") or 4), 8)
+        return cogvideox_shape(name or card.name, card, transformer, strides=strides)
     strides = (int(vae.get("scale_factor_temporal") or 4), int(vae.get("scale_factor_spatial") or 8))
     return wan_shape(
         name or card.name,
@@ -155,39 +154,42 @@ def shape_of_card(card: ModelCard, name: str | None = None) -> ClipShape | None:
     )
 
 
-def cogvideox_shape(
-    name: str, card: ModelCard, *, strides: tuple[int, int], patch: int, sample: tuple[int, int, int], learned: bool
-) -> ClipShape:
+def cogvideox_shape(name: str, card: ModelCard, config: Mapping[str, Any], *, strides: tuple[int, int]) -> ClipShape:
     """The shape of a CogVideoX pipeline.
 
+    1.0 text-to-video makes any size and length, though it was trained on one. 1.0 image-to-video learnt a position for
+    every token of that size and length and can make no other; with Tora longer clips too, in windows. 1.5 makes any
+    size up to the one its configuration names.
+
     Args:
-        sample: frames, rows and columns of the largest latent video it has positions for.
-        learned: CogVideoX 1.0 learnt a position for every token of one size and length; it can make no other.
+        config: of the transformer.
     """
-    frames, rows, columns = sample
-    largest = (rows * strides[1], columns * strides[1])
+    rows, columns = config["sample_height"], config["sample_width"]
+    sample = (rows * strides[1], columns * strides[1])
+    learned = bool(config.get("use_learned_positional_embeddings"))
+    newer = config.get("patch_size_t") is not None
     return ClipShape(
         name=name,
         strides=strides,
-        step=strides[1] * patch,
-        native_size=largest if learned else card.native_size or _COGVIDEOX_1_5,
-        largest=largest,
+        step=strides[1] * config["patch_size"],
+        native_size=(card.native_size or _COGVIDEOX_1_5) if newer else sample,
+        largest=sample if newer or learned else None,
         one_size=learned,
-        most_frames=frames if learned else None,
+        keeps_size=not newer,
+        most_frames=config["sample_frames"] if learned and "tora" not in card.methods else None,
     )
 
 
 _COGVIDEOX_1_5 = (768, 1360)
 """Its configuration names only the largest sides it can tell apart."""
 _COGVIDEOX = {
-    # ``transformer/config.json`` of CogVideoX-5b-I2V.
+    # ``transformer/config.json`` of CogVideoX-5b and CogVideoX-5b-I2V.
     "_class_name": "CogVideoXTransformer3DModel",
     "sample_height": 60,
     "sample_width": 90,
     "sample_frames": 49,
     "patch_size": 2,
     "temporal_compression_ratio": 4,
-    "use_learned_positional_embeddings": True,
 }
 
 
@@ -206,5 +208,7 @@ def _configurations(card: ModelCard) -> dict[str, dict[str, Any]]:
     if card.architecture is None:
         return {}
     if card.architecture.startswith("cogvideox"):
-        return {"transformer": _COGVIDEOX, "vae": {"scale_factor_temporal": 4}}
+        learned = card.architecture.endswith("i2v")
+        transformer = {**_COGVIDEOX, "use_learned_positional_embeddings": learned}
+        return {"transformer": transformer, "vae": {"scale_factor_temporal": 4}}
     return {part: published_config(card.architecture, part) for part in ("transformer", "vae")}
