@@ -1,0 +1,178 @@
+"""A Tora adapter on a stock CogVideoX transformer: forward hooks, and nothing of the transformer changed.
+
+The norm before the attention of a block returns what the attention reads. A hook on it puts the motion into its video
+tokens; text, gates and the residual stream are left alone, as published.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from motionloom.errors import InputError
+from motionloom.methods.tora.adapter import ToraAdapter
+from motionloom.methods.tora.fuser import Cache, Condition, Fuser
+
+
+class TokenSharding(Protocol):
+    """How the video tokens of a call are divided among processes (context parallelism)."""
+
+    def gather(self, hidden: Tensor) -> Tensor:
+        """Own tokens [B, L / n, C] to all tokens [B, L, C]."""
+        ...
+
+    def scatter(self, hidden: Tensor) -> Tensor:
+        """All tokens [B, L, C] to own tokens [B, L / n, C]."""
+        ...
+
+
+def attach(transformer: Any, adapter: ToraAdapter, *, cache: Cache = "features") -> Attachment:
+    """Hook an adapter into a transformer. Until features are given the transformer is the base model.
+
+    The adapter's parameters stay its own: the transformer's parameters and state dict do not change. Quantise, compile,
+    offload or add LoRA to the transformer before or after. The adapter may have a higher precision than the
+    transformer; what it changes is computed in its own.
+
+    Args:
+        transformer: a `CogVideoXTransformer3DModel`.
+        cache: how much of what depends on the motion alone is kept for a run: "features" (0.2 GB for 49 frames of
+            480x720 with CogVideoX-5B in bfloat16), "spatial" (2.3 GB more) or "modulation" (9.1 GB more). The latter
+            two save time in every step, and are for generating: they have no gradients.
+
+    Raises:
+        InputError: an adapter for another base model, a transformer that has one, or a cache that the adapter's design
+            does not have.
+    """
+    adapter.check_fits(transformer)
+    if any(isinstance(hook, _Fuse) for block in transformer.transformer_blocks for hook in _hooks(block)):
+        raise InputError("transformer: an adapter is attached already; detach it first, or leave its `with` block")
+    return Attachment(transformer, adapter, cache)
+
+
+class Attachment:
+    """An adapter in force on a transformer, until `detach` or the end of a ``with`` block.
+
+    Attributes:
+        features: what `ToraAdapter.features` found for B videos. Calls of the transformer may have a multiple of B in
+            their batch: branches of guidance, one after the other, which all get the same motion. None is the base
+            model, bit for bit.
+        strength: of the motion. 0 is the base model, bit for bit, and computes nothing.
+        tokens: set where processes share the tokens of a call.
+    """
+
+    def __init__(self, transformer: Any, adapter: ToraAdapter, cache: Cache) -> None:
+        self.adapter, self.cache = adapter, cache
+        self.tokens: TokenSharding | None = None
+        self._strength = 1.0
+        self._features: list[Tensor] | None = None
+        blocks = transformer.transformer_blocks
+        self._patch = (transformer.config.patch_size_t or 1, transformer.config.patch_size)
+        self._hooks = [_Fuse(self, fuser) for fuser in adapter.fuser]  # pyright: ignore[reportArgumentType]
+        self._handles = [transformer.register_forward_pre_hook(self._check, with_kwargs=True)]
+        self._handles += [
+            block.norm1.register_forward_hook(hook) for block, hook in zip(blocks, self._hooks, strict=True)
+        ]
+
+    @property
+    def features(self) -> list[Tensor] | None:
+        return self._features
+
+    @features.setter
+    def features(self, features: Sequence[Tensor] | None) -> None:
+        if features is None:
+            self._features = None
+            for hook in self._hooks:
+                hook.condition = None
+            return
+        features = list(features)
+        if len(features) != len(self._hooks):
+            raise InputError(f"features: found {len(features)}, expected {len(self._hooks)}, one for every block")
+        dtypes = {feature.dtype for feature in features} - {self.adapter.dtype}
+        if dtypes:
+            raise InputError(
+                f"features: found {', '.join(map(str, dtypes))}, but the adapter is {self.adapter.dtype}; compute the "
+                "features with the adapter as it is now"
+            )
+        self._features = features
+        for hook, feature in zip(self._hooks, features, strict=True):
+            hook.prepare(feature, self.cache)
+
+    @property
+    def strength(self) -> float:
+        return self._strength
+
+    @strength.setter
+    def strength(self, strength: float) -> None:
+        if not (math.isfinite(strength) and strength >= 0):
+            raise InputError(f"strength: found {strength}, expected zero or more")
+        self._strength = float(strength)
+
+    def detach(self) -> None:
+        """Take the hooks off and let go of the features; the transformer is as it was. Twice is once."""
+        for handle in self._handles:
+            handle.remove()
+        self.features = None
+
+    def __enter__(self) -> Attachment:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.detach()
+
+    def _check(self, transformer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Refuse features of another video than the one that is denoised."""
+        if self._features is None or self._strength == 0:
+            return
+        hidden: Tensor = args[0] if args else kwargs["hidden_states"]
+        videos, frames, _, height, width = hidden.shape
+        step_t, step = self._patch
+        batch, times, _, rows, columns = self._features[0].shape
+        expected = (frames // step_t, height // step, width // step)
+        if (times, rows, columns) != expected:
+            raise InputError(
+                f"features: found {times} frames x {rows} x {columns} patches of motion, expected {expected[0]} frames "
+                f"x {expected[1]} x {expected[2]} (frames x height x width) for latents of {frames} frames x {height} "
+                f"x {width}; make the motion latents for the number of frames and the size of the video"
+            )
+        if videos % batch:
+            raise InputError(f"features: found {batch} motions for a batch of {videos}, expected a divisor of it")
+        if self._features[0].device != hidden.device:
+            raise InputError(
+                f"features: found on {self._features[0].device}, but the video is denoised on {hidden.device}; move "
+                "the adapter there before it computes them"
+            )
+
+
+class _Fuse:
+    """The hook of one block; it holds all it needs, so that compiled blocks share their code."""
+
+    def __init__(self, attachment: Attachment, fuser: Fuser) -> None:
+        self.attachment, self.fuser = attachment, fuser
+        self.condition: Condition | None = None
+
+    def prepare(self, features: Tensor, cache: Cache) -> None:
+        if cache == "features":
+            self.condition = features
+        else:
+            with torch.no_grad():
+                self.condition = self.fuser.prepare(features, cache)
+
+    def __call__(self, norm: Any, args: Any, output: tuple[Tensor, ...]) -> tuple[Tensor, ...] | None:
+        strength = self.attachment._strength
+        if self.condition is None or strength == 0:
+            return None
+        hidden, tokens = output[0], self.attachment.tokens
+        if tokens is not None:
+            hidden = tokens.gather(hidden)
+        hidden = self.fuser(hidden, self.condition, strength)
+        if tokens is not None:
+            hidden = tokens.scatter(hidden)
+        return (hidden, *output[1:])
+
+
+def _hooks(block: Any) -> list[Any]:
+    return list(block.norm1._forward_hooks.values())
