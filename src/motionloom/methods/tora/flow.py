@@ -1,0 +1,376 @@
+"""What Tora sees of a motion: a video of flow colours, made from trajectories or from dense flow.
+
+Source: alibaba/Tora, ``diffusers-version/tora/traj_utils.py`` (inference) and ``sat/train_video.py`` (training), with
+the colours of Baker et al. 2007 (Middlebury) as ``torchvision.utils.flow_to_image`` has them. In three steps:
+
+1. where a trajectory is at frame i stands, in frame i + 1, how far it goes from there (`displacements`);
+2. a Gaussian of height 1 spreads this around, and overlapping ones add up (`blurred`);
+3. direction becomes hue and speed saturation, white for none; full colour is the fastest place (`flow_colours`).
+
+Since a frame holds a few sources, only the boxes that they reach are computed (`_boxes`), and each box is two products
+of small matrices (`_blur`), whatever happens at the border. `flow_video` does all three frame by frame.
+
+Shapes: T frames, N trajectories, K displacements, H W pixels. Flow is (x, y) in pixels from a frame to the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from motionloom.errors import InputError
+
+Normalisation = Literal["inference", "training"]
+"""Where the published programs differ. "inference": full colour is the fastest place of the clip, and blobs are
+mirrored at the border. "training": of every few frames, and nothing lies beyond the border."""
+
+NORMALISATIONS: tuple[Normalisation, ...] = ("inference", "training")
+TRAINED_SIZE = (480, 720)
+"""(height, width) that the checkpoints were trained at, and that `Blob` is meant for."""
+CHUNK = 2
+"""Frames that share a maximum in training: max(T // 20, 1) there, with T = 49 frames."""
+FARTHEST = 1e9  # pixels; squares of sums of these are still float32
+_BLOCK = 96  # rows or columns that one matrix product makes: about as many as a blob reaches
+_HUES = (15, 6, 4, 11, 13, 6)  # steps of the wheel from red to yellow, green, cyan, blue, magenta, and back
+
+
+@dataclass(frozen=True)
+class Blob:
+    """The Gaussian that a displacement is spread with: exp(-r² / 2 sigma²), cut at ``radius`` pixels on each axis."""
+
+    sigma: float = 10.0
+    radius: int = 49
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.sigma) and self.sigma > 0 and self.radius >= 0):
+            raise InputError(f"blob: found sigma {self.sigma} and radius {self.radius}, expected pixels above zero")
+
+    def scaled(self, factor: float) -> Blob:
+        return Blob(self.sigma * factor, max(1, round(self.radius * factor)))
+
+
+@dataclass(frozen=True)
+class Displacements:
+    """How far things go from where they are, sorted by frame, row and column; zero everywhere else.
+
+    Attributes:
+        num_frames, size: T and (height, width) of the clip.
+        frame, row, column: int64 [K]; the frame that things arrive in, the pixel that they come from.
+        value: float32 [K, 2], (x, y) in pixels.
+    """
+
+    num_frames: int
+    size: tuple[int, int]
+    frame: NDArray[np.int64]
+    row: NDArray[np.int64]
+    column: NDArray[np.int64]
+    value: NDArray[np.float32]
+
+    def at(self, frame: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+        """Rows, columns and values of one frame."""
+        part = slice(*np.searchsorted(self.frame, [frame, frame + 1]))
+        return self.row[part], self.column[part], self.value[part]
+
+
+def flow_video(
+    points: ArrayLike | Tensor,
+    visible: ArrayLike | Tensor,
+    size: tuple[int, int],
+    *,
+    normalisation: Normalisation = "inference",
+    scale_blob: bool = False,
+    whole_pixels: bool = False,
+    chunk: int = CHUNK,
+    blob: Blob | None = None,
+) -> Tensor:
+    """The flow colours of trajectories, as the checkpoints expect them: uint8 [T, 3, H, W].
+
+    Args:
+        points: [T, N, 2], (x, y) in pixels of ``size``, continuous: a point lies in the pixel that holds it.
+        visible: bool [T, N]. A step counts where both of its ends are visible and its source is on the canvas.
+        size: (height, width).
+        normalisation: see `Normalisation`.
+        scale_blob: blobs as large for ``size`` as the published ones are for 480x720; off, they are 10 pixels at any
+            size, as published.
+        whole_pixels: positions are cut to whole pixels first, as the published program does.
+        chunk: frames that share a maximum in "training".
+        blob: another one than the published.
+
+    Raises:
+        InputError: shapes that disagree, values that are not numbers, no frame, or an unknown normalisation.
+    """
+    _check(normalisation, chunk)
+    moves = displacements(points, visible, size, whole_pixels=whole_pixels)
+    blur = _Blur(moves.size, _chosen(blob, scale_blob, moves.size), normalisation == "inference")
+    video = np.full((moves.num_frames, 3, *moves.size), 255, np.uint8)
+    for frames in _chunks(moves.num_frames, normalisation, chunk):
+        largest = max((_fastest(flow) for t in frames for _, flow in blur.boxes(moves, t)), default=0.0)
+        for t in frames:
+            # Once more, which is cheaper than to keep the flow of all frames.
+            for box, flow in blur.boxes(moves, t):
+                _paint(flow, largest, video[t][:, box[0], box[1]])
+    return torch.from_numpy(video)
+
+
+def displacements(
+    points: ArrayLike | Tensor, visible: ArrayLike | Tensor, size: tuple[int, int], *, whole_pixels: bool = False
+) -> Displacements:
+    """The steps of trajectories at their sources. Where two have one source in a frame, the later trajectory counts.
+
+    Args, Raises: see `flow_video`.
+    """
+    height, width = _checked_size(size)
+    place, seen = _checked(points, visible)
+    if whole_pixels:
+        place = np.trunc(place)
+    source, step = place[:-1], place[1:] - place[:-1]
+    inside = ((source >= 0) & (source < (width, height))).all(-1)
+    frame, track = np.nonzero(seen[:-1] & seen[1:] & inside)
+    column, row = source[frame, track].astype(np.int64).T
+    pixel = (frame * height + row) * width + column
+    # `np.nonzero` went through the trajectories in order: from behind, the first at a pixel is the one that counts.
+    last = len(pixel) - 1 - np.unique(pixel[::-1], return_index=True)[1]
+    value = step[frame, track].astype(np.float32)
+    last = last[value[last].any(-1)]
+    return Displacements(len(place), (height, width), frame[last] + 1, row[last], column[last], value[last])
+
+
+def blurred(
+    moves: Displacements,
+    *,
+    normalisation: Normalisation = "inference",
+    scale_blob: bool = False,
+    blob: Blob | None = None,
+) -> Tensor:
+    """The flow that displacements mean, float32 [T, H, W, 2]. `flow_video` never holds so much at once.
+
+    Args: see `flow_video`.
+    """
+    _check(normalisation, CHUNK)
+    blur = _Blur(moves.size, _chosen(blob, scale_blob, moves.size), normalisation == "inference")
+    flow = np.zeros((moves.num_frames, *moves.size, 2), np.float32)
+    for t in range(moves.num_frames):
+        for (rows, columns), part in blur.boxes(moves, t):
+            flow[t, rows, columns] = np.moveaxis(part, 0, -1)
+    return torch.from_numpy(flow)
+
+
+def flow_colours(flow: ArrayLike | Tensor, *, normalisation: Normalisation = "inference", chunk: int = CHUNK) -> Tensor:
+    """Colours uint8 [T, 3, H, W] of flow [T, 2, H, W] in pixels; or [3, H, W] of one frame [2, H, W].
+
+    Raises:
+        InputError: another shape, or values that are not numbers.
+    """
+    _check(normalisation, chunk)
+    values = np.asarray(flow.detach().cpu() if isinstance(flow, Tensor) else flow, np.float32)
+    if values.ndim not in (3, 4) or values.shape[-3] != 2:
+        raise InputError(f"flow: found shape {values.shape}, expected [T, 2, H, W]")
+    if not np.isfinite(values).all():
+        raise InputError("flow: found values that are not finite numbers")
+    clip = values[None] if values.ndim == 3 else values
+    video = np.empty((len(clip), 3, *clip.shape[-2:]), np.uint8)
+    for frames in _chunks(len(clip), normalisation, chunk):
+        largest = max((_fastest(clip[t]) for t in frames), default=0.0)
+        for t in frames:
+            _paint(clip[t], largest, video[t])
+    return torch.from_numpy(video[0] if values.ndim == 3 else video)
+
+
+def dense_flow_video(
+    flow: ArrayLike | Tensor, *, normalisation: Normalisation = "training", chunk: int = CHUNK
+) -> Tensor:
+    """Colours uint8 [T, 3, H, W] of all flow [T - 1, 2, H, W] between the frames of a clip; the first frame is white.
+
+    What the first stage of Tora's training is conditioned on. Raises: see `flow_colours`.
+    """
+    values = torch.as_tensor(np.asarray(flow) if not isinstance(flow, Tensor) else flow)
+    if values.ndim != 4 or values.shape[1] != 2:
+        raise InputError(f"flow: found shape {tuple(values.shape)}, expected [T - 1, 2, H, W]")
+    still = values.new_zeros(1, *values.shape[1:])
+    return flow_colours(torch.cat([still, values]), normalisation=normalisation, chunk=chunk)
+
+
+class _Blur:
+    """Spreads displacements over frames of one size."""
+
+    def __init__(self, size: tuple[int, int], blob: Blob, mirrored: bool) -> None:
+        self.size, self.radius = size, blob.radius
+        self.vertical, self.horizontal = (_spread(side, blob, mirrored) for side in size)
+
+    def boxes(self, moves: Displacements, frame: int) -> Iterator[tuple[tuple[slice, slice], NDArray[np.float32]]]:
+        """(rows, columns) and flow [2, h, w] of boxes that together cover all that is not zero in a frame."""
+        row, column, value = moves.at(frame)
+        reach = self.radius
+        for top, left, bottom, right in _boxes(row, column, self.size, reach):
+            near = (row >= top - reach) & (row < bottom + reach) & (column >= left - reach) & (column < right + reach)
+            flow = self._flow(row[near], column[near], value[near], top, left, bottom, right)
+            yield (slice(top, bottom), slice(left, right)), flow
+
+    def _flow(
+        self,
+        row: NDArray[np.int64],
+        column: NDArray[np.int64],
+        value: NDArray[np.float32],
+        top: int,
+        left: int,
+        bottom: int,
+        right: int,
+    ) -> NDArray[np.float32]:
+        """[2, h, w] of a box: the rows that have sources spread to the sides, then all of them up and down."""
+        reach, width = self.radius, right - left
+        first, last = max(0, left - reach), min(self.size[1], right + reach)
+        lines, line = np.unique(row, return_inverse=True)
+        sources = np.zeros((len(lines), 2, last - first), np.float32)
+        sources[line, :, column - first] = value
+        across = np.empty((len(lines), 2, width), np.float32)
+        for start in range(left, right, _BLOCK):
+            stop = min(start + _BLOCK, right)
+            low, high = max(first, start - reach), min(last, stop + reach)
+            part = sources[:, :, low - first : high - first].reshape(-1, high - low)
+            across[:, :, start - left : stop - left] = (part @ self.horizontal[low:high, start:stop]).reshape(
+                len(lines), 2, -1
+            )
+        flow = np.empty((bottom - top, 2 * width), np.float32)
+        for start in range(top, bottom, _BLOCK):
+            stop = min(start + _BLOCK, bottom)
+            some = slice(*np.searchsorted(lines, [start - reach, stop + reach]))
+            weight = self.vertical[lines[some], start:stop]
+            np.matmul(weight.T, across[some].reshape(-1, 2 * width), out=flow[start - top : stop - top])
+        return flow.reshape(bottom - top, 2, width).transpose(1, 0, 2)
+
+
+@lru_cache(maxsize=8)
+def _spread(side: int, blob: Blob, mirrored: bool) -> NDArray[np.float32]:
+    """[side, side]: how much of a source at the first index arrives at the second.
+
+    Mirrored as OpenCV's reflect-101: the border pixel is the mirror and stands there once. What a frame shows beyond
+    its border are images of it, again and again for one smaller than the blob.
+    """
+    place = np.arange(side)
+    weight = _taps(place[None] - place[:, None], blob)
+    if mirrored:
+        period = max(1, 2 * (side - 1))
+        for turn in range(-(-(side + blob.radius) // period) + 1):
+            for shift in {turn * period, -turn * period} - {0}:
+                weight += _taps(place[None] - (place[:, None] + shift), blob)
+            for shift in {turn * period, -turn * period}:
+                image = _taps(place[None] - (shift - place[:, None]), blob)
+                image[[0, -1]] = 0.0  # these are their own images
+                weight += image
+    return weight.astype(np.float32)
+
+
+def _taps(distance: NDArray[np.int64], blob: Blob) -> NDArray[np.float64]:
+    return np.where(np.abs(distance) <= blob.radius, np.exp(-np.square(distance / blob.sigma) / 2), 0.0)
+
+
+def _boxes(
+    row: NDArray[np.int64], column: NDArray[np.int64], size: tuple[int, int], reach: int
+) -> list[tuple[int, int, int, int]]:
+    """(top, left, bottom, right) of boxes around sources and what they reach, joined where that saves pixels."""
+    if not len(row):
+        return []
+    corner = np.stack([row, column], 1)
+    windows = np.concatenate([np.maximum(corner - reach, 0), np.minimum(corner + reach + 1, size)], 1)
+    whole = np.concatenate([windows[:, :2].min(0), windows[:, 2:].max(0)])
+    if _area(windows).sum() >= _area(whole):
+        return [tuple(whole.tolist())]
+    kept = windows[:1]
+    for window in windows[1:]:
+        while True:
+            joined = np.concatenate([np.minimum(kept[:, :2], window[:2]), np.maximum(kept[:, 2:], window[2:])], 1)
+            saved = _area(kept) + _area(window) - _area(joined)
+            best = int(saved.argmax()) if len(saved) else -1
+            if best < 0 or saved[best] < 0:
+                break
+            window, kept = joined[best], np.delete(kept, best, 0)
+        kept = np.concatenate([kept, window[None]])
+    return [tuple(box) for box in kept.tolist()]
+
+
+def _area(boxes: NDArray[np.int64]) -> NDArray[np.int64]:
+    return (boxes[..., 2] - boxes[..., 0]) * (boxes[..., 3] - boxes[..., 1])
+
+
+def _fastest(flow: NDArray[np.float32]) -> float:
+    """The largest length in flow [2, h, w]."""
+    return float(np.sqrt((np.square(flow[0]) + np.square(flow[1])).max(initial=0.0)))
+
+
+def _paint(flow: NDArray[np.float32], largest: float, out: NDArray[np.uint8]) -> None:
+    """Colours of flow [2, h, w] into ``out`` [3, h, w]. All in float32, operation by operation as published."""
+    scale = np.float32(largest) + np.finfo(np.float32).eps
+    u, v = flow[0] / scale, flow[1] / scale
+    speed = np.sqrt(u * u + v * v)
+    angle = np.arctan2(-v, -u) / np.float32(np.pi)
+    place = (angle + 1) / 2 * np.float32(sum(_HUES) - 1)
+    low = place.astype(np.int32)
+    part = place - low
+    rest = 1 - part
+    for channel, (here, after) in enumerate(_wheel()):
+        # "clip" only spares the check: the places are on the wheel.
+        colour = rest * here.take(low, mode="clip") + part * after.take(low, mode="clip")
+        out[channel] = 255 * (1 - speed * (1 - colour))
+
+
+@lru_cache(maxsize=1)
+def _wheel() -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+    """For red, green and blue: float32 [55] of every hue from 0 to 1, and of the hue after it."""
+    # Of two neighbouring main colours one channel is full, one empty, and one on its way up or down.
+    ways = [(0, 1, True), (1, 0, False), (1, 2, True), (2, 1, False), (2, 0, True), (0, 2, False)]
+    wheel = np.zeros((3, sum(_HUES)), np.float32)
+    start = 0
+    for count, (full, moving, up) in zip(_HUES, ways, strict=True):
+        ramp = np.floor(255 * np.arange(count) / count)
+        wheel[full, start : start + count] = 255
+        wheel[moving, start : start + count] = ramp if up else 255 - ramp
+        start += count
+    wheel /= 255
+    return [(channel, np.roll(channel, -1)) for channel in wheel]
+
+
+def _chunks(num_frames: int, normalisation: Normalisation, chunk: int) -> list[range]:
+    """Frames that share a maximum."""
+    length = num_frames if normalisation == "inference" else chunk
+    return [range(start, min(start + length, num_frames)) for start in range(0, num_frames, max(1, length))]
+
+
+def _chosen(blob: Blob | None, scale_blob: bool, size: tuple[int, int]) -> Blob:
+    blob = blob or Blob()
+    return blob.scaled(min(size[0] / TRAINED_SIZE[0], size[1] / TRAINED_SIZE[1])) if scale_blob else blob
+
+
+def _check(normalisation: str, chunk: int) -> None:
+    if normalisation not in NORMALISATIONS:
+        raise InputError(f"normalisation: found {normalisation!r}, expected 'inference' or 'training'")
+    if chunk < 1:
+        raise InputError(f"chunk: found {chunk}, expected one frame or more")
+
+
+def _checked_size(size: tuple[int, int]) -> tuple[int, int]:
+    if len(size) != 2 or not all(int(side) == side and side > 0 for side in size):
+        raise InputError(f"size: found {size}, expected (height, width) in whole pixels above zero")
+    return int(size[0]), int(size[1])
+
+
+def _checked(points: ArrayLike | Tensor, visible: ArrayLike | Tensor) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    place = np.asarray(points.detach().cpu() if isinstance(points, Tensor) else points, np.float64)
+    seen = np.asarray(visible.detach().cpu() if isinstance(visible, Tensor) else visible)
+    if place.ndim != 3 or place.shape[-1] != 2 or not len(place):
+        raise InputError(f"points: found shape {place.shape}, expected [T, N, 2] with at least one frame")
+    if seen.shape != place.shape[:2]:
+        raise InputError(f"visible: found shape {seen.shape}, expected {place.shape[:2]} to match points")
+    if not (np.abs(place) <= FARTHEST).all():
+        frame, track, _ = np.argwhere(~(np.abs(place) <= FARTHEST))[0]
+        raise InputError(
+            f"points: found {place[frame, track].tolist()} at frame {frame}, track {track}, expected pixels; mark "
+            "points you do not know as not visible and give them any position"
+        )
+    return place, seen.astype(bool)
