@@ -21,10 +21,12 @@ Part = Literal[
     "lora_2",
     "lora_fast",
     "lora_fast_2",
+    "fuser",
+    "traj_extractor",
     "pipeline",
 ]
 """A component of a diffusers pipeline; a LoRA for its first (``lora``) or second expert (``lora_2``), and the few-step
-LoRAs beside them; or what describes the whole of a diffusers folder (``pipeline``)."""
+LoRAs beside them; the two halves of Tora's add-on; or what describes the whole of a diffusers folder (``pipeline``)."""
 
 Solver = Literal["unipc", "dpm++", "euler", "own"]
 
