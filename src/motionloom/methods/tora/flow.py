@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
@@ -306,23 +307,35 @@ def _fastest(flow: NDArray[np.float32]) -> float:
 
 def _paint(flow: NDArray[np.float32], largest: float, out: NDArray[np.uint8]) -> None:
     """Colours of flow [2, h, w] into ``out`` [3, h, w]. All in float32, operation by operation as published."""
-    scale = np.float32(largest) + np.finfo(np.float32).eps
+    scale = -(np.float32(largest) + np.finfo(np.float32).eps)
     u, v = flow[0] / scale, flow[1] / scale
-    speed = np.sqrt(u * u + v * v)
-    angle = np.arctan2(-v, -u) / np.float32(np.pi)
-    place = (angle + 1) / 2 * np.float32(sum(_HUES) - 1)
-    low = place.astype(np.int32)
-    part = place - low
-    rest = 1 - part
-    for channel, (here, after) in enumerate(_wheel()):
-        # "clip" only spares the check: the places are on the wheel.
-        colour = rest * here.take(low, mode="clip") + part * after.take(low, mode="clip")
-        out[channel] = 255 * (1 - speed * (1 - colour))
+    place = np.arctan2(v, u)
+    # In place from here on: fresh memory costs more than the arithmetic.
+    place /= np.float32(np.pi)
+    place += 1
+    place /= 2
+    place *= np.float32(sum(_HUES) - 1)
+    u *= u
+    v *= v
+    speed = np.sqrt(np.add(u, v, out=u), out=u)
+    hue = place.astype(np.uint8)
+    after = np.subtract(place, hue, out=place, dtype=np.float32)
+    here = np.subtract(1, after, out=v)
+    for channel, (table, next_table) in enumerate(_wheel()):
+        colour, beside = cv2.LUT(hue, table), cv2.LUT(hue, next_table)
+        colour *= here
+        beside *= after
+        colour += beside
+        np.subtract(1, colour, out=colour)
+        colour *= speed
+        np.subtract(1, colour, out=colour)
+        colour *= 255
+        out[channel] = colour
 
 
 @lru_cache(maxsize=1)
 def _wheel() -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
-    """For red, green and blue: float32 [55] of every hue from 0 to 1, and of the hue after it."""
+    """For red, green and blue: of every hue from 0 to 1, and of the hue after it; float32 [256], 55 of them in use."""
     # Of two neighbouring main colours one channel is full, one empty, and one on its way up or down.
     ways = [(0, 1, True), (1, 0, False), (1, 2, True), (2, 1, False), (2, 0, True), (0, 2, False)]
     wheel = np.zeros((3, sum(_HUES)), np.float32)
@@ -332,8 +345,9 @@ def _wheel() -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
         wheel[full, start : start + count] = 255
         wheel[moving, start : start + count] = ramp if up else 255 - ramp
         start += count
-    wheel /= 255
-    return [(channel, np.roll(channel, -1)) for channel in wheel]
+    unused = np.zeros((3, 256 - start), np.float32)
+    here, after = (np.concatenate([each / 255, unused], 1) for each in (wheel, np.roll(wheel, -1, 1)))
+    return list(zip(here, after, strict=True))
 
 
 def _chunks(num_frames: int, normalisation: Normalisation, chunk: int) -> list[range]:
