@@ -1,6 +1,7 @@
 """Batches: many jobs, one after another, into one folder.
 
-    OUT/images_tracks/NAME.png     the photograph with the motion drawn on it, and the motion file beside it
+    OUT/images_tracks/NAME.png     the photograph (without one: the first frame) with the motion drawn on it, and the
+                                   motion file beside it
     OUT/videos/NAME.mp4            the clips
     OUT/overlays/NAME.mp4          the clips with the motion drawn on them
     OUT/results.jsonl              one line per item: status, files, seed, seconds, error
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from motionloom.batch_file import Item
 from motionloom.errors import Cancelled, FileFormatError, InputError, MotionloomError
-from motionloom.jobs import Job, Parameters, Progress, compiled, read_motion
+from motionloom.jobs import Job, Parameters, Progress, blank_size, compiled, read_motion
 from motionloom.media import read_image, read_provenance, write_image
 from motionloom.media.files import replacing
 
@@ -135,11 +136,12 @@ class Batch:
         return Result(item.name, "done", **files)
 
     def _job(self, item: Item) -> Job:
+        model, parameters = item.model or self.model, replace(self.parameters, **item.options)
         return Job(
             image=item.image,
-            motion=read_motion(item.motion, item.image),
-            model=item.model or self.model,
-            parameters=replace(self.parameters, **item.options),
+            motion=read_motion(item.motion, item.image or blank_size(model, parameters)),
+            model=model,
+            parameters=parameters,
             last_image=item.last_image,
             motion_file=item.motion,
             device=self.device,
@@ -157,7 +159,7 @@ class Batch:
         from motionloom.draw import draw, draw_paths
 
         tracks = compiled(job.motion, clip)
-        image = read_image(job.image)
+        image = clip.frames[0] if job.image is None else read_image(job.image)
         write_image(still, draw_paths(image, tracks.resize((image.shape[0], image.shape[1]))))
         if job.motion_file:
             ending = job.motion_file.name.removeprefix(job.motion_file.name.split(".")[0])

@@ -46,10 +46,13 @@ _KEYS = {"image", "motion", "model", "name", "last_image", *Parameters.__datacla
 
 @dataclass(frozen=True)
 class Item:
-    """One entry of a batch file, paths resolved; ``options`` are those it sets itself."""
+    """One entry of a batch file, paths resolved; ``options`` are those it sets itself.
+
+    ``image`` is None for a model that starts from no photograph.
+    """
 
     name: str
-    image: Path
+    image: Path | None
     motion: Path
     last_image: Path | None
     model: str | None
@@ -61,12 +64,15 @@ def is_batch(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES
 
 
-def read_batch(path: Path) -> list[Item]:
+def read_batch(path: Path, model: str | None = None) -> list[Item]:
     """The items of a YAML list or JSONL file.
 
     Each is a mapping with ``image`` and ``motion`` (or ``track``), and optionally ``prompt`` (or ``text``, may be
     null), ``model``, ``name``, ``last_image`` and any parameter of a run. Paths are relative to the batch file, or
-    else to the working directory.
+    else to the working directory. Text-to-video models need no ``image``.
+
+    Args:
+        model: of items that name none.
 
     Raises:
         FileFormatError: not such a file; the message names the item and the key.
@@ -87,7 +93,7 @@ def read_batch(path: Path) -> list[Item]:
     items: list[Item] = []
     taken: set[str] = set()
     for number, entry in enumerate(entries, 1):
-        items.append(_item(path, number, entry, taken))
+        items.append(_item(path, number, entry, taken, model))
     return items
 
 
@@ -113,7 +119,7 @@ def _yaml(path: Path, text: str) -> list[Any]:
     return entries
 
 
-def _item(path: Path, number: int, entry: Any, taken: set[str]) -> Item:
+def _item(path: Path, number: int, entry: Any, taken: set[str], default_model: str | None) -> Item:
     where = f"{path}: item {number}"
     if not isinstance(entry, dict):
         raise FileFormatError(f"{where} is a {type(entry).__name__}, expected a mapping with image and motion")
@@ -126,19 +132,32 @@ def _item(path: Path, number: int, entry: Any, taken: set[str]) -> Item:
             raise FileFormatError(f"{where}: {key!r} says again what another key says")
         if value is not None:
             values[name] = value
-    for key in ("image", "motion"):
-        if not isinstance(values.get(key), str):
-            raise FileFormatError(f"{where}: {key} is missing, expected a path")
     base = path.parent
-    image, motion = _resolve(base, values.pop("image")), _resolve(base, values.pop("motion"))
     last = values.pop("last_image", None)
     model, wanted = values.pop("model", None), values.pop("name", None)
     for key, value in (("last_image", last), ("model", model), ("name", wanted)):
         if value is not None and not isinstance(value, str):
             raise FileFormatError(f"{where}: {key} is {value!r}, expected text")
+    for key in ("image", "motion"):
+        absent = key == "image" and key not in values and _needs_no_image(model or default_model)
+        if not (absent or isinstance(values.get(key), str)):
+            raise FileFormatError(f"{where}: {key} is missing, expected a path")
+    image = _resolve(base, values.pop("image")) if "image" in values else None
+    motion = _resolve(base, values.pop("motion"))
     options = {key: _option(where, key, value) for key, value in values.items()}
-    name = _unique(wanted or f"{image.stem}-{motion.name.split('.')[0]}", taken)
+    parts = [motion.name.split(".")[0]] if image is None else [image.stem, motion.name.split(".")[0]]
+    name = _unique(wanted or "-".join(parts), taken)
     return Item(name, image, motion, _resolve(base, last) if last else None, model, options)
+
+
+def _needs_no_image(model: str | None) -> bool:
+    """Whether a model may do without; one that is known only when it is loaded says so itself."""
+    if model is None:
+        return False
+    from motionloom.models.before_loading import card_before_loading
+
+    card = card_before_loading(model)
+    return card is None or not card.takes_image
 
 
 def _option(where: str, key: str, value: Any) -> Any:

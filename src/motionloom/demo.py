@@ -122,7 +122,7 @@ def _show(name: str, out: Path, nano: bool, num_frames: int | None, advance: Cal
 def _run(job: Job, out: Path, advance: Callable[[float], None]) -> Clip:
     return job.run(
         on_progress=lambda step, total: advance(step / max(total, 1)),
-        command=["motionloom", "demo", "--only", job.image.stem],
+        command=["motionloom", "demo", "--only", Path(job.title).stem],
         beside=out,
     )
 

@@ -1,4 +1,4 @@
-"""A job: one photograph, one motion, one model and the parameters; run once, or again from a clip's provenance."""
+"""A job: a photograph, a motion, a model and the parameters; run once, or again from a clip's provenance."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
+from PIL import Image
 
 from motionloom import provenance
 from motionloom.errors import CheckpointError, FileFormatError, InputError
-from motionloom.media import Clip, read_image, read_provenance
+from motionloom.media import Clip, read_image, read_provenance, video_size
 from motionloom.models.memory_plans import PRESETS
 from motionloom.models.parameters import RESOLUTIONS, Parameters
 from motionloom.scale import launch
@@ -32,16 +33,47 @@ Progress = Callable[[int, int], None]
 class Job:
     """Everything one run needs.
 
-    ``model`` is a catalogue name, a folder or a hub id; ``device`` None means automatic.
+    ``image`` is None for models that start from no photograph. ``model`` is a catalogue name, a folder or a hub id;
+    ``device`` None means automatic.
     """
 
-    image: Path
+    image: Path | None
     motion: Motion | Tracks | None
     model: str
     parameters: Parameters = field(default_factory=Parameters)
     last_image: Path | None = None
     motion_file: Path | None = None
     device: str | None = None
+
+    @property
+    def title(self) -> str:
+        """What it is called, for people: its photograph's name, else its motion's."""
+        file = self.image or self.motion_file
+        return file.name if file is not None else self.model
+
+    @property
+    def prompt(self) -> str | None:
+        """Its own prompt, else that of its motion."""
+        return self.parameters.prompt if self.parameters.prompt is not None else getattr(self.motion, "prompt", None)
+
+    def check(self) -> None:
+        """Refuse, before minutes of loading, what is known to be missing.
+
+        Raises:
+            InputError: see `motionloom.models.model.check_inputs`; a model nobody knows yet is asked when it is loaded.
+        """
+        from motionloom.models.before_loading import card_before_loading
+        from motionloom.models.model import check_inputs
+
+        card = card_before_loading(self.model)
+        if card is not None:
+            check_inputs(
+                self.model,
+                has_image=self.image is not None,
+                prompt=self.prompt,
+                takes_image=card.takes_image,
+                reads_text=card.reads_text,
+            )
 
     def load_model(self, on_progress: Progress | None = None, *, num_videos: int | None = None) -> Model:
         """Its model.
@@ -53,6 +85,7 @@ class Job:
         """
         from motionloom.models.loading import load
 
+        self.check()
         run = {} if num_videos is None else {**self._planned(), "num_videos": num_videos}
         model = load(self.model, device=self.device, on_progress=on_progress, **self.parameters.for_loading(), **run)
         if launch.is_worker():
@@ -71,8 +104,10 @@ class Job:
         if name is not None:
             from motionloom.methods.wan import size_for_area
 
-            height, width = read_image(self.image).shape[:2]
-            size = size_for_area((height, width), RESOLUTIONS[name])
+            if self.image is not None:
+                size = size_for_area(_size_of(self.image), RESOLUTIONS[name])
+            elif self.motion is not None:
+                size = size_for_area(self.motion.size, RESOLUTIONS[name])
         return {"size": size, "num_frames": self.parameters.num_frames}
 
     def drawn_seed(self) -> int:
@@ -81,13 +116,16 @@ class Job:
 
     def settled(self, model: Model, *, seed: int | None = None) -> Job:
         """The same job with its open choices made: a negative seed is drawn (or is ``seed``, that of an earlier run),
-        and a model that reads text gets the motion's own prompt where none is given."""
-        parameters = self.parameters
+        a model that reads text gets the motion's own prompt where none is given, and one that starts from no photograph
+        the shape of the one that is."""
+        image, parameters = self.image, self.parameters
         if parameters.seed < 0:
             parameters = replace(parameters, seed=self.drawn_seed() if seed is None else seed)
-        if parameters.prompt is None and model.reads_text:
-            parameters = replace(parameters, prompt=getattr(self.motion, "prompt", None))
-        return replace(self, parameters=parameters)
+        if model.reads_text:
+            parameters = replace(parameters, prompt=self.prompt)
+        if image is not None and not model.takes_image:
+            image, parameters = None, model.shaped_like(read_image(image), parameters)
+        return replace(self, image=image, parameters=parameters)
 
     def with_prompt(self, prompt: str | None) -> Job:
         """The same job with another prompt."""
@@ -101,10 +139,8 @@ class Job:
         """
         from motionloom.prompts import PromptContext, extend_prompt
 
-        prompt = self.parameters.prompt
-        if prompt is None:
-            prompt = getattr(self.motion, "prompt", None) or ""
-        context = PromptContext(prompt=prompt, image=read_image(self.image), motion=self.motion)
+        picture = None if self.image is None else read_image(self.image)
+        context = PromptContext(prompt=self.prompt or "", image=picture, motion=self.motion)
         return self.with_prompt(extend_prompt(extender, context))
 
     def record(self, digest: str, *, beside: Path | None = None) -> dict[str, Any]:
@@ -152,7 +188,7 @@ class Job:
             model = self.load_model()
         job = self.settled(model)
         return model.run(
-            os.fspath(job.image),
+            os.fspath(job.image) if job.image else None,
             job.motion,
             job.parameters,
             num_videos_per_prompt=num_videos,
@@ -176,11 +212,34 @@ def _agree_on(plan: Plan | None) -> None:
         )
 
 
-def read_motion(path: Path, image: Path, *, transfer: Mapping[str, Any] | None = None) -> Motion | Tracks:
-    """The motion in a file of any supported format, on the photograph's canvas where the file names none.
+def is_picture(path: Path) -> bool:
+    """Whether a path names a still picture, by its ending or by what is in the file."""
+    if path.suffix.lower() in _PICTURES:
+        return True
+    try:
+        with Image.open(path):
+            return True
+    except (OSError, ValueError, Image.DecompressionBombError):
+        return False
+
+
+def blank_size(model: str, parameters: Parameters) -> tuple[int, int] | None:
+    """(height, width) of the picture that a model makes from nothing, as far as is known before it is loaded."""
+    from motionloom.models.before_loading import card_before_loading
+
+    card = card_before_loading(model)
+    return parameters.size or (card.native_size if card is not None else None)
+
+
+def read_motion(
+    path: Path, canvas: Path | tuple[int, int] | None, *, transfer: Mapping[str, Any] | None = None
+) -> Motion | Tracks:
+    """The motion in a file of any supported format.
 
     Args:
         path: a motion, tracks, or a video whose motion is taken over.
+        canvas: the photograph, or the (height, width) of a picture yet to be made, which files that name no canvas
+            refer to; None: such files are refused.
         transfer: how, for a video; see `motionloom.tracks.transfer.transfer`.
 
     Raises:
@@ -192,14 +251,22 @@ def read_motion(path: Path, image: Path, *, transfer: Mapping[str, Any] | None =
     if not path.is_file() and not (path.is_dir() and is_video(path)):
         found = "is a folder" if path.is_dir() else "no such file"
         raise FileFormatError(f"{path}: {found}, expected a motion, tracks or a video")
-    height, width = read_image(image).shape[:2]
+    size = _size_of(canvas) if isinstance(canvas, Path) else canvas
     if is_video(path):
-        return motion_from_video(path, (height, width), **(transfer or {}))
-    if path.suffix.lower() in (".jpg", ".jpeg", ".png", ".webp", ".gif", ".tif", ".tiff", ".bmp", ".heic"):
+        return motion_from_video(path, size or video_size(path), **(transfer or {}))
+    if path.suffix.lower() in _PICTURES:
         raise FileFormatError(f"{path}: is a picture, expected a motion, tracks or a video")
     if transfer:
         raise InputError(f"--transfer-{next(iter(transfer))}: for a video as MOTION, {path} is none")
-    return read_motion_for(path, (height, width))
+    return read_motion_for(path, size)
+
+
+def _size_of(image: Path) -> tuple[int, int]:
+    height, width = read_image(image).shape[:2]
+    return height, width
+
+
+_PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".tif", ".tiff", ".bmp", ".heic")
 
 
 def compiled(motion: Motion | Tracks | None, clip: Clip) -> Tracks:
@@ -260,7 +327,9 @@ def again(
     """
     record = read_provenance(path)
     provenance.check_record(record, path)
-    found = _same_file(record["image"], path, image, "--image")
+    if record["image"] is None and image is not None:
+        raise InputError(f"--image: {path} was made without a photograph; leave it out")
+    found = _same_file(record["image"], path, image, "--image") if record["image"] else None
     last = _same_file(record["last_image"], path, last_image, "--last-image") if record.get("last_image") else None
     name = record["motion"].get("name")
     job = Job(

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -71,8 +72,33 @@ class FakeModel(Model):
             if self.fail and step == 1:
                 raise self.fail
         request.details["note"] = "fake"
-        rng = np.random.default_rng([request.seed, int(request.image.sum())])
+        rng = np.random.default_rng([request.seed, 0 if request.image is None else int(request.image.sum())])
         return rng.integers(0, 256, (request.num_frames, *request.size, 3), np.uint8)
+
+
+class TextToVideo(FakeModel):
+    """The same from no photograph, at 32x64 by default."""
+
+    card = replace(
+        FakeModel.card, name="dreamer", takes_image=False, reads_text=True, native_size=(32, 64), methods=("tora",)
+    )
+    name = "dreamer"
+
+
+@pytest.fixture
+def dreamer(monkeypatch):
+    """A text-to-video model of the catalogue."""
+    from motionloom.models.catalog import list_models
+
+    model = TextToVideo()
+
+    def load(name, *, device=None, on_progress=None, **options):
+        assert name == "dreamer"
+        return model
+
+    monkeypatch.setattr("motionloom.models.before_loading.list_models", lambda: [*list_models(), model.card])
+    monkeypatch.setattr("motionloom.models.loading.load", load)
+    return model
 
 
 @pytest.fixture

@@ -523,3 +523,103 @@ def test_a_picture_is_no_motion(folder, call):
     done = call("generate", "photo.png", "photo.png", "-m", "warp", "-o", "x.webp")
     assert done.code == 2
     assert "photo.png: is a picture, expected a motion, tracks or a video" in done.err
+
+
+def test_text_to_video_needs_a_motion_and_no_photograph(folder, call, dreamer):
+    done = call("generate", "slide.motion.json", "-m", "dreamer", "-p", "a square of light")
+    assert (done.code, done.err) == (0, ""), done.err
+    # Its name is the motion's, its shape that of the motion's canvas.
+    assert done.lines == ["slide.dreamer.mp4: 5 frames at 4 fps, 48x32, dreamer, seed 0, 0.0 s"]
+    (request,) = dreamer.calls
+    assert request.image is None
+    assert (request.prompt, request.size, request.tracks.num_tracks > 0) == ("a square of light", (32, 48), True)
+    record = read_provenance("slide.dreamer.mp4")
+    assert record["image"] is None
+    assert record["motion"]["name"] == "slide.motion.json"
+
+
+def test_text_to_video_is_made_again(folder, call, dreamer):
+    assert call("generate", "slide.motion.json", "-m", "dreamer", "-o", "out.webp", "--seed", -1).code == 0
+    assert call("generate", "--again", "out.webp").lines[-1] == "the frames are those of out.webp, bit for bit"
+    assert dreamer.calls[1].prompt == "a square slides"  # the motion's own
+    refused = call("generate", "--again", "out.webp", "-o", "b.webp", "--image", "photo.png")
+    assert refused.code == 2
+    assert "made without a photograph" in refused.err
+
+
+def test_a_photograph_gives_text_to_video_its_shape_and_nothing_else(folder, call, dreamer):
+    write_image(folder / "wide.png", np.zeros((16, 96, 3), np.uint8))
+    done = call("generate", "wide.png", "slide.motion.json", "-m", "dreamer", "-o", "out.webp", "--overlay")
+    assert done.code == 0, done.err
+    assert done.err.count("of the photograph only the shape is used") == 1
+    (request,) = dreamer.calls
+    assert (request.image, request.size) == (None, (16, 96))
+    record = read_provenance("out.webp")
+    assert (record["image"], record["parameters"]["size"]) == (None, [16, 96])
+    (folder / "wide.png").unlink()
+    assert call("generate", "--again", "out.webp").lines[-1].endswith("bit for bit")
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("0,0\n256,128\n128,256\n", (32, 64)), ("0,0\n256,128\n128,256\n", (16, 16))]
+)
+def test_a_file_without_a_canvas_is_drawn_on_the_picture_to_be_made(folder, call, dreamer, text, size):
+    (folder / "path.txt").write_text(text)
+    given = () if size == (32, 64) else ("--size", f"{size[1]}x{size[0]}")
+    done = call("generate", "path.txt", "-m", "dreamer", "-p", "", "-o", "out.webp", *given)
+    assert done.code == 0, done.err
+    (request,) = dreamer.calls
+    assert request.size == size
+    # Tora's 256x256 canvas is stretched over the picture: three points, of which the clip shows five.
+    np.testing.assert_allclose(request.tracks.points[0, 0], 0, atol=1)
+    middle = request.tracks.points[2, 0] / [size[1], size[0]]
+    np.testing.assert_allclose(middle, [1.0, 0.5], atol=0.02)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["slide.motion.json"], "IMAGE: missing, nano starts from a photograph"),
+        (["slide.motion.json", "-m", "warp"], "motionloom generate IMAGE slide.motion.json -m warp"),
+        (["photo.png", "-m", "dreamer", "-p", "x"], "MOTION: missing beside photo.png"),
+        (["bare.motion.json", "-m", "dreamer"], "prompt: missing, dreamer makes its picture from it"),
+        (["photo.png", "bare.motion.json", "-m", "dreamer"], "prompt: missing"),
+        (["none.motion.json", "-m", "dreamer", "-p", "x"], "none.motion.json: no such file"),
+    ],
+)
+def test_what_is_missing_is_said_before_anything_is_loaded(folder, call, dreamer, monkeypatch, arguments, words):
+    document = json.loads((folder / "slide.motion.json").read_text())
+    del document["prompt"]
+    (folder / "bare.motion.json").write_text(json.dumps(document))
+    monkeypatch.setattr("motionloom.models.loading.load", lambda *a, **k: pytest.fail("was loaded"))
+    refused = call("generate", *arguments)
+    assert refused.code == 2
+    assert words in refused.err
+
+
+def test_a_model_known_only_when_loaded_refuses_itself(folder, call, fake):
+    refused = call("generate", "slide.motion.json", "-m", "some/model")
+    assert refused.code == 2
+    assert "image: missing, some/model starts from a photograph" in refused.err
+
+
+def test_a_batch_of_text_to_video(folder, call, dreamer):
+    file = batch(folder, {"motion": "slide.motion.json"}, {"motion": "slide.motion.json", "prompt": "blue"})
+    assert call("generate", file, "-m", "dreamer", "-o", "res").code == 0
+    assert sorted(os.listdir("res/videos")) == ["slide-2.mp4", "slide.mp4"]
+    assert read_image("res/images_tracks/slide.png").shape == (32, 48, 3)
+    assert [request.prompt for request in dreamer.calls] == ["a square slides", "blue"]
+    assert "2 skipped" in call("generate", file, "-m", "dreamer", "-o", "res").lines[-1]
+    # Items with a photograph are finished as well, and known again.
+    file = batch(folder, {**ITEM, "name": "shaped"})
+    assert call("generate", file, "-m", "dreamer", "-o", "res").code == 0
+    assert "1 skipped" in call("generate", file, "-m", "dreamer", "-o", "res").lines[-1]
+    refused = call("generate", batch(folder, {"motion": "slide.motion.json"}), "-m", "nano", "-o", "res")
+    assert "item 1: image is missing" in refused.err
+
+
+def test_extended_prompts_need_no_photograph(folder, call, dreamer):
+    done = call("generate", "slide.motion.json", "-m", "dreamer", "-o", "out.webp", "--extend-prompt", "motion")
+    assert done.code == 0, done.err
+    assert dreamer.calls[0].prompt.startswith("a square slides")
+    assert len(dreamer.calls[0].prompt) > len("a square slides")

@@ -37,7 +37,10 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that
 
 def generate(
     image: Annotated[
-        Path | None, typer.Argument(help="Photograph; or a batch file (.yaml, .jsonl).", show_default=False)
+        Path | None,
+        typer.Argument(
+            help="Photograph; or a batch file (.yaml, .jsonl); left out for text-to-video models.", show_default=False
+        ),
     ] = None,
     motion: Annotated[
         Path | None,
@@ -137,6 +140,8 @@ def generate(
 ) -> None:
     """Make a video in which the things on IMAGE move as MOTION says.
 
+    Text-to-video models make their own picture: motionloom generate MOTION -m tora-t2v -p "...".
+
     IMAGE may be a batch file instead: a YAML list or JSONL of items with image, motion (or track), prompt (or text)
     and any option of this command by its long name. Every item runs; finished ones are skipped on the next run.
     """
@@ -167,8 +172,13 @@ def generate(
         )
     if image is None:
         raise InputError("IMAGE: missing, expected a photograph and a motion, a batch file, or --again CLIP")
+    from motionloom.batch_file import is_batch
     from motionloom.jobs import Parameters, parse_option, parse_size, parse_window
 
+    batch = motion is None and is_batch(image)
+    photograph: Path | None = image
+    if motion is None and not batch and last_image is None and not (lora or _moves_by_itself(model)):
+        photograph, motion = None, _motion_alone(image, model)
     parameters = Parameters(
         prompt=prompt, negative_prompt=negative_prompt, seed=seed, size=parse_size(size) if size else None,
         resolution=resolution, num_frames=frames, fps=fps, num_inference_steps=steps, guidance_scale=guidance_scale,
@@ -178,13 +188,8 @@ def generate(
         few_step_loras=tuple(few_step_lora or ()), transformer_2=transformer_2,
         memory=memory, fast=fast, settings=settings,  # pyright: ignore
     )  # fmt: skip
-    from motionloom.batch_file import is_batch
-
-    batch = motion is None and is_batch(image)
     transfer = {"points": transfer_points, "fit": transfer_fit, "follow": transfer_follow}
     transfer = {name: value for name, value in transfer.items() if value is not None}
-    if motion is None and not batch and last_image is None and not (lora or _moves_by_itself(model)):
-        raise InputError(f"MOTION: missing beside {image}, expected a *.motion.json, a track file or a video")
     if batch and (side_by_side or contact_sheet or last_image or extend_prompt or num_videos > 1 or gpus > 1):
         raise InputError(
             "--side-by-side, --contact-sheet, --last-image, --extend-prompt, --num-videos, --gpus: not for batches; "
@@ -195,8 +200,9 @@ def generate(
             return
         if not batch:
             run_one(
-                image, motion, model, parameters, last_image, here, out, extras, num_videos, extend_prompt, transfer
-            )
+                photograph, motion, model, parameters, last_image, here, out, extras, num_videos, extend_prompt,
+                transfer,
+            )  # fmt: skip
             return
         run_batch(image, out, model, parameters, here.device, overlay is not False, overwrite)
 
@@ -227,6 +233,22 @@ def preview(
     out = out or f"{image.stem}.preview.mp4"
     extras = Extras(bool(overlay), side_by_side, contact_sheet, quality, overwrite)
     run_one(image, motion, "warp", parameters, None, Process(None, True), out, extras)
+
+
+def _motion_alone(file: Path, model: str) -> Path:
+    """The only file that was named, where it is a motion and the model starts from no photograph."""
+    from motionloom.jobs import is_picture
+    from motionloom.models.before_loading import card_before_loading
+
+    if is_picture(file):
+        raise InputError(f"MOTION: missing beside {file}, expected a *.motion.json, a track file or a video")
+    card = card_before_loading(model)
+    if card is not None and card.takes_image:
+        raise InputError(
+            f"IMAGE: missing, {model} starts from a photograph: motionloom generate IMAGE {file} -m {model}; "
+            "text-to-video models such as tora-t2v need none"
+        )
+    return file
 
 
 def _moves_by_itself(model: str) -> bool:

@@ -130,20 +130,22 @@ class Run:
 
 
 def run_one(
-    image: Path, motion_file: Path | None, model: str, parameters: Parameters, last_image: Path | None,
+    image: Path | None, motion_file: Path | None, model: str, parameters: Parameters, last_image: Path | None,
     process: Process, out: str | None, extras: Extras, num_videos: int = 1, extend_prompt: str | None = None,
     transfer: dict[str, Any] | None = None,
 ) -> None:  # fmt: skip
-    from motionloom.jobs import Job, read_motion
+    from motionloom.jobs import Job, blank_size, read_motion
     from motionloom.media import read_image
     from motionloom.scale.launch import agreed
 
-    run = Run(process, out or f"{image.stem}.{Path(model).name}.mp4", extras)
+    named = (image or motion_file or Path(model)).name.removesuffix(".motion.json")
+    run = Run(process, out or f"{Path(named).stem}.{Path(model).name}.mp4", extras)
     # Read here as well, so that a bad file is refused before a large model is loaded.
     for file in (image, last_image):
         if file is not None:
             read_image(file)
-    motion = None if motion_file is None else read_motion(motion_file, image, transfer=transfer)
+    canvas = image or blank_size(model, parameters)
+    motion = None if motion_file is None else read_motion(motion_file, canvas, transfer=transfer)
     job = Job(image, motion, model, parameters, last_image, motion_file, process.device)
     seed = agreed(job.drawn_seed())
     for target in run.targets([seed + index for index in range(num_videos)]):
@@ -159,7 +161,7 @@ def run_one(
             warn(note)
     job = job.settled(loaded, seed=seed)
     clip_names = run.targets([seed + index for index in range(num_videos)])
-    with progress(f"{image.name} ({model})") as on_progress:
+    with progress(f"{job.title} ({model})") as on_progress:
         clips = job.run_videos(
             num_videos, model=loaded, on_progress=on_progress, command=_command(), beside=Path(run.out).parent
         )
@@ -185,7 +187,7 @@ def run_again(
     note = check_model(model, record, force=force)
     if note:
         warn(note)
-    with progress(f"{job.image.name} ({job.model})") as on_progress:
+    with progress(f"{job.title} ({job.model})") as on_progress:
         clip = job.run(model=model, on_progress=on_progress, command=_command(), beside=Path(out).parent)
     if not process.writes:
         return
@@ -206,7 +208,7 @@ def run_batch(
     from motionloom.batch import Batch
     from motionloom.batch_file import read_batch
 
-    items = read_batch(file)
+    items = read_batch(file, model)
     folder = Path(out or f"{file.stem}_out")
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder}: is a file, expected a folder for the batch's output")

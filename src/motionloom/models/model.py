@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from motionloom import provenance
 from motionloom.errors import AmbiguousUnitsError, FileFormatError, InputError
-from motionloom.media import Clip, read_image
+from motionloom.media import Clip, read_image, video_size
 from motionloom.models.card import ModelCard, Solver
 from motionloom.models.parameters import RESOLUTIONS, Parameters
 from motionloom.tracks.tracks import Tracks
@@ -241,11 +241,20 @@ class Model(ABC):
         if parameters.seed < 0:
             raise InputError(f"seed: found {parameters.seed}, expected 0 to 2^63 - 1")
         steps_after = parsed_post(parameters.post)
-        self._check_prompt(parameters)
-        picture = self._picture(image)
+        check_inputs(
+            self.name,
+            has_image=image is not None,
+            prompt=parameters.prompt,
+            takes_image=self.takes_image,
+            reads_text=self.reads_text,
+        )
+        picture = None if image is None else read_image(image)
         drawn = motion
         if isinstance(drawn, (str, os.PathLike)):
             drawn = read_motion_for(drawn, self._canvas(picture, None, parameters))
+        if picture is not None and not self.takes_image:
+            image, parameters = None, self.shaped_like(picture, parameters)
+            picture = None
         request = self._request(picture, drawn, parameters, last_image, on_progress, on_preview)
         self.refuse(request)
         started = time.perf_counter()
@@ -287,27 +296,24 @@ class Model(ABC):
             clips.append(replace(clip, provenance=facts))
         return clips
 
-    def _check_prompt(self, parameters: Parameters) -> None:
-        if not self.takes_image and self.reads_text and parameters.prompt is None:
-            raise InputError(
-                f"prompt: missing, {self.name} makes its picture from it; say what is to be seen and how it moves "
-                '("" leaves everything open)'
-            )
+    def shaped_like(self, picture: NDArray[np.uint8], parameters: Parameters) -> Parameters:
+        """The parameters of a clip in a photograph's shape, for models that take no photograph: all they use of it."""
+        warnings.warn(
+            f"{self.name} makes its own picture from the prompt: of the photograph only the shape is used",
+            stacklevel=4,
+        )
+        return replace(parameters, size=self._size(picture, None, parameters), resolution=None)
 
-    def _picture(self, image: ImageSource | None) -> NDArray[np.uint8] | None:
-        """The photograph, as far as this model has use for one."""
-        if image is None:
-            if self.takes_image:
-                raise InputError(
-                    f"image: missing, {self.name} starts from a photograph; give one, or choose a text-to-video model"
-                )
-            return None
-        if not self.takes_image:
-            warnings.warn(
-                f"{self.name} makes its own picture from the prompt: of the photograph only the shape is used",
-                stacklevel=4,
-            )
-        return read_image(image)
+    def _size(
+        self, picture: NDArray[np.uint8] | None, motion: Motion | Tracks | None, parameters: Parameters
+    ) -> tuple[int, int]:
+        """(height, width) of the clip, as given or chosen."""
+        size = parameters.size
+        if size is None:
+            shape = self._canvas(picture, motion, parameters)
+            area = RESOLUTIONS.get(parameters.resolution or "")
+            size = self.default_size(shape) if area is None else self.size_at(shape, area)
+        return self.legal_size(size)
 
     def _canvas(
         self, picture: NDArray[np.uint8] | None, motion: Motion | Tracks | None, parameters: Parameters
@@ -333,12 +339,7 @@ class Model(ABC):
         on_progress: Progress | None,
         on_preview: OnPreview | None = None,
     ) -> Request:
-        size = parameters.size
-        if size is None:
-            shape = self._canvas(picture, motion, parameters)
-            area = RESOLUTIONS.get(parameters.resolution or "")
-            size = self.default_size(shape) if area is None else self.size_at(shape, area)
-        size = self.legal_size(size)
+        size = self._size(picture, motion, parameters)
         frames = parameters.num_frames or self.card.num_frames or (motion.num_frames if motion else None)
         if frames is None:
             raise InputError("num_frames: without a motion the number of frames has to be given")
@@ -347,7 +348,7 @@ class Model(ABC):
         tracks, layers = _fit(motion, size, frames, rate)
         taken = Request.__dataclass_fields__.keys() & Parameters.__dataclass_fields__.keys() - {"size", "num_frames"}
         return Request(
-            image=picture if self.takes_image else None,
+            image=picture,
             tracks=tracks,
             layers=layers,
             size=size,
@@ -415,7 +416,27 @@ def _file(source: ImageSource | None) -> Path | None:
     return Path(source) if isinstance(source, (str, os.PathLike)) else None
 
 
-def read_motion_for(path: str | os.PathLike[str], image_size: tuple[int, int]) -> Motion | Tracks:
+def check_inputs(name: str, *, has_image: bool, prompt: str | None, takes_image: bool, reads_text: bool) -> None:
+    """Refuse a run that lacks what the model makes its picture from.
+
+    Args:
+        name: of the model; takes_image, reads_text: see `Model`.
+
+    Raises:
+        InputError: no photograph, or where none is needed no prompt.
+    """
+    if takes_image and not has_image:
+        raise InputError(
+            f"image: missing, {name} starts from a photograph; give one, or choose a text-to-video model (tora-t2v)"
+        )
+    if not takes_image and reads_text and prompt is None:
+        raise InputError(
+            f"prompt: missing, {name} makes its picture from it; say what is to be seen and how it moves "
+            "(an empty one leaves it open)"
+        )
+
+
+def read_motion_for(path: str | os.PathLike[str], image_size: tuple[int, int] | None) -> Motion | Tracks:
     """The motion in a file of any supported format, for a photograph.
 
     Pixels of a file that names no canvas are the photograph's, and Tora's 256x256 canvas, which is stretched over
@@ -423,7 +444,8 @@ def read_motion_for(path: str | os.PathLike[str], image_size: tuple[int, int]) -
     which a clip that shows the whole motion does not depend on.
 
     Args:
-        image_size: (height, width) of the photograph, or of the picture that is to be made.
+        image_size: (height, width) of the photograph, or of the picture that is to be made; None: nobody knows, and
+            files that name no canvas are refused.
 
     Raises:
         FileFormatError: no such file, or not a motion.
@@ -435,7 +457,7 @@ def read_motion_for(path: str | os.PathLike[str], image_size: tuple[int, int]) -
     if not Path(path).is_file():
         raise FileFormatError(f"{path}: no such file, expected a motion or tracks")
     if is_video(Path(path)):
-        return motion_from_video(Path(path), image_size)
+        return motion_from_video(Path(path), image_size or video_size(path))
     known: dict[str, Any] = {"size": image_size} if detect(path).format == "tora" else {}
     for name, value in (("size", image_size), ("fps", 16.0)):
         try:
