@@ -1,6 +1,7 @@
 from types import SimpleNamespace
 
 import pytest
+from diffusers.models.transformers.cogvideox_transformer_3d import CogVideoXTransformer3DModel
 
 from motionloom.errors import InputError
 from motionloom.scale.degrees import Degrees, choose_degrees, degrees_for, tokens_of
@@ -70,5 +71,39 @@ def test_degrees_for_a_run():
     second_only = pipeline()
     second_only.transformer, second_only.transformer_2 = None, second_only.transformer
     assert degrees_for(second_only, guidance_scale=1.0, world=2, **run) == Degrees(2, 1)
-    with pytest.raises(InputError, match=r"a SimpleNamespace cannot be shared .* use one GPU"):
+    with pytest.raises(InputError, match=r"a SimpleNamespace cannot be shared .* Wan and CogVideoX .* use one GPU"):
         degrees_for(pipeline(plan=False), guidance_scale=5.0, world=8, **run)
+
+
+def cogvideox(heads=48, pairs=None):
+    """A pipeline around a CogVideoX transformer of published heads and patches, in little else like it."""
+    transformer = CogVideoXTransformer3DModel(
+        num_attention_heads=heads, attention_head_dim=8, num_layers=1, time_embed_dim=2, text_embed_dim=2,
+        patch_size_t=pairs, sample_width=2, sample_height=2, sample_frames=1, use_rotary_positional_embeddings=True,
+    )  # fmt: skip
+    return SimpleNamespace(transformer=transformer, vae_scale_factor_temporal=4, vae_scale_factor_spatial=8)
+
+
+def test_cogvideox_divides_by_its_heads_alone():
+    # 17 550 video tokens and 226 of text divide by 2 together, and by nothing more.
+    run = {"size": (480, 720), "num_frames": 49}
+    pipe = cogvideox()
+    assert tokens_of(pipe, pipe.transformer, **run) == 17_550
+    assert [degrees_for(pipe, guidance_scale=6.0, world=n, **run) for n in (1, 2, 3, 4, 6, 8)] == [
+        Degrees(1, 1), Degrees(1, 2), Degrees(3, 1), Degrees(2, 2), Degrees(3, 2), Degrees(4, 2),
+    ]  # fmt: skip
+    assert degrees_for(pipe, guidance_scale=1.0, world=8, **run) == Degrees(8, 1)
+    with pytest.raises(
+        InputError, match=r"^gpus: 5 cannot share this video: 48 attention heads .* by 5; 1, 2, 3, 4, 6 or 8 would do$"
+    ):
+        degrees_for(pipe, guidance_scale=6.0, world=5, **run)
+    two_b = cogvideox(heads=30)
+    assert degrees_for(two_b, guidance_scale=6.0, world=6, **run) == Degrees(3, 2)
+    with pytest.raises(InputError, match=r"by 4 \(so many make each branch of guidance\); 1, 2, 3, 4, 5 or 6 would"):
+        degrees_for(two_b, guidance_scale=6.0, world=8, **run)
+
+
+def test_cogvideox_15_fills_up_pairs_of_latent_frames():
+    pipe = cogvideox(pairs=2)
+    assert tokens_of(pipe, pipe.transformer, (768, 1360), 81) == 11 * 48 * 85
+    assert tokens_of(pipe, pipe.transformer, (768, 1360), 85) == 11 * 48 * 85

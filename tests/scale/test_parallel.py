@@ -5,7 +5,7 @@ import torch
 from safetensors.torch import load_file
 
 from motionloom.errors import InputError, MotionloomError
-from motionloom.scale import parallel
+from motionloom.scale import parallel, wan
 from motionloom.scale.launch import launch
 
 PROGRAM = [str(Path(__file__).with_name("cases.py"))]
@@ -115,8 +115,8 @@ def test_degrees_for_another_number_of_processes_are_refused(group_of_one, cases
 def test_a_step_without_its_second_call_is_an_error(group_of_one, cases):
     pipeline = cases.stock()
     pipeline._guidance_scale = 2.0
-    hook = parallel._BranchHook(pipeline, 1, group_of_one)
-    registry = parallel.HookRegistry.check_if_exists_or_initialize(pipeline.transformer)
+    hook = wan.BranchHook(pipeline, 1, group_of_one)
+    registry = wan.HookRegistry.check_if_exists_or_initialize(pipeline.transformer)
     registry.register_hook(hook, "branch")
     inputs = {"hidden_states": torch.ones(1, 36, 1, 2, 2), "timestep": torch.ones(1), "return_dict": False}
     with pipeline.transformer.cache_context("cond"):
