@@ -159,6 +159,16 @@ def trace(
     return pixels, visible
 
 
+def dense_flow(scene: Scene, size: tuple[int, int]) -> torch.Tensor:
+    """float32 [B, T - 1, 2, H, W]: how far (x, y), in pixels, what each pixel shows moves until the next frame."""
+    height, width = size
+    row, column = torch.meshgrid(torch.arange(height) + 0.5, torch.arange(width) + 0.5, indexing="ij")
+    centres = torch.stack([column, row], dim=-1).reshape(1, -1, 2).expand(scene.scale.shape[0], -1, -1)
+    steps = [trace(_at_frames(scene, [frame, frame + 1]), centres, size)[0] for frame in range(scene.num_frames - 1)]
+    moved = torch.stack([points[:, 1] - points[:, 0] for points in steps], dim=1)
+    return moved.transpose(2, 3).reshape(scene.scale.shape[0], scene.num_frames - 1, 2, height, width)
+
+
 def visible_before(scene: Scene, size: tuple[int, int]) -> torch.Tensor:
     """bool [B, T, H, W]: what a pixel shows could be seen in the first frame, i.e. is neither uncovered nor new."""
     batch, frames = scene.scale.shape[0], scene.num_frames

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -18,10 +17,8 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from diffusers.models.autoencoders.autoencoder_kl_wan import AutoencoderKLWan
-from safetensors import safe_open
-from safetensors.torch import load_file, save_file
 
-from motionloom.errors import CheckpointError, InputError
+from motionloom.errors import InputError
 from motionloom.models.nano.build import NUM_FRAMES, TEXT_DIM, build_transformer, like
 from motionloom.models.nano.codec import BlockCodec
 from motionloom.models.nano.files import save_nano
@@ -29,6 +26,7 @@ from motionloom.prepare.procedural import render, sample_scene
 from motionloom.train.conditions import ConditionMix, draw_condition, plain_condition
 from motionloom.train.latents import Codec, to_video
 from motionloom.train.pool import Batch, ClipPool, encode_clips
+from motionloom.train.state import TrainingState, adamw, mixed_precision
 from motionloom.train.vae import train_vae
 
 VALIDATION_SEED = 1_000_003
@@ -147,7 +145,7 @@ def train(
     finally:
         run.save()
         folder = run.export()
-    run.log({"step": run.step, "elapsed": run.elapsed, **run.validate()})
+    run.log({"step": run.state.step, "elapsed": run.state.elapsed, **run.validate()})
     return folder
 
 
@@ -181,22 +179,14 @@ class _Run:
 
     def __init__(self, out: Path, recipe: NanoRecipe, budget: float, device: torch.device, compile: bool) -> None:
         self.out, self.recipe, self.budget, self.device = out, recipe, budget, device
-        self.step, self.elapsed = 0, 0.0
         self.codec = self._codec()
         self.model = build_transformer(
             self.codec, width=recipe.width, layers=recipe.layers, expansion=recipe.expansion, seed=recipe.seed
         ).to(device)
         self.model.train()
         self._network: Any = torch.compile(self.model, dynamic=False) if compile else self.model
-        self.average = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
-        decayed = [p for p in self.model.parameters() if p.ndim >= 2 and p.requires_grad]
-        plain = [p for p in self.model.parameters() if p.ndim < 2 and p.requires_grad]
-        self.optimizer = torch.optim.AdamW(
-            [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": plain, "weight_decay": 0.0}],
-            lr=recipe.learning_rate,
-            betas=(0.9, 0.95),
-            fused=True,
-        )
+        optimizer = adamw(self.model.parameters(), recipe.learning_rate, recipe.weight_decay)
+        self.state = TrainingState(self.model, optimizer, averaging=recipe.averaging)
         self._pool: tuple[Stage, ClipPool] | None = None
 
     @property
@@ -222,18 +212,17 @@ class _Run:
 
     # ------------------------------------------------------------------ steps
     def steps(self) -> Iterator[dict[str, Any]]:
-        started = time.monotonic() - self.elapsed
+        started = time.monotonic() - self.state.elapsed
         recent: float | None = None
-        while self.elapsed < self.budget:
-            share = self.elapsed / self.budget
+        while self.state.elapsed < self.budget:
+            share = self.state.elapsed / self.budget
             stage = self._stage(share)
             loss = self._one_step(stage, share)
             recent = loss if recent is None else 0.98 * recent + 0.02 * loss
-            self.step += 1
-            self.elapsed = time.monotonic() - started
+            self.state.elapsed = time.monotonic() - started
             yield {
-                "step": self.step,
-                "elapsed": round(self.elapsed, 1),
+                "step": self.state.step,
+                "elapsed": round(self.state.elapsed, 1),
                 "budget": self.budget,
                 "side": stage.side,
                 "loss": round(recent, 5),
@@ -253,8 +242,8 @@ class _Run:
         if self._pool is None or self._pool[0].side != stage.side:
             pool_seed = recipe.seed * 1009 + stage.side
             self._pool = stage, ClipPool(self.codec, (stage.side, stage.side), NUM_FRAMES, pool_seed)
-        rng = np.random.default_rng([recipe.seed, self.step, 11])
-        batch = self._pool[1].batch(self.step, stage.batch)
+        rng = np.random.default_rng([recipe.seed, self.state.step, 11])
+        batch = self._pool[1].batch(self.state.step, stage.batch)
         condition = draw_condition(batch.plain, batch.points, batch.visible, rng)
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         noise = torch.randn(batch.latents.shape, generator=generator)
@@ -263,31 +252,22 @@ class _Run:
         t = stage.least_time + (1 - stage.least_time) * t
         latents, condition, noise, t = (v.to(self.device) for v in (batch.latents, condition, noise, t))
 
-        warm = min(1.0, (self.step + 1) / recipe.warmup_steps)
+        warm = min(1.0, (self.state.step + 1) / recipe.warmup_steps)
         cosine = 0.5 * (1 + np.cos(np.pi * min(share, 1.0)))
         rate = recipe.final_rate + (recipe.learning_rate - recipe.final_rate) * cosine
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate * warm
-        with _mixed_precision(self.device):
+        with mixed_precision(self.device):
             loss = step_loss(self._network, latents, condition, t, noise)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
-        keep = min(recipe.averaging, (1 + self.step) / (10 + self.step))
-        with torch.no_grad():
-            for name, value in self.model.state_dict().items():
-                self.average[name].lerp_(value, 1 - keep)
+        self.state.update(loss, learning_rate=rate * warm, clip=1.0)
         return float(loss.detach())
 
     @torch.no_grad()
     def validate(self, clips: int = 8, steps: int = 8) -> dict[str, Any]:
         """PSNR against the truth of held-out clips sampled with dense tracks and without any."""
-        stage = self._stage(min(self.elapsed / self.budget, 0.999))
+        stage = self._stage(min(self.state.elapsed / self.budget, 0.999))
         size = (stage.side, stage.side)
         held = encode_clips(self.codec, VALIDATION_SEED, range(clips), size, NUM_FRAMES)
         model = like(self.model).to(self.device)
-        model.load_state_dict(self.average)
+        model.load_state_dict(self.state.average)
         scores = {}
         for name, condition in self._validation_conditions(held).items():
             latents = self._sample(model, condition.to(self.device), steps).cpu()
@@ -311,45 +291,17 @@ class _Run:
         uniform, shift = torch.linspace(1, 0, steps + 1), self.recipe.time_shift
         times = shift * uniform / (1 + (shift - 1) * uniform)
         for now, then in pairwise(times):
-            with _mixed_precision(self.device):
+            with mixed_precision(self.device):
                 clean = predict_clean(model, x, condition, now.expand(len(x)).to(x.device))
             x = clean + (x - clean) * (then / now)
         return x
 
     # ------------------------------------------------------------------ files
     def save(self) -> None:
-        tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
-        tensors |= {f"average.{k}": v for k, v in self.average.items()}
-        for index, state in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{index}.{k}": v for k, v in state.items()}
-        tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-        facts = {"step": self.step, "elapsed": self.elapsed, "recipe": asdict(self.recipe)}
-        draft = self.checkpoint.with_suffix(".partial")
-        save_file(tensors, draft, metadata={"training": json.dumps(facts)})
-        draft.replace(self.checkpoint)
+        self.state.save(self.checkpoint, asdict(self.recipe))
 
     def load(self) -> None:
-        with safe_open(self.checkpoint, "pt") as file:
-            facts = json.loads((file.metadata() or {}).get("training", "{}"))
-        wanted = json.loads(json.dumps(asdict(self.recipe)))
-        # What an earlier version did not record was what is the default now.
-        found = {**json.loads(json.dumps(asdict(NanoRecipe()))), **facts.get("recipe", {})}
-        different = [key for key in wanted if found[key] != wanted[key]]
-        if different:
-            raise CheckpointError(
-                f"{self.checkpoint}: trained with another recipe (different: {', '.join(different)}); "
-                "use the same options, or another folder"
-            )
-        tensors = load_file(self.checkpoint)
-        self.model.load_state_dict({k[6:]: v for k, v in tensors.items() if k.startswith("model.")})
-        self.average = {k[8:]: v.to(self.device) for k, v in tensors.items() if k.startswith("average.")}
-        state = self.optimizer.state_dict()
-        for name, value in tensors.items():
-            if name.startswith("optimizer."):
-                _, index, key = name.split(".", 2)
-                state["state"].setdefault(int(index), {})[key] = value
-        self.optimizer.load_state_dict(state)
-        self.step, self.elapsed = facts["step"], facts["elapsed"]
+        self.state.load(self.checkpoint, asdict(self.recipe), asdict(NanoRecipe()))
 
     def log(self, facts: dict[str, Any]) -> None:
         with (self.out / "log.jsonl").open("a", encoding="utf-8") as file:
@@ -358,18 +310,12 @@ class _Run:
     def export(self) -> Path:
         """The averaged weights as a diffusers folder."""
         model = like(self.model)
-        model.load_state_dict({k: v.cpu() for k, v in self.average.items()})
+        model.load_state_dict({k: v.cpu() for k, v in self.state.average.items()})
         facts = {
-            "steps": self.step,
-            "seconds": round(self.elapsed),
+            "steps": self.state.step,
+            "seconds": round(self.state.elapsed),
             "device": torch.cuda.get_device_name() if self.device.type == "cuda" else "cpu",
             "torch": torch.__version__,
             "recipe": asdict(self.recipe),
         }
         return save_nano(self.out / "nano", model, self.codec, facts=facts)
-
-
-def _mixed_precision(device: torch.device) -> AbstractContextManager[Any]:
-    """bfloat16 autocast where the hardware multiplies it fast, nothing elsewhere."""
-    fast = device.type == "cuda" or (torch.backends.mkldnn.is_available() and torch.cpu._is_avx512_bf16_supported())
-    return torch.autocast(device.type, torch.bfloat16) if fast else nullcontext()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
@@ -14,6 +16,8 @@ from motionloom.train.latents import Codec, to_latents
 
 SCATTERED = 256
 """Tracks per clip that start anywhere, as drawn ones do, besides one per latent cell."""
+
+Held = TypeVar("Held", bound=Any)
 
 
 @dataclass
@@ -32,38 +36,34 @@ class Batch:
     visible: torch.Tensor
 
 
-class ClipPool:
-    """Clips of one resolution. Rendering costs more than a training step, so each clip serves several steps.
+class RenewedPool(Generic[Held]):
+    """Clips that are made in groups; each serves several steps, since making costs more than a training step.
 
     The clips used at a step depend on the seed and the step alone: `batch(step)` gives the same after a resume.
 
     Args:
-        codec: encodes the frames.
-        size: (height, width) in pixels.
-        num_frames: 1 + 4n.
+        make: the clips of some indices, as a dataclass of tensors [B, ...].
         seed: names the data set.
         capacity: clips held.
-        group: clips rendered at once; one group is replaced every ``renew_every`` steps, oldest first.
+        group: clips made at once; one group is replaced every ``renew_every`` steps, oldest first.
     """
 
     def __init__(
         self,
-        codec: Codec,
-        size: tuple[int, int],
-        num_frames: int,
+        make: Callable[[range], Held],
         seed: int,
         *,
         capacity: int = 512,
         group: int = 16,
         renew_every: int = 8,
     ) -> None:
-        self.codec, self.size, self.num_frames, self.seed = codec, size, num_frames, seed
+        self._make, self.seed = make, seed
         self.group, self.renew_every = group, renew_every
         self.groups = capacity // group
-        self._held: dict[int, Batch] = {}
+        self._held: dict[int, Held] = {}
 
-    def batch(self, step: int, size: int) -> Batch:
-        """``size`` random clips of those the pool holds at ``step``."""
+    def batch(self, step: int, size: int) -> Held:
+        """``size`` random clips of those the pool holds at ``step``, in single precision where stored in half."""
         rng = np.random.default_rng([self.seed, step, 7])
         # At the start few groups exist: as many as the steps so far would have rendered, at least two.
         newest = 1 + step // self.renew_every
@@ -73,17 +73,30 @@ class ClipPool:
                 del self._held[number]
         picks = rng.integers(oldest * self.group, (newest + 1) * self.group, size)
         parts = [self._clip(int(pick)) for pick in picks]
-        latents, plain, points, visible = (torch.stack(values) for values in zip(*parts, strict=True))
-        return Batch(latents.float(), plain.float(), points, visible)
+        stacked = (torch.stack(column) for column in zip(*parts, strict=True))
+        kind = type(next(iter(self._held.values())))
+        return kind(*(value.float() if value.dtype == torch.float16 else value for value in stacked))
 
     def _clip(self, index: int) -> tuple[torch.Tensor, ...]:
         number, row = divmod(index, self.group)
         if number not in self._held:
-            self._held[number] = encode_clips(
-                self.codec, self.seed, range(number * self.group, (number + 1) * self.group), self.size, self.num_frames
-            )
+            self._held[number] = self._make(range(number * self.group, (number + 1) * self.group))
         held = self._held[number]
-        return held.latents[row], held.plain[row], held.points[row], held.visible[row]
+        return tuple(getattr(held, field.name)[row] for field in fields(held))
+
+
+class ClipPool(RenewedPool[Batch]):
+    """Clips of one resolution for nano.
+
+    Args:
+        codec: encodes the frames.
+        size: (height, width) in pixels.
+        num_frames: 1 + 4n.
+        seed, capacity, group, renew_every: see `RenewedPool`.
+    """
+
+    def __init__(self, codec: Codec, size: tuple[int, int], num_frames: int, seed: int, **how: int) -> None:
+        super().__init__(lambda indices: encode_clips(codec, seed, indices, size, num_frames), seed, **how)
 
 
 @torch.no_grad()

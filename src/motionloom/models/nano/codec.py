@@ -64,22 +64,7 @@ class BlockCodec(ModelMixin, ConfigMixin):
                 square of all channels 1). 1 whitens; below 1 fine channels stay small, so that noise covers them first
                 and a diffusion model settles coarse structure before detail.
         """
-        moment = torch.zeros(BLOCK_VALUES, BLOCK_VALUES, dtype=torch.float64)
-        total, count = torch.zeros(BLOCK_VALUES, dtype=torch.float64), 0
-        for video in videos:
-            rows = torch.cat([_to_blocks(part).flatten(0, 3) for part in _split_first(video)]).double()
-            moment += rows.T @ rows
-            total += rows.sum(0)
-            count += len(rows)
-        mean = total / count
-        covariance = moment / count - torch.outer(mean, mean)
-        variance, vectors = torch.linalg.eigh(covariance)
-        basis = vectors.T.flip(0)[:z_dim]
-        # A fixed sign, so that the same videos give the same codec everywhere.
-        basis = basis * torch.sign(basis.gather(1, basis.abs().argmax(1, keepdim=True)))
-        deviation = variance.flip(0)[:z_dim].clamp_min(1e-12).sqrt()
-        std = deviation**tempering
-        std = std * (deviation / std).square().mean().sqrt()
+        basis, mean, std = _principal_blocks(videos, z_dim, tempering)
         codec = cls(z_dim=z_dim, latents_mean=[0.0] * z_dim, latents_std=[float(f"{v:.6g}") for v in std.tolist()])
         codec.basis.data.copy_(basis)
         codec.mean.data.copy_(mean)
@@ -87,9 +72,7 @@ class BlockCodec(ModelMixin, ConfigMixin):
 
     def encode(self, x: torch.Tensor, return_dict: bool = True) -> AutoencoderKLOutput | tuple[Any, ...]:
         """`codes` as a distribution without spread (mode = sample), as ``AutoencoderKLWan.encode`` returns it."""
-        latent = self.codes(x)
-        spread = torch.full_like(latent, -30.0)
-        posterior = DiagonalGaussianDistribution(torch.cat([latent, spread], dim=1), deterministic=True)
+        posterior = _certain(self.codes(x))
         return AutoencoderKLOutput(latent_dist=posterior) if return_dict else (posterior,)
 
     def decode(self, z: torch.Tensor, return_dict: bool = True) -> DecoderOutput | tuple[torch.Tensor]:
@@ -103,21 +86,115 @@ class BlockCodec(ModelMixin, ConfigMixin):
         Raises:
             InputError: frames are not 1 + 4n, or height or width is not a multiple of 4.
         """
-        frames, height, width = x.shape[-3:]
-        if (frames - 1) % BLOCK or height % BLOCK or width % BLOCK:
-            raise InputError(
-                f"video: found {frames} frames of {width}x{height}, "
-                f"expected 1 + {BLOCK}n frames and sides that are multiples of {BLOCK}"
-            )
-        blocks = torch.cat([_to_blocks(part) for part in _split_first(x)], dim=1)
-        return ((blocks - self.mean) @ self.basis.T).permute(0, 4, 1, 2, 3)
+        return ((_all_blocks(x) - self.mean) @ self.basis.T).permute(0, 4, 1, 2, 3)
 
     def pictures(self, z: torch.Tensor) -> torch.Tensor:
         """[B, C, 1 + n, h, w] -> video [B, 3, 1 + 4n, 4h, 4w], clamped to [-1, 1]."""
-        blocks = z.permute(0, 2, 3, 4, 1) @ self.basis + self.mean
-        video = _from_blocks(blocks)
-        first = video[:, :, :BLOCK].mean(2, keepdim=True)
-        return torch.cat([first, video[:, :, BLOCK:]], dim=2).clamp(-1, 1)
+        return _all_pictures(z.permute(0, 2, 3, 4, 1) @ self.basis + self.mean)
+
+
+class CogVideoXBlockCodec(ModelMixin, ConfigMixin):
+    """The same closed-form codec with the interface of ``AutoencoderKLCogVideoX``, for tiny CogVideoX pipelines.
+
+    CogVideoX scales all latent channels by one number, so their tempered deviations are part of the code here.
+
+    Args:
+        latent_channels: C, at most 192 (then the code is lossless).
+        block_out_channels, temporal_compression_ratio, scaling_factor, invert_scale_latents: read by the pipelines;
+            three blocks mean 4x4 pixels per latent cell.
+    """
+
+    basis: torch.Tensor
+    mean: torch.Tensor
+    std: torch.Tensor
+
+    @register_to_config
+    def __init__(
+        self,
+        latent_channels: int = 16,
+        block_out_channels: tuple[int, ...] = (1, 1, 1),
+        temporal_compression_ratio: int = BLOCK,
+        scaling_factor: float = 1.0,
+        invert_scale_latents: bool = False,
+    ) -> None:
+        super().__init__()
+        if not 1 <= latent_channels <= BLOCK_VALUES:
+            raise InputError(f"latent_channels: found {latent_channels}, expected 1 to {BLOCK_VALUES}")
+        self.basis = torch.nn.Parameter(torch.eye(latent_channels, BLOCK_VALUES), requires_grad=False)
+        self.mean = torch.nn.Parameter(torch.zeros(BLOCK_VALUES), requires_grad=False)
+        self.std = torch.nn.Parameter(torch.ones(latent_channels), requires_grad=False)
+
+    @classmethod
+    def fit(
+        cls, videos: list[torch.Tensor], latent_channels: int = 16, *, tempering: float = 0.5
+    ) -> CogVideoXBlockCodec:
+        """As `BlockCodec.fit`."""
+        codec = cls(latent_channels)
+        for own, fitted in zip(
+            (codec.basis, codec.mean, codec.std), _principal_blocks(videos, latent_channels, tempering), strict=True
+        ):
+            own.data.copy_(fitted)
+        return codec
+
+    def encode(self, x: torch.Tensor, return_dict: bool = True) -> AutoencoderKLOutput | tuple[Any, ...]:
+        """[B, 3, 1 + 4n, H, W] in [-1, 1] -> a distribution without spread over [B, C, 1 + n, H/4, W/4].
+
+        Raises:
+            InputError: frames are not 1 + 4n, or height or width is not a multiple of 4.
+        """
+        posterior = _certain((((_all_blocks(x) - self.mean) @ self.basis.T) / self.std).permute(0, 4, 1, 2, 3))
+        return AutoencoderKLOutput(latent_dist=posterior) if return_dict else (posterior,)
+
+    def decode(self, z: torch.Tensor, return_dict: bool = True) -> DecoderOutput | tuple[torch.Tensor]:
+        """[B, C, 1 + n, h, w] -> video [B, 3, 1 + 4n, 4h, 4w], clamped to [-1, 1]."""
+        video = _all_pictures((z.permute(0, 2, 3, 4, 1) * self.std) @ self.basis + self.mean)
+        return DecoderOutput(sample=video) if return_dict else (video,)
+
+
+def _principal_blocks(
+    videos: list[torch.Tensor], channels: int, tempering: float
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Basis [C, 192], mean [192] and tempered deviations [C] of the blocks of some videos; see `BlockCodec.fit`."""
+    moment = torch.zeros(BLOCK_VALUES, BLOCK_VALUES, dtype=torch.float64)
+    total, count = torch.zeros(BLOCK_VALUES, dtype=torch.float64), 0
+    for video in videos:
+        rows = torch.cat([_to_blocks(part).flatten(0, 3) for part in _split_first(video)]).double()
+        moment += rows.T @ rows
+        total += rows.sum(0)
+        count += len(rows)
+    mean = total / count
+    covariance = moment / count - torch.outer(mean, mean)
+    variance, vectors = torch.linalg.eigh(covariance)
+    basis = vectors.T.flip(0)[:channels]
+    # A fixed sign, so that the same videos give the same codec everywhere.
+    basis = basis * torch.sign(basis.gather(1, basis.abs().argmax(1, keepdim=True)))
+    deviation = variance.flip(0)[:channels].clamp_min(1e-12).sqrt()
+    std = deviation**tempering
+    return basis, mean, std * (deviation / std).square().mean().sqrt()
+
+
+def _certain(latent: torch.Tensor) -> DiagonalGaussianDistribution:
+    """A distribution whose mode and samples are ``latent``."""
+    spread = torch.full_like(latent, -30.0)
+    return DiagonalGaussianDistribution(torch.cat([latent, spread], dim=1), deterministic=True)
+
+
+def _all_blocks(x: torch.Tensor) -> torch.Tensor:
+    """[B, 3, 1 + 4n, H, W] -> [B, 1 + n, H/4, W/4, 192]; refuses other shapes."""
+    frames, height, width = x.shape[-3:]
+    if (frames - 1) % BLOCK or height % BLOCK or width % BLOCK:
+        raise InputError(
+            f"video: found {frames} frames of {width}x{height}, "
+            f"expected 1 + {BLOCK}n frames and sides that are multiples of {BLOCK}"
+        )
+    return torch.cat([_to_blocks(part) for part in _split_first(x)], dim=1)
+
+
+def _all_pictures(blocks: torch.Tensor) -> torch.Tensor:
+    """[B, 1 + n, h, w, 192] -> [B, 3, 1 + 4n, 4h, 4w]."""
+    video = _from_blocks(blocks)
+    first = video[:, :, :BLOCK].mean(2, keepdim=True)
+    return torch.cat([first, video[:, :, BLOCK:]], dim=2).clamp(-1, 1)
 
 
 def _split_first(video: torch.Tensor) -> list[torch.Tensor]:
