@@ -224,3 +224,16 @@ def test_readable_in_80_columns(command, tmp_path):
     assert "…" not in facts
     wide = [line for line in facts.splitlines() if len(line) > 80 and str(tmp_path) not in line]
     assert not wide
+
+
+def test_what_a_model_starts_from_is_said(call, monkeypatch):
+    from motionloom.models import catalog
+    from motionloom.models.card import ModelCard
+
+    dreamer = ModelCard("dreamer", "", "", "", None, ("tora",), takes_image=False)
+    monkeypatch.setattr(catalog, "list_models", lambda: [catalog._warp(), dreamer])
+    said = call("models", "list").out
+    assert "text to video, from no photograph: dreamer\nimage to video: all others" in said
+    assert "text to video; needs no photograph" in call("models", "show", "dreamer").out
+    assert "image to video" in call("models", "show", "warp").out
+    assert [card["takes_image"] for card in json.loads(call("models", "list", "--json").out)] == [True, False]

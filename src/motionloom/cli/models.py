@@ -45,6 +45,9 @@ def list_(as_json: AsJson = False) -> None:
             _yes_no(card.commercial_use), card.licence,
         )  # fmt: skip
     show_table(table)
+    makers = [card.name for card in cards if not card.takes_image]
+    if makers:
+        say(f"\ntext to video, from no photograph: {', '.join(makers)}\nimage to video: all others")
     say(f"\nmotionloom models show NAME tells more. Fetched models lie in\n{models_folder()}")
 
 
@@ -233,6 +236,7 @@ def _facts(card: ModelCard) -> dict[str, object]:
         "also called": ", ".join(card.aliases),
         "licence": card.licence,
         "commercial use": _yes_no(card.commercial_use),
+        "makes": "image to video" if card.takes_image else "text to video; needs no photograph",
         "methods": ", ".join(card.methods),
         "clip": _clip(card),
         "other sizes": ", ".join(f"{width}x{height}" for height, width in card.sizes),
