@@ -37,7 +37,7 @@ class HubFile:
 
     Attributes:
         repo: "owner/name"; path: the file's path inside it. One with a ``*`` stands for all files that match: the
-            shards of a checkpoint whose number is not established.
+            shards of a checkpoint whose number is not established; ``**/`` in front: in whatever folder it lies.
         part: what it is for.
         size: bytes, of all files that match; 0 where not known.
         sha256: hex, where published; the hub's own checksum is compared in any case.
@@ -162,3 +162,11 @@ class ModelCard:
     limits: MotionLimits = MotionLimits()
     notes: tuple[str, ...] = ()
     homepage: str | None = None
+
+    @property
+    def solvers(self) -> tuple[Solver, ...]:
+        """Those one may choose from; none where nothing is solved, or by the model's own alone."""
+        if self.default_steps is None or (self.sampling is not None and self.sampling.solver == "own"):
+            return ()
+        # nano predicts clean frames, which an Euler step of the flow has no use for.
+        return ("unipc", "dpm++") if self.name == "nano" else ("unipc", "dpm++", "euler")
