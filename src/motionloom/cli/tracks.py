@@ -131,8 +131,16 @@ def draw(
         list[Path],
         typer.Argument(help="Motion or track file, or several whose tracks belong together.", show_default=False),
     ],
-    image: Annotated[Path, typer.Option("--image", "-i", help="Photograph or clip to draw on.", show_default=False)],
     out: Annotated[Path, typer.Option("-o", "--out", help=".png .jpg for a still, .mp4 .webm .gif .webp for a clip.")],
+    image: Annotated[
+        Path | None,
+        typer.Option(
+            "--image", "-i", help="Photograph or clip to draw on; --flow draws on white without.", show_default=False
+        ),
+    ] = None,
+    flow: Annotated[
+        bool, typer.Option("--flow", help="Flow colours, which Tora is given, instead of paths: hue is the direction.")
+    ] = False,
     format: Format = None,
     size: Size = None,
     fps: Fps = None,
@@ -142,22 +150,39 @@ def draw(
     overwrite: Overwrite = False,
 ) -> None:
     """Draw the tracks on a photograph (still or moving) or on a clip."""
+    import numpy as np
+
     from motionloom.draw import draw as draw_on
-    from motionloom.media import Clip, read_image
+    from motionloom.draw import draw_flow, draw_flow_paths
+    from motionloom.media import Clip, read_image, write_image
 
     refuse_existing([out], overwrite)
+    still = out.suffix.lower() in (".png", ".jpg", ".jpeg")
+    options = _options(format, size, fps, units, frames, option)
+    if image is None:
+        if not flow:
+            raise InputError("--image: found none, expected a photograph or clip to draw on; --flow draws without")
+        tracks = _read(files, options)
+        if still:
+            write_image(out, draw_flow_paths(np.full((*tracks.size, 3), 255, np.uint8), tracks))
+        else:
+            draw_flow(tracks).save(out)
+        say(f"{out}: {tracks!r}")
+        return
     clip = Clip.load(image) if image.suffix.lower() in VIDEOS else None
     picture = clip.frames[0] if clip else read_image(image)
     canvas = (picture.shape[0], picture.shape[1])
-    options = _options(format, size, fps, units, frames, option)
     # A file that names no canvas was most likely made for this picture.
     tracks = _read(files, options, canvas=canvas).resize(canvas)
-    if out.suffix.lower() in (".png", ".jpg", ".jpeg"):
+    if still and flow:
+        write_image(out, draw_flow_paths(picture, tracks))
+    elif still:
         _draw_preview(out, tracks, picture)
     else:
         if clip:
             tracks = tracks.resample(clip.num_frames)
-        draw_on(clip or picture, tracks).save(out)
+        on = clip or picture
+        (draw_flow(tracks, on, legend=True) if flow else draw_on(on, tracks)).save(out)
     say(f"{out}: {tracks!r}")
 
 

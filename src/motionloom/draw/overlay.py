@@ -41,7 +41,7 @@ def draw(
     Raises:
         InputError: the picture, colours or trail are not usable.
     """
-    frames, tracks, below = _prepare(picture, motion)
+    frames, tracks, below = fitted(picture, motion)
     if trail is not None and not (np.isfinite(trail) and trail >= 0):
         raise InputError(f"trail: found {trail}, expected seconds, zero or more, or None for the whole way")
     length = tracks.num_frames if trail is None else round(trail * tracks.fps)
@@ -68,11 +68,11 @@ def draw_paths(
     image = np.asarray(image)
     if image.ndim != 3:
         raise InputError(f"image: found shape {image.shape}, expected [H, W, 3]")
-    frames, tracks, _ = _prepare(image, motion)
+    frames, tracks, _ = fitted(image, motion)
     return Pen(tracks, style or Style(), colours).still(frames[0])
 
 
-def _prepare(
+def fitted(
     picture: Clip | NDArray[np.uint8], motion: Motion | Tracks
 ) -> tuple[NDArray[np.uint8], Tracks, dict[str, Any]]:
     """Frames [T, H, W, 3] (one for a photograph), tracks that fit them, and the clip's provenance."""
