@@ -97,7 +97,7 @@ def draw_tora(picture: Clip | NDArray[np.uint8], motion: Motion | Tracks) -> Cli
     frames, tracks, below = fitted(picture, motion)
     # Whole pixels, and far outside OpenCV would overflow.
     points = np.clip(np.trunc(tracks.points), -32768, 32767).astype(np.int32)
-    ways = list(points.transpose(1, 0, 2))
+    ways = list(np.ascontiguousarray(points.transpose(1, 0, 2)))
     drawn = np.empty((tracks.num_frames, *frames.shape[1:]), np.uint8)
     for t in range(tracks.num_frames):
         frame = frames[min(t, len(frames) - 1)]
