@@ -91,7 +91,8 @@ class Job:
         if launch.is_worker():
             if not model.can_be_shared:
                 raise InputError(
-                    f"gpus: {self.model} cannot be shared by several processes, models of the Wan family can; use one"
+                    f"gpus: {self.model} cannot be shared by several processes, models of the Wan and "
+                    "CogVideoX families can; use one GPU"
                 )
             from motionloom.scale.parallel import shared
 

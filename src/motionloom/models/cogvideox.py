@@ -44,6 +44,7 @@ class CogVideoXBase(DiffusersModel):
             their ``cli_demo.py``; "diffusers" the scheduler in the model's folder and constant guidance.
     """
 
+    can_be_shared = True
     settings: Settings
 
     def _prepare(self, pipeline: Any, settings: Settings) -> None:
