@@ -84,11 +84,9 @@ def gathered(part: Tensor, lengths: list[int], group: Any) -> Tensor:
     """The tokens of all processes [B, S, C], of parts [B, S of each, C]."""
     longest = max(lengths)
     padded = functional.pad(part, (0, 0, 0, longest - part.shape[1])).transpose(0, 1).contiguous()
-    found = padded.new_empty(longest * len(lengths), *padded.shape[1:])
-    distributed.all_gather_into_tensor(found, padded, group=group)
-    if min(lengths) < longest:
-        found = torch.cat([one[:length] for one, length in zip(found.split(longest), lengths, strict=True)])
-    return found.transpose(0, 1)
+    found = [torch.empty_like(padded) for _ in lengths]
+    distributed.all_gather(found, padded, group=group)
+    return torch.cat([one[:length] for one, length in zip(found, lengths, strict=True)]).transpose(0, 1)
 
 
 def _exchanged(tensor: Tensor, sent: list[int], received: list[int], group: Any) -> Tensor:
