@@ -74,7 +74,7 @@ def ulysses_uneven(share: Any) -> Tensor:
 
 
 def ulysses_two_videos(share: Any) -> Tensor:
-    return run(share, "i2v", batch=2)
+    return run(share, batch=2)
 
 
 def ulysses_tora(share: Any) -> Tensor:
@@ -127,8 +127,13 @@ def _windows(share: Any, guidance_scale: float) -> Tensor:
         def on_window(k: int) -> None:
             attachment.features = features[k]
 
+        def after_step(*_: Any) -> dict[str, Any]:
+            attachment.features = None  # they would be found not to fit the whole clip
+            return {}
+
         with windowed(pipeline, windows, on_window=on_window):
-            return call(pipeline, "i2v", guidance_scale=guidance_scale, num_frames=17)
+            changes = {"num_frames": 17, "callback_on_step_end": after_step}
+            return call(pipeline, "i2v", guidance_scale=guidance_scale, **changes)
 
 
 def ulysses_fused(share: Any) -> Tensor:
@@ -193,7 +198,7 @@ def cfg_15(share: Any) -> Tensor:
 
 
 def cfg_tora(share: Any) -> Tensor:
-    return run(share, "learned", guidance_scale=2.0, tora={}, batch=2)
+    return run(share, guidance_scale=2.0, tora={}, batch=2)
 
 
 def cfg_tora_15(share: Any) -> Tensor:
