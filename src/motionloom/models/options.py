@@ -24,12 +24,13 @@ def options_of(pipeline: type[Any], stock: type[Any]) -> dict[str, str]:
     """What each option of a pipeline takes, as its annotation says, by name.
 
     Args:
-        pipeline: with a `__call__` of its own.
+        pipeline: with a `__call__` of its own, or several that hand on what they do not know.
         stock: the pipeline of diffusers under it.
     """
     known = set(inspect.signature(stock.__call__).parameters) | _OF_THE_MODEL
-    parameters = inspect.signature(pipeline.__call__).parameters
-    return {name: str(parameter.annotation) for name, parameter in parameters.items() if name not in known}
+    own = [kind for kind in pipeline.__mro__ if "__call__" in vars(kind) and not issubclass(stock, kind)]
+    parameters = [each for kind in reversed(own) for each in inspect.signature(kind.__call__).parameters.values()]
+    return {parameter.name: str(parameter.annotation) for parameter in parameters if parameter.name not in known}
 
 
 def check_options(options: Mapping[str, Any], known: Mapping[str, str], method: str) -> None:

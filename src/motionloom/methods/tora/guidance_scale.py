@@ -12,12 +12,8 @@ from __future__ import annotations
 import math
 from typing import Literal
 
-from motionloom.errors import InputError
-
 DynamicGuidance = Literal["steps", "legacy"]
 """By the number of the step, as in the original program; or by the training timestep, as in diffusers."""
-
-DYNAMIC_GUIDANCE: tuple[DynamicGuidance, ...] = ("steps", "legacy")
 EXPONENT = 5.0
 """``exp`` of the published configurations."""
 
@@ -34,15 +30,6 @@ def scale_at_step(step: int, steps: int, scale: float) -> float:
 def scale_at_timestep(timestep: float, steps: int, scale: float) -> float:
     """What the pipelines of diffusers compute instead, from a training timestep 0 to 999."""
     return _scale((steps - timestep) / steps, scale)
-
-
-def check_dynamic_guidance(kind: str) -> None:
-    """
-    Raises:
-        InputError: ``kind`` is none of `DYNAMIC_GUIDANCE`.
-    """
-    if kind not in DYNAMIC_GUIDANCE:
-        raise InputError(f"dynamic_guidance: found {kind!r}, expected one of {', '.join(DYNAMIC_GUIDANCE)}")
 
 
 def _scale(progress: float, scale: float) -> float:
