@@ -123,8 +123,8 @@ Condition = Tensor | Spatial | Modulation
 class Fuser(nn.Module):
     """What the three designs share.
 
-    ``forward(hidden, condition, strength)`` takes video tokens [G B, L, C] in the order (t, y, x), as the block's norm1
-    leaves them, and a condition for B videos, which all G branches get: h' = h + strength * change(h, f).
+    ``forward(hidden, condition)`` takes video tokens [G B, L, C] in the order (t, y, x), as the block's norm1 leaves
+    them, and a condition for B videos, which all G branches get; it gives the tokens with the motion in them.
     """
 
     caches: tuple[Cache, ...] = ("features",)
@@ -139,7 +139,7 @@ class Fuser(nn.Module):
             raise InputError(f"cache: found {cache!r}, expected {' or '.join(map(repr, self.caches))} for this design")
         return features
 
-    def forward(self, hidden: Tensor, condition: Condition, strength: float = 1.0) -> Tensor:
+    def forward(self, hidden: Tensor, condition: Condition) -> Tensor:
         raise NotImplementedError
 
 
@@ -178,7 +178,7 @@ class MotionFuser(Fuser):
             self.flow_gamma_temporal(spatial.gamma, frames), self.flow_beta_temporal(spatial.beta, frames)
         )
 
-    def forward(self, hidden: Tensor, condition: Condition, strength: float = 1.0) -> Tensor:
+    def forward(self, hidden: Tensor, condition: Condition) -> Tensor:
         if isinstance(condition, Tensor):
             condition = self._spatial(condition)
         batch, frames, patches = condition.gamma.shape[:3]
@@ -187,9 +187,8 @@ class MotionFuser(Fuser):
         for chunk in _chunks(frames):
             part = state[:, :, chunk.start : chunk.stop]
             gamma, beta = self._modulation(condition, chunk)
-            # Addition in the published order; the branches of guidance share one gamma and beta.
-            scaled = torch.addcmul(part, self.flow_cond_norm(part), gamma, value=strength)
-            parts.append(torch.add(scaled, beta, alpha=strength).to(hidden.dtype))
+            # The branches of guidance share one gamma and beta.
+            parts.append((torch.addcmul(part, self.flow_cond_norm(part), gamma) + beta).to(hidden.dtype))
         return torch.cat(parts, 2).reshape(hidden.shape)
 
     def _spatial(self, features: Tensor) -> Spatial:
@@ -235,9 +234,12 @@ class FrameNorm(nn.GroupNorm):
     """
 
     def forward(self, x: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
-        # As an image with its channels last in memory, so that nothing has to be moved.
-        image = x.to(self.weight.dtype).flatten(0, -3).transpose(1, 2).unsqueeze(-1)
-        return super().forward(image).squeeze(-1).transpose(1, 2).reshape(x.shape)
+        # As an image one pixel high with its channels last in memory, which torch normalises without moving anything.
+        image = x.to(self.weight.dtype).flatten(0, -3).transpose(1, 2).unsqueeze(2)
+        if torch.is_grad_enabled() and self.weight.requires_grad and not x.requires_grad:
+            # The first block of a frozen base: there the backward of torch 2.13 crashes on such images on the CPU.
+            image = image.contiguous()
+        return super().forward(image).squeeze(2).transpose(1, 2).reshape(x.shape)
 
 
 class ChannelFuser(Fuser):
@@ -252,14 +254,14 @@ class ChannelFuser(Fuser):
         self.proj_out = nn.Linear(hidden_size, hidden_size)
         _zero(self.proj_out)
 
-    def forward(self, hidden: Tensor, condition: Condition, strength: float = 1.0) -> Tensor:
+    def forward(self, hidden: Tensor, condition: Condition) -> Tensor:
         assert isinstance(condition, Tensor)
         batch = condition.shape[0]
         features = _tokens(condition).flatten(1, 2)
         state = hidden.unflatten(0, (-1, batch))
         both = torch.cat([state.to(features.dtype), features.expand(state.shape[0], *features.shape)], -1)
         change = self.proj_out(functional.gelu(self.proj_in(both), approximate="tanh"))
-        return torch.add(state, change, alpha=strength).to(hidden.dtype).flatten(0, 1)
+        return (state + change).to(hidden.dtype).flatten(0, 1)
 
 
 class AttentionFuser(Fuser):
@@ -289,7 +291,7 @@ class AttentionFuser(Fuser):
         self.to_out = nn.Linear(hidden_size, hidden_size)
         _zero(self.to_out)
 
-    def forward(self, hidden: Tensor, condition: Condition, strength: float = 1.0) -> Tensor:
+    def forward(self, hidden: Tensor, condition: Condition) -> Tensor:
         assert isinstance(condition, Tensor)
         batch, frames, _, rows, columns = condition.shape
         features = self.norm(_tokens(condition))  # [B, T, y x, c]
@@ -302,7 +304,7 @@ class AttentionFuser(Fuser):
         key, value = (each.expand(shape).flatten(0, 2) for each in (key, value))
         attended = functional.scaled_dot_product_attention(query.flatten(0, 2), key, value)
         change = self.to_out(attended.transpose(1, 2).flatten(2)).reshape(state.shape)
-        return torch.add(state, change, alpha=strength).to(hidden.dtype).reshape(hidden.shape)
+        return (state + change).to(hidden.dtype).reshape(hidden.shape)
 
     def _split(self, x: Tensor) -> Tensor:
         return x.unflatten(-1, (self.heads, -1)).transpose(-2, -3)

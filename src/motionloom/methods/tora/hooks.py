@@ -60,14 +60,16 @@ class Attachment:
         features: what `ToraAdapter.features` found for B videos. Calls of the transformer may have a multiple of B in
             their batch: branches of guidance, one after the other, which all get the same motion. None is the base
             model, bit for bit.
-        strength: of the motion. 0 is the base model, bit for bit, and computes nothing.
+        strength: of the motion, h' = h + strength * (fused - h). 0 is the base model, bit for bit, and computes
+            nothing.
         tokens: set where processes share the tokens of a call.
     """
 
     def __init__(self, transformer: Any, adapter: ToraAdapter, cache: Cache) -> None:
-        self.adapter, self.cache = adapter, cache
+        self.adapter = adapter
+        self.cache: Cache = cache
         self.tokens: TokenSharding | None = None
-        self._strength = 1.0
+        self.strength = 1.0
         self._features: list[Tensor] | None = None
         blocks = transformer.transformer_blocks
         self._patch = (transformer.config.patch_size_t or 1, transformer.config.patch_size)
@@ -92,7 +94,7 @@ class Attachment:
         if len(features) != len(self._hooks):
             raise InputError(f"features: found {len(features)}, expected {len(self._hooks)}, one for every block")
         dtypes = {feature.dtype for feature in features} - {self.adapter.dtype}
-        if dtypes:
+        if dtypes and not torch.is_autocast_enabled(features[0].device.type):
             raise InputError(
                 f"features: found {', '.join(map(str, dtypes))}, but the adapter is {self.adapter.dtype}; compute the "
                 "features with the adapter as it is now"
@@ -109,7 +111,9 @@ class Attachment:
     def strength(self, strength: float) -> None:
         if not (math.isfinite(strength) and strength >= 0):
             raise InputError(f"strength: found {strength}, expected zero or more")
-        self._strength = float(strength)
+        self._strength, self.off = float(strength), strength == 0
+        # A tensor, as compiled blocks would be compiled again for every other number.
+        self.weight = None if strength == 1 else torch.tensor(self._strength)
 
     def detach(self) -> None:
         """Take the hooks off and let go of the features; the transformer is as it was. Twice is once."""
@@ -125,7 +129,7 @@ class Attachment:
 
     def _check(self, transformer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Refuse features of another video than the one that is denoised."""
-        if self._features is None or self._strength == 0:
+        if self._features is None or self.off:
             return
         hidden: Tensor = args[0] if args else kwargs["hidden_states"]
         videos, frames, _, height, width = hidden.shape
@@ -162,16 +166,17 @@ class _Fuse:
                 self.condition = self.fuser.prepare(features, cache)
 
     def __call__(self, norm: Any, args: Any, output: tuple[Tensor, ...]) -> tuple[Tensor, ...] | None:
-        strength = self.attachment._strength
-        if self.condition is None or strength == 0:
+        if self.condition is None or self.attachment.off:
             return None
-        hidden, tokens = output[0], self.attachment.tokens
+        hidden, tokens, weight = output[0], self.attachment.tokens, self.attachment.weight
         if tokens is not None:
             hidden = tokens.gather(hidden)
-        hidden = self.fuser(hidden, self.condition, strength)
+        fused = self.fuser(hidden, self.condition)
+        if weight is not None:
+            fused = hidden + weight * (fused - hidden)
         if tokens is not None:
-            hidden = tokens.scatter(hidden)
-        return (hidden, *output[1:])
+            fused = tokens.scatter(fused)
+        return (fused, *output[1:])
 
 
 def _hooks(block: Any) -> list[Any]:
