@@ -5,7 +5,9 @@ import pytest
 
 from motionloom import prompts
 from motionloom.errors import CheckpointError, InputError, MotionloomError
-from motionloom.prompts import PromptContext, extend_prompt, extender_names
+from motionloom.models.catalog import find_model
+from motionloom.prompt_styles import CAPTIONS, MOST_SENTENCES, SYSTEM_PROMPTS, within_sentences
+from motionloom.prompts import PromptContext, extend_prompt, extender_names, style_for
 from motionloom.tracks.tracks import Tracks
 
 X = np.linspace(50, 110, 17)
@@ -123,8 +125,9 @@ def make_chat_model(folder, template):
     LlamaForCausalLM(config).save_pretrained(folder)
 
 
+@pytest.mark.parametrize("style", ["photograph", "caption"])
 @pytest.mark.parametrize("template", [True, False])
-def test_a_local_chat_model_is_asked(tmp_path, monkeypatch, template):
+def test_a_local_chat_model_is_asked(tmp_path, monkeypatch, template, style):
     from transformers import PreTrainedTokenizerFast
 
     make_chat_model(tmp_path, template)
@@ -137,11 +140,11 @@ def test_a_local_chat_model_is_asked(tmp_path, monkeypatch, template):
         return original(self, given, *args, **kwargs)
 
     monkeypatch.setattr(PreTrainedTokenizerFast, name, spy)
-    context = PromptContext("a cat", None, MOTION)
+    context = PromptContext("a cat", None, MOTION, style)
     answer = prompts.extend_by_chat(context, tmp_path, max_new_tokens=12)
     assert answer
     assert answer == prompts.extend_by_chat(context, tmp_path, max_new_tokens=12)
-    assert prompts.SYSTEM_PROMPT in asked[0]
+    assert SYSTEM_PROMPTS[style].splitlines()[0] in asked[0]
     assert "Prompt: a cat" in asked[0]
     assert f"Movements: {WORDS}" in asked[0]
 
@@ -157,6 +160,50 @@ def test_thoughts_and_quotes_are_left_out(tmp_path, monkeypatch):
         else:
             with pytest.raises(MotionloomError, match="the model answered nothing"):
                 prompts.extend_by_chat(PromptContext("a cat"), tmp_path, max_new_tokens=1)
+
+
+def test_models_trained_on_long_captions_get_one(tmp_path, monkeypatch):
+    from transformers import PreTrainedTokenizerFast
+
+    make_chat_model(tmp_path, True)
+    asked = []
+    original = PreTrainedTokenizerFast.apply_chat_template
+
+    def spy(self, messages, *args, **kwargs):
+        asked.append(messages)
+        return original(self, messages, *args, **kwargs)
+
+    monkeypatch.setattr(PreTrainedTokenizerFast, "apply_chat_template", spy)
+    said = " ".join(f"Sentence {number}." for number in range(1, 9)).replace(" Sentence 3", "\n\nSentence 3")
+    monkeypatch.setattr(PreTrainedTokenizerFast, "decode", lambda *_, **__: said)
+    given = {"image": np.zeros((4, 4, 3), np.uint8), "motion": MOTION}
+    long = prompts.extend_by_chat(PromptContext("一只猫", **given, style="caption"), tmp_path, max_new_tokens=1)
+    assert long == " ".join(f"Sentence {number}." for number in range(1, 7))
+    short = prompts.extend_by_chat(PromptContext("一只猫", **given), tmp_path, max_new_tokens=1)
+    assert short == said
+    (caption, question), (_, other) = asked
+    assert all(example in caption["content"] for example in CAPTIONS)
+    assert "in English, in no more than 6 sentences" in caption["content"]
+    assert question["content"] == (
+        f"Prompt: 一只猫\nMovements: {WORDS}\nThe video begins with a photograph that you cannot see: say little of "
+        "looks, much of what happens."
+    )
+    assert other["content"] == "Prompt: 一只猫\nMovements: 画面左上方的物体向右移动。"
+    assert extend_prompt("motion", PromptContext("一只猫", **given, style="caption")) == f"一只猫. {WORDS}"
+
+
+@pytest.mark.parametrize("caption", CAPTIONS)
+def test_the_examples_keep_the_rules_they_illustrate(caption):
+    assert 100 <= len(caption.split()) <= 150
+    assert within_sentences(caption) == caption
+    assert within_sentences(caption, MOST_SENTENCES - 2) != caption
+
+
+def test_the_style_is_that_of_the_base_model():
+    assert style_for(None) == "photograph"
+    assert style_for(find_model("wan-move-14b")) == "photograph"
+    assert style_for(find_model("cogvideox-5b-i2v")) == "caption"
+    assert style_for(find_model("tora-t2v")) == "caption"
 
 
 def test_folders_without_a_chat_model(tmp_path):

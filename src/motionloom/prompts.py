@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from motionloom.errors import CheckpointError, InputError, MotionloomError
+from motionloom.prompt_styles import SYSTEM_PROMPTS, Style, style_for, within_sentences
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,15 +27,20 @@ if TYPE_CHECKING:
     from motionloom.tracks.motion import Motion
     from motionloom.tracks.tracks import Tracks
 
+__all__ = [
+    "PromptContext",
+    "PromptExtender",
+    "Style",
+    "extend_by_chat",
+    "extend_by_motion",
+    "extend_prompt",
+    "extender_names",
+    "find_extender",
+    "style_for",
+]
+
 GROUP = "motionloom.prompt_extenders"
 LONGEST = 4000  # characters of a result; the text encoders of video models read some 500 tokens
-
-SYSTEM_PROMPT = (
-    "You write prompts for a model that animates a photograph. You get a short prompt and a list of movements that the "
-    "user has drawn on the photograph. Write one paragraph of 60 to 100 words that says what can be seen, what moves "
-    "and how, and what the camera does. Keep every movement as it is given and invent no other. Keep names and quoted "
-    "text. Write in the language of the prompt. Answer with the paragraph alone."
-)
 
 
 @dataclass(frozen=True)
@@ -45,11 +51,13 @@ class PromptContext:
         prompt: as the user gave it, maybe empty.
         image: the photograph, uint8 [H, W, 3]; None where there is none.
         motion: a `Motion` or `Tracks`; None where there is none.
+        style: of prompt that the model wants; see `style_for`.
     """
 
     prompt: str
     image: NDArray[np.uint8] | None = None
     motion: Motion | Tracks | None = None
+    style: Style = "photograph"
 
 
 PromptExtender = Callable[[PromptContext], str]
@@ -121,14 +129,15 @@ def extend_by_motion(context: PromptContext, language: str | None = None) -> str
     """The prompt and the motion in plain words after it; the same words for the same motion.
 
     Args:
-        language: "en" or "zh"; by default Chinese after a prompt with Chinese characters, otherwise English.
+        language: "en" or "zh"; by default Chinese after a prompt with Chinese characters where the model's style is not
+            English alone, otherwise English.
     """
     from motionloom.tracks.words import describe
 
     prompt = context.prompt.strip()
     if context.motion is None:
         return prompt
-    chinese = language == "zh" if language else bool(re.search(r"[\u4e00-\u9fff]", prompt))
+    chinese = language == "zh" if language else _in_chinese(context)
     words = describe(context.motion, "zh" if chinese else "en")
     if not (prompt and words):
         return prompt or words
@@ -138,7 +147,7 @@ def extend_by_motion(context: PromptContext, language: str | None = None) -> str
 
 
 def extend_by_chat(context: PromptContext, folder: Path, *, max_new_tokens: int = 256) -> str:
-    """What a chat model in a local folder makes of the prompt and of the motion in words.
+    """What a chat model in a local folder makes of the prompt and of the motion in words, in the context's style.
 
     The model is loaded for the call and let go after it, since the video model needs the memory. It always gives the
     likeliest answer, so that the same prompt and motion give the same text. Nothing is fetched and no code of the
@@ -164,13 +173,14 @@ def extend_by_chat(context: PromptContext, folder: Path, *, max_new_tokens: int 
     except (OSError, ValueError, KeyError, ImportError) as error:
         raise CheckpointError(f"{folder}: no chat model that transformers can load ({error})") from error
     model = model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
-    messages = [{"role": "system", "content": SYSTEM_PROMPT}, {"role": "user", "content": _question(context)}]
+    task, question = SYSTEM_PROMPTS[context.style], _question(context)
     if tokenizer.chat_template:
+        messages = [{"role": "system", "content": task}, {"role": "user", "content": question}]
         given = tokenizer.apply_chat_template(
             messages, add_generation_prompt=True, return_tensors="pt", return_dict=True, enable_thinking=False
         )
     else:
-        given = tokenizer(f"{SYSTEM_PROMPT}\n\n{messages[1]['content']}\n\nParagraph:", return_tensors="pt")
+        given = tokenizer(f"{task}\n\n{question}\n\nParagraph:", return_tensors="pt")
     given = {key: value.to(model.device) for key, value in given.items() if key in ("input_ids", "attention_mask")}
     with torch.no_grad():
         answer = model.generate(
@@ -190,12 +200,20 @@ def extend_by_chat(context: PromptContext, folder: Path, *, max_new_tokens: int 
     text = re.sub(r"<think>.*?(</think>|$)", "", text, flags=re.DOTALL).strip().strip('"“”').strip()
     if not text:
         raise MotionloomError(f"{folder}: the model answered nothing; use another model, or motion as the extender")
-    return text
+    return within_sentences(text) if context.style == "caption" else text
 
 
 def _question(context: PromptContext) -> str:
     from motionloom.tracks.words import describe
 
-    chinese = bool(re.search(r"[\u4e00-\u9fff]", context.prompt))
-    words = "" if context.motion is None else describe(context.motion, "zh" if chinese else "en")
-    return f"Prompt: {context.prompt.strip() or '(none)'}\nMovements: {words or '(none)'}"
+    words = "" if context.motion is None else describe(context.motion, "zh" if _in_chinese(context) else "en")
+    lines = [f"Prompt: {context.prompt.strip() or '(none)'}", f"Movements: {words or '(none)'}"]
+    if context.style == "caption" and context.image is not None:
+        lines.append(
+            "The video begins with a photograph that you cannot see: say little of looks, much of what happens."
+        )
+    return "\n".join(lines)
+
+
+def _in_chinese(context: PromptContext) -> bool:
+    return context.style == "photograph" and re.search(r"[\u4e00-\u9fff]", context.prompt) is not None
