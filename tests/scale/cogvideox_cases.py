@@ -16,6 +16,7 @@ import numpy as np
 import torch
 import torch.distributed as dist
 from diffusers.hooks.first_block_cache import FirstBlockCacheConfig
+from diffusers.hooks.group_offloading import apply_group_offloading
 from diffusers.schedulers.scheduling_dpm_cogvideox import CogVideoXDPMScheduler
 from safetensors.torch import save_file
 from torch import Tensor
@@ -41,13 +42,21 @@ def call(pipeline: Any, kind: str = "t2v", **changes: Any) -> Tensor:
     return pipeline(**TINY.inputs(kind, **changes)).frames
 
 
-def run(share: Any, kind: str = "t2v", *, guidance_scale: float = 1.0, tora: Any = None, **changes: Any) -> Tensor:
+def run(
+    share: Any,
+    kind: str = "t2v",
+    *,
+    guidance_scale: float = 1.0,
+    tora: Any = None,
+    cache: Any = "features",
+    **changes: Any,
+) -> Tensor:
     """Latents of a run; with a Tora adapter of random weights where its options are given."""
     pipeline = build(kind)
     with ExitStack() as stack:
         if tora is not None:
             adapter = TINY.adapter(pipeline.transformer, **tora)
-            attachment = stack.enter_context(attach(pipeline.transformer, adapter))
+            attachment = stack.enter_context(attach(pipeline.transformer, adapter, cache=cache))
             attachment.features = adapter.features(TINY.motion_latents(frames=4 if kind == "1.5" else 3))
         stack.enter_context(share(pipeline, guidance_scale=guidance_scale))
         return call(pipeline, kind, guidance_scale=guidance_scale, **changes)
@@ -87,6 +96,34 @@ def ulysses_tora_image(share: Any) -> Tensor:
 
 def ulysses_tora_15(share: Any) -> Tensor:
     return run(share, "1.5", tora={})
+
+
+def ulysses_tora_spatial(share: Any) -> Tensor:
+    return run(share, tora={}, cache="spatial")
+
+
+def ulysses_tora_modulation(share: Any) -> Tensor:
+    return run(share, tora={}, cache="modulation")
+
+
+def ulysses_tora_streamed(share: Any) -> Tensor:
+    """The adapter layer by layer, as plans for little memory have it."""
+    pipeline, here = build(), torch.device("cpu")
+    adapter = TINY.adapter(pipeline.transformer)
+    apply_group_offloading(adapter, here, here, offload_type="leaf_level")
+    with share(pipeline, guidance_scale=1.0), attach(pipeline.transformer, adapter) as attachment:
+        attachment.features = adapter.features(TINY.motion_latents())
+        return call(pipeline, guidance_scale=1.0)
+
+
+def ulysses_tora_four_heads(share: Any) -> Tensor:
+    """In four processes the first has text alone; and all skip the same blocks of the same steps."""
+    pipeline = build(heads=4, layers=3)
+    adapter = TINY.adapter(pipeline.transformer)
+    pipeline.transformer.enable_cache(FirstBlockCacheConfig(threshold=0.1))
+    with share(pipeline, guidance_scale=1.0), attach(pipeline.transformer, adapter) as attachment:
+        attachment.features = adapter.features(TINY.motion_latents())
+        return call(pipeline, guidance_scale=1.0, num_inference_steps=6)
 
 
 def ulysses_tora_extra_channel(share: Any) -> Tensor:

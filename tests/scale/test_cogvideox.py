@@ -55,7 +55,8 @@ def expected(cases):
     "name",
     [
         "ulysses_t2v", "ulysses_sincos", "ulysses_learned", "ulysses_15", "ulysses_uneven", "ulysses_two_videos",
-        "ulysses_tora", "ulysses_tora_image", "ulysses_tora_15", "ulysses_tora_extra_channel",
+        "ulysses_tora", "ulysses_tora_image", "ulysses_tora_15", "ulysses_tora_spatial", "ulysses_tora_modulation",
+        "ulysses_tora_streamed", "ulysses_tora_four_heads", "ulysses_tora_extra_channel",
         "ulysses_tora_cross_attention", "ulysses_tora_attached_in_the_call", "ulysses_windows", "ulysses_fused",
         "ulysses_offloaded", "cfg_t2v", "cfg_learned", "cfg_15", "cfg_tora", "cfg_tora_15", "cfg_dynamic",
         "cfg_tracks_in_one_branch", "cfg_windows", "cfg_offloaded", "cfg_without_guidance", "noise_of_the_first",
@@ -100,7 +101,10 @@ def test_processes_that_were_asked_for_different_videos_are_refused(two):
 
 @pytest.mark.slow
 def test_four_processes_share_branches_and_tokens(tmp_path, cases, expected):
-    names = ["cfg_tora", "cfg_tora_15", "cfg_windows", "cfg_first_block_cache", "work_with_guidance"]
+    names = [
+        "cfg_tora", "cfg_tora_15", "cfg_windows", "cfg_first_block_cache", "ulysses_tora_four_heads",
+        "work_with_guidance",
+    ]  # fmt: skip
     launch(4, [str(tmp_path / "out.safetensors"), *names], program=PROGRAM)
     found = load_file(tmp_path / "out.safetensors")
     for name in names[:-1]:

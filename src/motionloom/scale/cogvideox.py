@@ -6,7 +6,7 @@
   part in it; here any number of tokens will do. See `motionloom.scale.joint`.
 - Halves of the batch: the loop asks for both branches of classifier-free guidance in one call, the unconditional one
   first. One half of the processes computes the one, the other half the other; then they exchange what they predicted.
-- Adapters whose layers need whole frames (Tora) are given the tokens of all processes; see `TokenSharding`.
+- Tora's fusers, which look at whole frames: see `motionloom.scale.whole_frames`.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from torch.distributed.device_mesh import DeviceMesh
 from motionloom.errors import InputError
 from motionloom.scale.caching import one_decision
 from motionloom.scale.joint import Parts, all_tokens_of_some_heads, gathered, some_tokens_of_all_heads
+from motionloom.scale.whole_frames import WholeFrames
 
 _HALVES_HOOK = "motionloom_halves"
 _PER_VIDEO = ("hidden_states", "encoder_hidden_states", "timestep", "timestep_cond", "ofs")
@@ -65,8 +66,7 @@ def ulysses(transformer: CogVideoXTransformer3DModel, mesh: DeviceMesh) -> Itera
         transformer.set_attn_processor(before)
         for handle in handles:
             handle.remove()
-        for attachment in _attachments(blocks[0]):
-            attachment.tokens = None
+        sharing.frames.leave(blocks[0])
 
 
 class SequenceSharing:
@@ -74,41 +74,27 @@ class SequenceSharing:
 
     Attributes:
         parts: of the call that is going on.
+        frames: sees to an adapter.
     """
 
     def __init__(self, group: Any, world: int, rank: int) -> None:
         self.group, self.world, self.rank = group, world, rank
         self.parts = Parts(0, 0, world, rank)
+        self.frames = WholeFrames(group)
 
     def divide(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         """Before the first block: keep the own part of its video and text tokens."""
-        # Pipelines attach their adapters in a call, when it is shared already.
-        for attachment in _attachments(module):
-            attachment.tokens = self
         given = inspect.signature(type(module).forward).bind(module, *args, **kwargs).arguments
         given.pop("self")
         video, text = given["hidden_states"], given["encoder_hidden_states"]
         self.parts = Parts(text.shape[1], video.shape[1], self.world, self.rank)
+        self.frames.follow(module, self.parts)
         own = {"hidden_states": video[:, self.parts.own_video], "encoder_hidden_states": text[:, self.parts.own_text]}
         return (), {**given, **own}
 
     def unite(self, module: nn.Module, args: tuple[Any, ...], output: Tensor) -> Tensor:
         """After the last layer, whose tokens are the smallest: those of all processes."""
-        return self.gather(output)
-
-    def gather(self, hidden: Tensor) -> Tensor:
-        """Video tokens of this process [B, L of it, C] to those of all [B, L, C]."""
-        return gathered(hidden, self.parts.video_lengths, self.group)
-
-    def scatter(self, full: Tensor) -> Tensor:
-        """Video tokens of all [B, L, C] to those of this process [B, L of it, C]."""
-        return full[:, self.parts.own_video]
-
-
-def _attachments(block: nn.Module) -> list[Any]:
-    """The adapters that are attached to a transformer, found in one of its blocks."""
-    hooks = [getattr(hook, "attachment", None) for hook in block.norm1._forward_hooks.values()]  # pyright: ignore[reportAttributeAccessIssue]
-    return [attachment for attachment in hooks if attachment is not None]
+        return gathered(output, self.parts.video_lengths, self.group)
 
 
 class SharedAttention:

@@ -41,7 +41,7 @@ class Parts:
     @property
     def video_lengths(self) -> list[int]:
         """Video tokens of every process."""
-        return [part.stop - part.start for part in map(self._video_of, range(self.world))]
+        return [part.stop - part.start for part in map(self.video_of, range(self.world))]
 
     @property
     def own_text(self) -> slice:
@@ -51,10 +51,11 @@ class Parts:
 
     @property
     def own_video(self) -> slice:
-        """The video tokens of this process, counted from the first video token."""
-        return self._video_of(self.rank)
+        """The video tokens of this process."""
+        return self.video_of(self.rank)
 
-    def _video_of(self, process: int) -> slice:
+    def video_of(self, process: int) -> slice:
+        """The video tokens of a process, counted from the first video token."""
         start, end = self._bounds(process)
         return slice(max(start - self.text, 0), max(end - self.text, 0))
 
@@ -69,14 +70,14 @@ def all_tokens_of_some_heads(part: Tensor, parts: Parts, group: Any) -> Tensor:
     if heads % parts.world:
         raise ValueError(f"{heads} attention heads cannot be divided by {parts.world}")
     by_receiver = part.unflatten(2, (parts.world, heads // parts.world)).permute(2, 1, 0, 3, 4)
-    found = _exchanged(by_receiver.flatten(0, 1), [own] * parts.world, parts.lengths, group)
+    found = exchanged(by_receiver.flatten(0, 1), [own] * parts.world, parts.lengths, group)
     return found.permute(1, 2, 0, 3)
 
 
 def some_tokens_of_all_heads(found: Tensor, parts: Parts, group: Any) -> Tensor:
     """The way back: [B, H / N, S, D] to [B, S of this process, H, D]."""
     own = parts.lengths[parts.rank]
-    received = _exchanged(found.permute(2, 0, 1, 3), parts.lengths, [own] * parts.world, group)
+    received = exchanged(found.permute(2, 0, 1, 3), parts.lengths, [own] * parts.world, group)
     return received.unflatten(0, (parts.world, own)).permute(2, 1, 0, 3, 4).flatten(2, 3)
 
 
@@ -89,8 +90,8 @@ def gathered(part: Tensor, lengths: list[int], group: Any) -> Tensor:
     return torch.cat([one[:length] for one, length in zip(found, lengths, strict=True)]).transpose(0, 1)
 
 
-def _exchanged(tensor: Tensor, sent: list[int], received: list[int], group: Any) -> Tensor:
-    """Rows of the first axis: so many to every process, so many from every process."""
+def exchanged(tensor: Tensor, sent: list[int], received: list[int], group: Any) -> Tensor:
+    """Rows of the first axis: so many sent to every process, so many received from every process, in their order."""
     rest = tensor.shape[1:]
     size = rest.numel()
     # Flat: what torch.compile makes of a permuted tensor need not be contiguous, even if it was made so.
