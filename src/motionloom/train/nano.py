@@ -257,7 +257,8 @@ class _Run:
         rate = recipe.final_rate + (recipe.learning_rate - recipe.final_rate) * cosine
         with mixed_precision(self.device):
             loss = step_loss(self._network, latents, condition, t, noise)
-        self.state.update(loss, learning_rate=rate * warm, clip=1.0)
+        self.state.add(loss)
+        self.state.update(learning_rate=rate * warm, clip=1.0)
         return float(loss.detach())
 
     @torch.no_grad()

@@ -36,8 +36,8 @@ class TrainingState:
         }
         self.step, self.elapsed = 0, 0.0
 
-    def update(self, loss: torch.Tensor, *, learning_rate: float, clip: float) -> None:
-        """One step down a loss: gradients clipped to the norm ``clip``, the average moved on.
+    def add(self, loss: torch.Tensor) -> None:
+        """The gradients of a loss, added to those of others since the last `update`.
 
         Raises:
             CheckpointError: the loss is not a number; nothing is changed, so that the last checkpoint stays good.
@@ -47,9 +47,12 @@ class TrainingState:
                 f"training: the loss became {float(loss.detach())} at step {self.step}; go on from the last "
                 "checkpoint with a smaller learning rate"
             )
+        loss.backward()
+
+    def update(self, *, learning_rate: float, clip: float) -> None:
+        """One step along the gradients, clipped to the norm ``clip``; the average moves on."""
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate
-        loss.backward()
         trained = [p for group in self.optimizer.param_groups for p in group["params"]]
         torch.nn.utils.clip_grad_norm_(trained, clip)
         self.optimizer.step()

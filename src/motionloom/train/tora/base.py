@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import torch
+from diffusers.models.modeling_utils import ModelMixin
 from diffusers.models.transformers.cogvideox_transformer_3d import CogVideoXTransformer3DModel
 from diffusers.schedulers.scheduling_ddim_cogvideox import CogVideoXDDIMScheduler
 
+from motionloom.media.files import replacing_folder
 from motionloom.models.nano.codec import BLOCK, CogVideoXBlockCodec
 from motionloom.prepare.procedural import render, sample_scene
 
@@ -73,6 +77,25 @@ def fit_codec(latent_channels: int, *, seed: int, clips: int, side: int) -> CogV
     groups = [range(start, min(start + 16, clips)) for start in range(0, clips, 16)]
     videos = [render(sample_scene(seed, group, num_frames=9, resolution=side // 2), (side, side)) for group in groups]
     return CogVideoXBlockCodec.fit([video.transpose(1, 2) * 2 - 1 for video in videos], latent_channels)
+
+
+def save_base(folder: Path, transformer: Transformer, vae: ModelMixin) -> None:
+    """A diffusers folder of the image-to-video or text-to-video pipeline; replaces an earlier one when complete."""
+    image = transformer.config.in_channels != transformer.config.out_channels
+    library = CogVideoXBlockCodec.__module__ if isinstance(vae, CogVideoXBlockCodec) else "diffusers"
+    index = {
+        "_class_name": "CogVideoXImageToVideoPipeline" if image else "CogVideoXPipeline",
+        "transformer": ["diffusers", "CogVideoXTransformer3DModel"],
+        "vae": [library, type(vae).__name__],
+        "scheduler": ["diffusers", "CogVideoXDDIMScheduler"],
+        "text_encoder": [None, None],
+        "tokenizer": [None, None],
+    }
+    with replacing_folder(folder) as draft:
+        transformer.save_pretrained(draft / "transformer")
+        vae.save_pretrained(draft / "vae")
+        build_scheduler().save_pretrained(draft / "scheduler")
+        (draft / "model_index.json").write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
 
 
 @torch.no_grad()

@@ -43,6 +43,20 @@ class Clips:
         return Clips(self.latents.to(device), self.image.to(device), self.text.to(device))
 
 
+@dataclass
+class MovingClips(Clips):
+    """Some clips and how everything in them moves.
+
+    Attributes:
+        flow: in pixels from each frame to the next [B, T - 1, 2, H, W].
+        points, visible: tracks [B, T, N, 2] in pixels and [B, T, N]; N may be 0.
+    """
+
+    flow: torch.Tensor
+    points: torch.Tensor
+    visible: torch.Tensor
+
+
 def denoising_loss(
     transformer: Any,
     vae: Vae,

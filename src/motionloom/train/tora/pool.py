@@ -2,36 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 
 from motionloom.prepare.procedural import dense_flow, render, sample_scene, trace
 from motionloom.train.pool import RenewedPool
-from motionloom.train.tora.denoising import Vae, video_latents
+from motionloom.train.tora.base import TEXT_DIM, TEXT_TOKENS
+from motionloom.train.tora.denoising import MovingClips, Vae, video_latents
 
 TRACKS = 256
 """Exact tracks per clip; they start anywhere in the first frame."""
-
-
-@dataclass
-class MovingClips:
-    """Some clips and how everything in them moves.
-
-    Attributes:
-        latents: scaled, [B, T', C, h, w].
-        image: first frames [B, 3, H, W] in [-1, 1].
-        flow: in pixels from each frame to the next [B, T - 1, 2, H, W].
-        points, visible: exact tracks [B, T, N, 2] in pixels and [B, T, N]; N may be 0: then they are followed
-            through the flow.
-    """
-
-    latents: torch.Tensor
-    image: torch.Tensor
-    flow: torch.Tensor
-    points: torch.Tensor
-    visible: torch.Tensor
 
 
 def procedural_pool(
@@ -57,11 +37,11 @@ def procedural_clips(
     scene = sample_scene(seed, indices, num_frames=num_frames, resolution=min(size) // 2)
     video = render(scene, size).transpose(1, 2) * 2 - 1
     latents, image = video_latents(vae, video).half(), video[:, :, 0].half()
+    text = torch.zeros(len(indices), TEXT_TOKENS, TEXT_DIM)
     if not moving:
-        nothing = torch.zeros(len(indices), num_frames, 0)
-        flow = torch.zeros(len(indices), num_frames - 1, 2, 0, 0)
-        return MovingClips(latents, image, flow, nothing.unsqueeze(-1).expand(-1, -1, -1, 2), nothing.bool())
+        flow, none = torch.zeros(len(indices), num_frames - 1, 2, 0, 0), torch.zeros(len(indices), num_frames, 0, 2)
+        return MovingClips(latents, image, text, flow, none, none[..., 0].bool())
     starts = [np.random.default_rng([seed, index, 3]).uniform(0, 1, (TRACKS, 2)) for index in indices]
     start = torch.from_numpy(np.stack(starts) * [size[1], size[0]]).float()
     points, visible = trace(scene, start, size)
-    return MovingClips(latents, image, dense_flow(scene, size).half(), points, visible)
+    return MovingClips(latents, image, text, dense_flow(scene, size).half(), points, visible)
