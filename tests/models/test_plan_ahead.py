@@ -42,7 +42,6 @@ def published(monkeypatch):
     tiny = replace(shape, weights=weights, cast=weights // 2, text_encoder=1000, image_encoder=0, text_leaf=100)
     shapes = {**footprint.SHAPES, "wan2.2-i2v-a14b": tiny}
     monkeypatch.setattr("motionloom.models.footprint.SHAPES", shapes)
-    monkeypatch.setattr("motionloom.models.memory.SHAPES", shapes)
     placed: list[tuple[str, str]] = []
     place = offload.place
 
@@ -92,14 +91,12 @@ def test_what_was_planned_is_what_was_needed(folder: Path, published):
 
 def test_memory_is_planned_for_the_clips_to_come(folder: Path, published, monkeypatch):
     """A larger clip on the same machine: `auto` takes a smaller preset for it before anything is loaded."""
-    from motionloom.models import memory
     from motionloom.models.memory_plans import GIB, Budget, peak_bytes, plans_of
 
     shape = footprint.SHAPES["wan2.2-i2v-a14b"]
     monkeypatch.setitem(
         footprint.SHAPES, "wan2.2-i2v-a14b", replace(shape, dim=5120, ffn_dim=13_824, text_encoder=5 * 10**9)
     )
-    monkeypatch.setattr(memory, "SHAPES", footprint.SHAPES)
     need = footprint.need_of_shape(footprint.SHAPES["wan2.2-i2v-a14b"], (480, 832), 81)
     room = peak_bytes(plans_of("max-speed", need)[0], need) + 1
     monkeypatch.setattr(Budget, "measure", lambda *_, **__: Budget(room, room, 100 * GIB, 100 * GIB))

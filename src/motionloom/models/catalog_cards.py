@@ -41,10 +41,25 @@ WAN_MOVE_LIMITS = MotionLimits(
     source="Wan-Move was trained on 1 to 200 tracks and follows more; users report that a single point does little.",
 )
 
+TORA_LIMITS = MotionLimits(
+    max_tracks=16,
+    source="Tora was trained on 1 to 16 trajectories; it sees no speed, only speed beside the clip's fastest motion.",
+)
+
+_COGVIDEOX_LICENCE = "CogVideoX License"
+_TORA_LICENCE_NOTE = (
+    "Research use is free; commercial use needs a registration with the authors of CogVideoX. The model card's MIT tag "
+    "contradicts that licence; the code alone is Apache-2.0."
+)
+_TORA_NOT_SEEN = (
+    "Its repository was not seen from here: sizes follow from the architecture in bfloat16, and whether the files are "
+    "bfloat16 is not established."
+)
+
 
 def published() -> list[ModelCard]:
     """The published models, those made for trajectories first."""
-    return [_with_size(card) for card in (*_ati(), *_wan_move(), *_wan21(), *_wan22(), _cogvideox())]
+    return [_with_size(card) for card in (*_ati(), *_wan_move(), *_tora(), *_wan21(), *_wan22(), _cogvideox())]
 
 
 def _ati() -> tuple[ModelCard, ModelCard]:
@@ -230,12 +245,86 @@ def _wan22() -> tuple[ModelCard, ModelCard, ModelCard]:
     return base, orbit, small
 
 
+def _tora() -> tuple[ModelCard, ...]:
+    text = ModelCard(
+        name="tora-t2v",
+        title="Tora on CogVideoX-5B, text to video",
+        description=(
+            "Makes its own picture from a prompt and moves it along 1 to 16 drawn trajectories: 49 frames at 720x480. "
+            "The authors' own diffusers files."
+        ),
+        licence=_COGVIDEOX_LICENCE,
+        commercial_use=False,
+        methods=("tora",),
+        native_size=(480, 720),
+        num_frames=49,
+        fps=8.0,
+        default_steps=50,
+        sampling=Sampling(num_inference_steps=50, guidance_scale=6.0, solver="own", shift=1.0, area=480 * 720),
+        architecture="cogvideox-5b",
+        reads_text=True,
+        takes_image=False,
+        files=files.tora_t2v(),
+        homepage="github.com/alibaba/Tora",
+        limits=TORA_LIMITS,
+        notes=(_TORA_LICENCE_NOTE, _LONG_PROMPTS, _TORA_NOT_SEEN),
+    )
+    image = replace(
+        text,
+        name="tora-i2v",
+        title="Tora on CogVideoX-5B-I2V",
+        description=(
+            "Moves a photograph along 1 to 16 drawn trajectories: 49 frames at 720x480. The stock model and the "
+            "community's two add-on files."
+        ),
+        aliases=("tora",),
+        architecture="cogvideox-5b-i2v",
+        takes_image=True,
+        files=files.tora_i2v(),
+        notes=(_TORA_LICENCE_NOTE, _LONG_PROMPTS, _ADDON),
+    )
+    return (
+        text,
+        image,
+        replace(
+            text,
+            name="tora-t2v-addon",
+            title="Tora's add-on on CogVideoX-5B",
+            description="As tora-t2v, from the stock model and the community's two add-on files.",
+            files=files.tora_t2v_addon(),
+            notes=(_TORA_LICENCE_NOTE, _LONG_PROMPTS, _ADDON, _TORA_NOT_SEEN),
+        ),
+        replace(
+            image,
+            name="tora-i2v-sat",
+            title="Tora on CogVideoX-5B-I2V, the authors' checkpoint",
+            description="As tora-i2v, its transformer from the authors' own file for their SAT program.",
+            aliases=(),
+            files=files.tora_i2v_sat(),
+            notes=(
+                _TORA_LICENCE_NOTE,
+                _LONG_PROMPTS,
+                _TORA_NOT_SEEN,
+                "The authors' program stores a table of positions and does not add it, the stock pipeline does: the "
+                "option position_table chooses; which of the two is right was not tried.",
+            ),
+        ),
+    )
+
+
+_LONG_PROMPTS = "Wants long, detailed prompts in English: those it was trained on have 125 words on average."
+_ADDON = (
+    "The add-on is a community conversion of the authors' weights, without a licence of its own; in which folders of "
+    "its two repositories the files lie is not established: they are taken from wherever they are."
+)
+
+
 def _cogvideox() -> ModelCard:
     return ModelCard(
         name="cogvideox-5b-i2v",
         title="CogVideoX-5B-I2V",
         description="A 5B image-to-video model of another family: 49 frames at 720x480.",
-        licence="CogVideoX License",
+        licence=_COGVIDEOX_LICENCE,
         commercial_use=False,
         methods=("time_to_move", "latent_trajectory"),
         aliases=("cogvideox-i2v", "cogvideox"),

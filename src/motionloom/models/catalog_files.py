@@ -17,6 +17,11 @@ WAN21_I2V_720P = "Wan-AI/Wan2.1-I2V-14B-720P"
 WAN22_I2V = "Wan-AI/Wan2.2-I2V-A14B"
 WAN22_TI2V_5B = "Wan-AI/Wan2.2-TI2V-5B-Diffusers"
 COGVIDEOX_I2V = "zai-org/CogVideoX-5b-I2V"
+COGVIDEOX_T2V = "zai-org/CogVideoX-5b"
+TORA_T2V = "Alibaba-Research-Intelligence-Computing/Tora_T2V_diffusers"
+TORA_SAT = "Alibaba-Research-Intelligence-Computing/Tora"
+TORA_ADDON = "kijai/CogVideoX-5b-Tora"
+TORA_ADDON_I2V = "kijai/CogVideoX-5b-Tora-I2V"
 ATI = "bytedance-research/ATI"
 WAN_MOVE = "Ruihang/Wan-Move-14B-480P"
 KIJAI = "Kijai/WanVideo_comfy"
@@ -26,6 +31,12 @@ LIGHTX2V = "lightx2v/Wan2.2-Distill-Loras"
 
 WAN21_I2V_BYTES = 16_394_878_784 * 4
 """The tensors of a Wan2.1-I2V-14B transformer in float32."""
+
+COGVIDEOX_BYTES = 5_570_283_072 * 2
+"""The tensors of a CogVideoX-5b transformer in bfloat16."""
+
+TORA_FUSER_BYTES, TORA_EXTRACTOR_BYTES = 669_441_024 * 2, (24_910_976 + 43_008) * 2
+"""What Tora adds to it, in bfloat16: 42 fusers; the trajectory extractor with the statistics of its norms."""
 
 _T5 = "models_t5_umt5-xxl-enc-bf16.pth"
 _T5_BYTES, _T5_SHA256 = 11_361_920_418, "7cace0da2b446bbbbc57d031ab6cf163a3d59b366da94e5afe36745b746fd81d"
@@ -202,6 +213,44 @@ def cogvideox_i2v() -> tuple[HubFile, ...]:
     )  # fmt: skip
 
 
+def cogvideox_t2v() -> tuple[HubFile, ...]:
+    """CogVideoX-5b in diffusers' layout; its repository was not seen from here, all sizes follow from the architecture
+    in bfloat16."""
+    return _cogvideox_folder(COGVIDEOX_T2V, COGVIDEOX_BYTES)
+
+
+def tora_t2v() -> tuple[HubFile, ...]:
+    """The authors' text-to-video model in diffusers' layout, the fusers inside the transformer."""
+    return _cogvideox_folder(TORA_T2V, COGVIDEOX_BYTES + TORA_FUSER_BYTES + TORA_EXTRACTOR_BYTES)
+
+
+def tora_i2v() -> tuple[HubFile, ...]:
+    """CogVideoX-5b-I2V and the community's two files of what the authors added to it."""
+    return (
+        *_parts_of(cogvideox_i2v()),
+        *_tora_addon(TORA_ADDON_I2V, "fuser_I2V.safetensors", "traj_extractor_I2V.safetensors"),
+    )
+
+
+def tora_t2v_addon() -> tuple[HubFile, ...]:
+    """CogVideoX-5b and the community's two files of what the authors added to it."""
+    return (
+        *_parts_of(cogvideox_t2v()),
+        *_tora_addon(TORA_ADDON, "fuser.safetensors", "traj_extractor.safetensors"),
+    )
+
+
+def tora_i2v_sat() -> tuple[HubFile, ...]:
+    """The authors' image-to-video model as their program reads it; everything but the transformer is
+    CogVideoX-5b-I2V's."""
+    # In bfloat16 as the program writes it; the learned positions are a part of it.
+    size = (6_319_636_160 + 2 * 17_550 * 64) * 2
+    return (
+        HubFile(TORA_SAT, "i2v/mp_rank_00_model_states.pt", "transformer", size, about=True),
+        *(file for file in _parts_of(cogvideox_i2v()) if file.part != "transformer"),
+    )
+
+
 def ati() -> tuple[HubFile, ...]:
     """The original ATI checkpoint holds the transformer alone; everything else is Wan2.1-I2V-14B-480P's."""
     return (*_original_transformer(ATI), *wan21_parts(WAN21_I2V_480P))
@@ -248,6 +297,41 @@ def circle_rotate() -> tuple[HubFile, ...]:
             "8833bd4fd7c8eabebf0bc8ee5cfaf47f4f310ce116928a02c1adf8941dd4b0f1",
         ),
     )  # fmt: skip
+
+
+def _cogvideox_folder(repo: str, transformer_bytes: int) -> tuple[HubFile, ...]:
+    """A folder of the CogVideoX family whose shards are not known."""
+    weights: tuple[tuple[Part, str, int], ...] = (
+        ("transformer", "diffusion_pytorch_model", transformer_bytes),
+        ("text_encoder", "model", 4_762_310_656 * 2),
+        ("vae", "diffusion_pytorch_model", 215_583_907 * 2),
+    )
+    files = [
+        HubFile(repo, "model_index.json", "pipeline", 450, about=True),
+        HubFile(repo, "scheduler/scheduler_config.json", "scheduler", 500, about=True),
+        HubFile(repo, "tokenizer/*.json", "tokenizer", 26_000, about=True),
+        HubFile(repo, "tokenizer/spiece.model", "tokenizer", 792_000, about=True),
+    ]
+    for part, name, size in weights:
+        files.append(HubFile(repo, f"{part}/config.json", part, 800, about=True))
+        if part != "vae":
+            files.append(HubFile(repo, f"{part}/{name}.safetensors.index.json", part, 100_000, about=True))
+        files.append(HubFile(repo, f"{part}/{name}*.safetensors", part, size, about=True))
+    return tuple(files)
+
+
+def _parts_of(files: tuple[HubFile, ...]) -> tuple[HubFile, ...]:
+    """The parts of a diffusers folder, for a model that is more than the folder."""
+    return tuple(file for file in files if file.part != "pipeline")
+
+
+def _tora_addon(repo: str, fuser: str, extractor: str) -> tuple[HubFile, ...]:
+    # The loader of kijai/ComfyUI-CogVideoXWrapper takes every extractor from one repository and the fusers from that of
+    # the model, and looks for them in folders of their names; where they lie in the repositories was not seen.
+    return (
+        HubFile(repo, f"**/{fuser}", "fuser", TORA_FUSER_BYTES, about=True),
+        HubFile(TORA_ADDON, f"**/{extractor}", "traj_extractor", TORA_EXTRACTOR_BYTES, about=True),
+    )
 
 
 def _original_configs(

@@ -14,6 +14,7 @@ from motionloom.errors import CheckpointError
 from motionloom.models.card import HubFile, ModelCard, Part
 from motionloom.models.download import RemoteFile, partial_bytes
 from motionloom.models.store import (
+    ANYWHERE,
     local_path,
     missing_files,
     missing_text,
@@ -183,7 +184,10 @@ def _listing(card: ModelCard, repo: str, endpoint: str | None, token: str | None
 
 
 def _resolve(file: HubFile, listing: dict[str, RemoteFile]) -> list[RemoteFile]:
-    if file.is_pattern:
+    if file.path.startswith(ANYWHERE):
+        name = file.path.removeprefix(ANYWHERE)
+        found = sorted((remote for path, remote in listing.items() if f"/{path}".endswith(f"/{name}")), key=_depth)[:1]
+    elif file.is_pattern:
         found = [
             remote
             for path, remote in listing.items()
@@ -198,6 +202,10 @@ def _resolve(file: HubFile, listing: dict[str, RemoteFile]) -> list[RemoteFile]:
             "repository was changed after this version of motionloom was made"
         )
     return sorted(found, key=lambda remote: remote.path)
+
+
+def _depth(remote: RemoteFile) -> int:
+    return remote.path.count("/")
 
 
 def _planned(remote: RemoteFile, part: Part, *, verify: bool, known: dict[str, Path]) -> PlannedFile:

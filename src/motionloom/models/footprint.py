@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -43,6 +43,8 @@ class Shape:
         dim, ffn_dim, layers: of the transformer; weights: of one expert; cast: those that fp8 storage makes smaller.
         patch: pixels of a latent that make a token, along one side.
         text_leaf: the largest single layer of the text encoder, its table of words.
+        adapter: weights of the modules beside the transformer that a method adds (Tora's extractor and fusers);
+            adapter_leaf: of the largest layer of them; adapter_channels: of the features they keep for every block.
     """
 
     dim: int
@@ -56,6 +58,9 @@ class Shape:
     text_leaf: int = 256_384 * 4096
     image_encoder: int = 0
     patch: int = 2
+    adapter: int = 0
+    adapter_leaf: int = 0
+    adapter_channels: int = 0
 
 
 def wan_weights(
@@ -101,16 +106,31 @@ def _wan(dim: int, ffn_dim: int, layers: int, channels: tuple[int, int], vae: Va
     return Shape(dim, ffn_dim, layers, weights, cast, vae, experts, image_encoder=632_076_800 if image else 0)
 
 
+def _cogvideox(weights: int) -> Shape:
+    return Shape(
+        3072, 12_288, 42, weights, 4_759_337_984, _COGVIDEOX_VAE, text_encoder=4_762_310_656, text_leaf=32_128 * 4096
+    )
+
+
+# 42 fusers, the trajectory extractor, and the statistics of its norms.
+_TORA_WEIGHTS = 669_441_024 + 24_910_976 + 43_008
+
 SHAPES: Mapping[str, Shape] = {
     "wan2.1-i2v-14b": _wan(5120, 13_824, 40, (36, 16), _WAN21_VAE, True, 1),
     "wan2.2-i2v-a14b": _wan(5120, 13_824, 40, (36, 16), _WAN21_VAE, False, 2),
     "wan2.2-ti2v-5b": _wan(3072, 14_336, 30, (48, 48), _WAN22_VAE, False, 1),
-    "cogvideox-5b-i2v": Shape(
-        3072, 12_288, 42, 5_570_479_680, 4_759_337_984, _COGVIDEOX_VAE,
-        text_encoder=4_762_310_656, text_leaf=32_128 * 4096,
-    ),
-}  # fmt: skip
+    "cogvideox-5b": _cogvideox(5_570_283_072),
+    "cogvideox-5b-i2v": _cogvideox(5_570_479_680),
+}
 """By `ModelCard.architecture`."""
+
+
+def shape_of(card: ModelCard) -> Shape | None:
+    """The shape of a model's architecture, with what its method adds; None where it is not in `SHAPES`."""
+    shape = SHAPES.get(card.architecture or "")
+    if shape is None or "tora" not in card.methods:
+        return shape
+    return replace(shape, adapter=_TORA_WEIGHTS, adapter_leaf=3 * 768 * 3072, adapter_channels=128)
 
 
 @dataclass(frozen=True)
@@ -125,6 +145,7 @@ class Need:
         encoders: text and image encoder together; largest_encoder; largest_layer: of any of their layers.
         vae: weights. decode, decode_tiled: what decoding takes beside them.
         activations: what one pass of the transformer takes beside its weights.
+        adapter: weights of what a method adds beside the transformer; adapter_layer: of its largest layer.
         size, num_frames, batch: of the run.
     """
 
@@ -143,11 +164,13 @@ class Need:
     num_frames: int
     batch: int = 1
     experts: int = 1
+    adapter: int = 0
+    adapter_layer: int = 0
 
     @property
     def weights(self) -> int:
         """Bytes of all parts as loaded."""
-        return self.experts * self.transformer + self.encoders + self.vae
+        return self.experts * self.transformer + self.adapter + self.encoders + self.vae
 
 
 def need_of_shape(
@@ -162,6 +185,7 @@ def need_of_shape(
     """
     tokens = token_count(size, num_frames, shape.vae.stride, shape.patch)
     decode, tiled = decode_bytes(shape.vae, size, num_frames, 4)
+    features = shape.layers * tokens * shape.adapter_channels * itemsize
     return Need(
         transformer=shape.weights * itemsize,
         transformer_fp8=(shape.weights - shape.cast) * itemsize + shape.cast,
@@ -174,16 +198,19 @@ def need_of_shape(
         vae=shape.vae.weights * 4,
         decode=decode,
         decode_tiled=tiled,
-        activations=activation_bytes(tokens, shape.dim, shape.ffn_dim, itemsize, batch=batch, caching=caching),
+        activations=features
+        + activation_bytes(tokens, shape.dim, shape.ffn_dim, itemsize, batch=batch, caching=caching),
         size=size,
         num_frames=num_frames,
         batch=batch,
+        adapter=shape.adapter * itemsize,
+        adapter_layer=shape.adapter_leaf * itemsize,
     )
 
 
 def need_of_card(card: ModelCard, *, itemsize: int = 2) -> Need | None:
     """What a model of the catalogue needs at its native size; None where its architecture is not in `SHAPES`."""
-    shape = SHAPES.get(card.architecture or "")
+    shape = shape_of(card)
     if shape is None:
         return None
     return need_of_shape(shape, card.native_size or (480, 832), card.num_frames or 81, itemsize=itemsize)
@@ -206,6 +233,8 @@ def need_of(
     patch = first.config.patch_size
     tokens = token_count(size, num_frames, stride, patch if isinstance(patch, int) else int(patch[-1]))
     decode, tiled = decode_bytes(_vae_of(vae, stride), size, num_frames, vae.dtype.itemsize)
+    adapter = parts.get("adapter")
+    kept = 0 if adapter is None else adapter.config.num_layers * adapter.config.condition_channels
     return Need(
         transformer=whole,
         transformer_fp8=stored,
@@ -218,10 +247,13 @@ def need_of(
         vae=module_bytes(vae),
         decode=decode,
         decode_tiled=tiled,
-        activations=activation_bytes(tokens, dim, ffn_dim, first.dtype.itemsize, batch=batch, caching=caching),
+        activations=kept * tokens * first.dtype.itemsize
+        + activation_bytes(tokens, dim, ffn_dim, first.dtype.itemsize, batch=batch, caching=caching),
         size=size,
         num_frames=num_frames,
         batch=batch,
+        adapter=0 if adapter is None else module_bytes(adapter),
+        adapter_layer=0 if adapter is None else max(tensor_bytes(layer) for layer in adapter.modules()),
     )
 
 

@@ -23,7 +23,8 @@ def layout_of_card(card: ModelCard) -> Layout:
             local_files(card)  # raises, with the list and what to do
         return find_layout(folder)
     layout = layout_of_files(card)
-    if "transformer" not in layout.places:
+    needed = {"transformer", *(("adapter",) if any(file.part == "fuser" for file in card.files) else ())}
+    if needed - layout.places.keys():
         local_files(card)
     return layout
 
@@ -44,6 +45,9 @@ def layout_of_files(card: ModelCard) -> Layout:
             layout.places[part] = Place(part, paths[0].parent)
         elif weights:
             layout.places[part] = Place(part, weights[0].parent, weights, config)
+    halves = [layout.places.pop(part, None) for part in ("fuser", "traj_extractor")]
+    if halves[0] is not None and halves[1] is not None:
+        layout.places["adapter"] = Place("adapter", halves[0].path, (*halves[0].files, *halves[1].files))
     return layout
 
 
@@ -57,5 +61,5 @@ def fetched_layouts(architecture: str) -> Iterable[Layout]:
 def fetch_command(architecture: str, parts: Sequence[str]) -> str:
     """What would fetch parts of an architecture, as a clause of a message; empty where no model has them."""
     names = [card.name for card in list_models() if card.files and card.architecture == architecture]
-    plain = [name for name in names if name.startswith("wan2")] or names  # the stock model, whose parts others use
+    plain = [name for name in names if name.startswith(("wan2", "cogvideox"))] or names  # whose parts others use
     return f"fetch them with: motionloom models fetch {plain[0]} --only {','.join(parts)}" if plain else ""

@@ -16,10 +16,12 @@ from motionloom.models.card import ModelCard, Part, Sampling
 from motionloom.models.catalog import find_model, list_models
 from motionloom.models.checkpoints.layouts import Layout, Place, find_layout, read_json
 from motionloom.models.checkpoints.parts import WEIGHTS
+from motionloom.models.checkpoints.tora import find_tora_parts, holds_tora
 from motionloom.models.digest import digest_of, digest_of_parts
 from motionloom.models.installed import fetch_command, fetched_layouts, layout_of_card, layout_of_files
-from motionloom.models.local_card import card_like, card_of_folder
+from motionloom.models.local_card import card_like, card_of_folder, card_of_tora
 from motionloom.models.model import Model
+from motionloom.models.store import local_files
 from motionloom.models.warp import WarpModel
 
 if TYPE_CHECKING:
@@ -51,13 +53,15 @@ def load(
     size: tuple[int, int] | None = None,
     num_frames: int | None = None,
     num_videos: int = 1,
+    any_base: bool = False,
     on_progress: Callable[[int, int], Any] | None = None,
 ) -> Model:
     """A model, ready to generate.
 
     Args:
         name: a name of ``motionloom models list``; a folder or file of any layout (diffusers, the original programs',
-            ComfyUI's; safetensors, torch files, GGUF; see `motionloom.models.checkpoints.layouts`); or the hub id
+            ComfyUI's; safetensors, torch files, GGUF; what Tora adds to CogVideoX, with a CogVideoX model as ``base``;
+            see `motionloom.models.checkpoints.layouts`); or the hub id
             ("owner/name") of a diffusers folder, downloaded with progress unless it is there already.
         method: how tracks guide it ("ati", "wan_move", "time_to_move", ...); the catalogue's first when not given.
         dtype: torch dtype of the transformers. When not given: bfloat16 for models of a billion parameters and more;
@@ -76,6 +80,8 @@ def load(
         settings: "published" runs as the published program does, "diffusers" as the stock pipeline does.
         size, num_frames, num_videos: of the clips to come, (height, width), and how many are made at once: what memory
             is planned for. By default one of the native size; larger ones are then refused where they do not fit.
+        any_base: an add-on of Tora may be put on a base of the other task than its file name says (text to video, image
+            to video), without a warning.
         on_progress: called with (bytes, bytes in all) of the weights as they are read; what it raises ends the loading.
 
     Raises:
@@ -112,6 +118,9 @@ def load(
     orbit = _orbit_loras(card, distilled=bool(distilling)) if card is not None else {}
     whole = layout.kind == "diffusers" and alone
     bases = _bases(base)
+    tora = holds_tora(layout)
+    if card is not None and "tora" in card.methods and not tora:
+        local_files(card)  # raises: what Tora adds is not on this disk
     options: dict[str, Any] = {
         "dtype": dtype,
         "device": where,
@@ -130,7 +139,30 @@ def load(
             "caching": fast and not few_steps,
         }
 
-    if whole:
+    extra: dict[str, Any] = {}
+    if tora:
+        parts = find_tora_parts(
+            layout,
+            bases=bases,
+            transformer=None if transformer is None else find_layout(Path(transformer)),
+            fetched=fetched_layouts,
+            remedy=fetch_command,
+            any_base=any_base,
+        )
+        if transformer_2 is not None:
+            raise InputError("transformer_2: CogVideoX has one transformer; leave it out")
+        card = card or card_of_tora(parts.architecture, layout.root)
+        chosen = _check_method(card, method)
+        plan = _plan_ahead(card, parts.places, where, dtype=dtype, **planned(card))
+        del options["keep_float8"]
+        pipeline, extra["adapter"], extra["motion_vae"] = pipelines.tora_pipeline(parts, plan=plan, **options)
+        digest = _digest_of_places(parts.places)
+    elif layout.index.get("_class_name") == "CogVideoXPipeline":
+        raise CheckpointError(
+            f"{layout.root}: makes videos of text alone and follows no tracks; give what Tora adds to it as the model "
+            'and this folder as its base: motionloom.load("tora-t2v-addon", base=...), -m tora-t2v-addon --base ...'
+        )
+    elif whole:
         card = card or card_of_folder(layout)
         chosen = _check_method(card, method)
         plan = _plan_ahead(card, layout.places, where, dtype=dtype, **planned(card))
@@ -186,12 +218,13 @@ def load(
         given=loaded_with,
         orbit=orbit,
         distilled=bool(distilling),
+        **extra,
     )
     model.adapters = [*adapters, *getattr(model, "adapters", ())]
     if plan is None:
         from motionloom.models.memory import plan_for
 
-        plan, settled = plan_for(pipeline, where, **planned(card)), ()
+        plan, settled = plan_for(model.pipeline, where, **planned(card)), ()
     else:
         settled = pipelines.SETTLED
     _place(model, where, plan, fast=fast, placed=settled)
@@ -238,7 +271,7 @@ def _resolve(name: PathLike) -> tuple[ModelCard | None, Layout | None]:
         return None, find_layout(path)
     if isinstance(name, str):
         if _HUB_ID.fullmatch(text) and path.suffix not in WEIGHTS:
-            card = next((card for card in list_models() if _is_home_of(text, card)), None)
+            card = _at_home_in(text)
             return card, None if card is not None else find_layout(_fetch(text))
         if not path.suffix and "/" not in text and "\\" not in text:
             find_model(text)  # raises, with the names there are
@@ -334,9 +367,15 @@ def _model(
     given: Mapping[str, Any],
     orbit: Mapping[Part, Path],
     distilled: bool,
+    adapter: Any = None,
+    motion_vae: Any = None,
 ) -> Model:
     """The `Model` for a pipeline and a method; ``distilled`` if LoRAs on it have made four steps enough."""
     arguments: dict[str, Any] = {"name": name, "digest": digest, "settings": settings, "loaded_with": given}
+    if adapter is not None:
+        from motionloom.models.tora import ToraModel
+
+        return ToraModel(pipeline, adapter, card, motion_vae=motion_vae, **arguments)
     if type(pipeline).__name__ == "CogVideoXImageToVideoPipeline":
         from motionloom.models.cogvideox import CogVideoXModel
 
@@ -383,9 +422,10 @@ def _place(model: Any, device: str, plan: Plan, *, fast: bool, placed: Collectio
     model.plan, model.notes = plan, tuple(notes)
 
 
-def _is_home_of(repo: str, card: ModelCard) -> bool:
-    """Whether a model of the catalogue has its transformer from this repository."""
-    return any(file.repo == repo and file.part == "transformer" for file in card.files)
+def _at_home_in(repo: str) -> ModelCard | None:
+    """The model of the catalogue that has its transformer from a repository, preferably everything else too."""
+    cards = [card for card in list_models() if any(f.repo == repo and f.part == "transformer" for f in card.files)]
+    return next((card for card in cards if all(file.repo == repo for file in card.files)), next(iter(cards), None))
 
 
 def _fetch(hub_id: str) -> Path:

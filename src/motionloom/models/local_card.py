@@ -52,6 +52,12 @@ def _architecture(config: Mapping[str, Any], *, two: bool) -> str | None:
     return "wan2.1-i2v-14b" if config.get("image_dim") else "wan2.2-i2v-a14b" if two else None
 
 
+def card_of_tora(architecture: str, path: Path) -> ModelCard:
+    """The card of local Tora files: that of the catalogue's model of this architecture."""
+    card = next(card for card in list_models() if "tora" in card.methods and card.architecture == architecture)
+    return _local(card, path)
+
+
 _NAMED = (
     ("wan-move-14b", re.compile(r"wan[-_. ]?move", re.IGNORECASE)),
     ("ati-14b", re.compile(r"(?<![A-Za-z])ATI(?![A-Za-z])", re.IGNORECASE)),
@@ -61,13 +67,17 @@ _NAMED = (
 def card_like(architecture: str, path: Path) -> ModelCard:
     """The card of a local model: that of the catalogue's model of this architecture, of ATI or Wan-Move where the
     file's or folder's name says so, since nothing in the weights does."""
-    cards = [card for card in list_models() if card.architecture == architecture and "circle" not in card.name]
+    others = ("circle_rotate", "tora")  # more than the transformer alone
+    cards = [card for card in list_models() if card.architecture == architecture and card.methods[0] not in others]
     by_name = {card.name: card for card in cards}
     named = [by_name[name] for name, mark in _NAMED if name in by_name and mark.search(path.name)]
     plain = [card for card in cards if card.name.startswith(("wan2", "cogvideox"))] or cards
     if architecture == "wan2.1-i2v-14b" and re.search("720", path.name):
         plain = [card for card in plain if "720" in card.name] or plain
-    card = (named or plain)[0]
+    return _local((named or plain)[0], path)
+
+
+def _local(card: ModelCard, path: Path) -> ModelCard:
     return replace(
         card,
         name=path.stem if path.is_file() else path.name,

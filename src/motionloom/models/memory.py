@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from motionloom.errors import InputError
-from motionloom.models.footprint import SHAPES, Need, need_of, need_of_card, need_of_shape
+from motionloom.models.footprint import Need, need_of, need_of_card, need_of_shape, shape_of
 from motionloom.models.memory_plans import (
     GIB,
     PRESETS,
@@ -98,14 +98,15 @@ def plan_ahead(
     Returns:
         None for models of no published shape: small ones, which are measured when they are loaded.
     """
-    shape = SHAPES.get(card.architecture or "")
+    shape = shape_of(card)
     if shape is None:
         return None
     need = need_of_shape(shape, size, num_frames, batch=batch, itemsize=itemsize, caching=caching)
     from motionloom.models.checkpoints.float8 import FLOAT8
 
-    numbers = sum(math.prod(info.shape) for info in transformer.tensors.values())
-    if not 0.97 * need.transformer <= itemsize * numbers <= 1.03 * need.transformer:
+    found = itemsize * sum(math.prod(info.shape) for info in transformer.tensors.values())
+    # An adapter may be in the transformer's file or in one of its own.
+    if not any(0.97 * held <= found <= 1.03 * held for held in (need.transformer, need.transformer + need.adapter)):
         return None
     kept = [
         info.quantization is not None or (keep_float8 and info.dtype in FLOAT8) for info in transformer.tensors.values()
@@ -213,6 +214,8 @@ def _describe(plan: Plan, need: Need) -> str:
     fp8 = plan.transformer_storage == "fp8"
     held = need.experts * (need.transformer_fp8 if fp8 else need.transformer)
     words = [f"transformer {'in fp8' if fp8 else 'as loaded'} ({gib(held)})"]
+    if need.adapter:
+        words.append(f"adapter ({gib(need.adapter)})")
     words.append(
         {
             None: "all parts stay in place",

@@ -139,17 +139,20 @@ def peak_bytes(plan: Plan, need: Need, *, on_gpu: bool = True) -> int:
     decode = need.decode_tiled if plan.vae_tiling else need.decode
     decode *= 1 if plan.vae_slicing else need.batch
     if plan.offload is None:
-        stays = need.experts * one + need.vae + (0 if plan.unload_text_encoder else need.encoders)
+        stays = need.experts * one + need.adapter + need.vae + (0 if plan.unload_text_encoder else need.encoders)
         streams = need.largest_layer if plan.unload_text_encoder else 0
         peak = stays + max(streams, need.activations, decode)
     elif plan.offload == "model":
         # A part leaves when the next one that is in turn comes in: the text encoder is there while the VAE encodes,
-        # the VAE while the transformer works. Encoding takes three quarters of what decoding does.
-        peak = need.vae + max(need.largest_encoder + decode * 3 // 4, one + need.activations, decode)
+        # the VAE while the transformer works. Encoding takes three quarters of what decoding does. An adapter comes in
+        # when the motion is encoded, and stays to the end of the run.
+        denoising = one + need.adapter + need.activations
+        peak = need.vae + max(need.largest_encoder + decode * 3 // 4, denoising, need.adapter + decode)
     else:
+        streamed += 2 * need.adapter_layer
         peak = need.vae + max(need.largest_layer, streamed + need.activations, decode)
         if not on_gpu:
-            peak = max(peak, need.experts * one)  # read before they go to disk
+            peak = max(peak, need.experts * one + need.adapter)  # read before they go to disk
     return int(peak * _FRAGMENTATION) + (_RESERVE if on_gpu else _RESERVE_CPU)
 
 
@@ -157,13 +160,13 @@ def ram_bytes(plan: Plan, need: Need) -> int:
     """Bytes of RAM that a plan for a GPU keeps weights in."""
     one = need.transformer_fp8 if plan.transformer_storage == "fp8" else need.transformer
     if plan.offload == "model":
-        return need.experts * one + need.encoders + need.vae
+        return need.experts * one + need.adapter + need.encoders + need.vae
     if plan.offload == "group":
         # Page-locked pieces have gaps, and each expert's last one may be half empty.
-        return need.experts * (one + min(PINNED_PIECE, one)) + need.encoders + need.vae
+        return need.experts * (one + min(PINNED_PIECE, one)) + need.adapter + need.encoders + need.vae
     if plan.offload == "group+disk":
         # While it runs a few blocks are there; but the experts are read, and given their LoRAs, before they go to disk.
-        return max(need.experts * one, need.largest_encoder) + 2 * need.block
+        return max(need.experts * one + need.adapter, need.largest_encoder) + 2 * need.block
     return need.encoders if plan.unload_text_encoder else 0
 
 
@@ -172,7 +175,7 @@ def disk_bytes(plan: Plan, need: Need) -> int:
     if plan.offload != "group+disk":
         return 0
     one = need.transformer_fp8 if plan.transformer_storage == "fp8" else need.transformer
-    return need.experts * one + need.encoders
+    return need.experts * one + need.adapter + need.encoders
 
 
 def capacity_of(budget: Budget) -> int:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _ENCODERS = ("text_encoder", "image_encoder")
 _TRANSFORMERS = ("transformer", "transformer_2")
+_LAYERED = (*_ENCODERS, "adapter")
+"""Parts that come in layer by layer where the transformer's blocks come in one by one."""
 
 
 def apply(plan: Plan, pipeline: Any, device: Any, *, placed: Collection[str] = ()) -> None:
@@ -64,7 +66,7 @@ def place(plan: Plan, name: str, part: nn.Module, device: torch.device) -> None:
             part.to(device)
     elif name in _TRANSFORMERS and plan.offload in ("group", "group+disk"):
         _offload_blocks(part, device, _disk_folder(part) if plan.offload == "group+disk" else None)
-    elif name in _ENCODERS and (plan.offload is not None or plan.unload_text_encoder):
+    elif name in (_LAYERED if plan.offload is not None else _ENCODERS if plan.unload_text_encoder else ()):
         _offload_layers(part, device, _disk_folder(part) if plan.offload == "group+disk" else None)
     else:
         part.to(device)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import torch
 
     from motionloom.models.checkpoints.search import Parts
+    from motionloom.models.checkpoints.tora import ToraParts
     from motionloom.models.memory_plans import Plan
 
 # What a model_index.json may name. Anything else would let a downloaded folder choose what code runs.
@@ -129,6 +130,67 @@ def wan_pipeline(
             prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=shift or _DEFAULT_SHIFT
         )
     return _wan(loaded, boundary_ratio=parts.boundary_ratio, expand_timesteps=parts.expand_timesteps)
+
+
+def tora_pipeline(
+    parts: ToraParts,
+    *,
+    dtype: torch.dtype | None = None,
+    device: str = "cpu",
+    plan: Plan | None = None,
+    on_progress: Report | None = None,
+) -> tuple[Any, Any, Any]:
+    """The stock `CogVideoXPipeline` or `CogVideoXImageToVideoPipeline` of a Tora model, what Tora adds to its
+    transformer, and the motion VAE if it has one of its own (else None); on the CPU.
+
+    Args:
+        dtype, device, plan, on_progress: see `wan_pipeline`; the adapter has the transformer's type.
+
+    Raises:
+        CheckpointError: parts do not fit their configuration.
+    """
+    import diffusers
+
+    from motionloom.models.checkpoints.configs import published_config
+    from motionloom.models.checkpoints.source import open_source
+    from motionloom.models.checkpoints.tora_modules import load_adapter, load_transformer
+
+    shares = _shares(parts.places, on_progress)
+    loaded: dict[str, Any] = {
+        name: load_part(place, device=device, plan=plan, on_progress=shares.get(name))
+        for name, place in parts.places.items()
+        if name not in ("transformer", "adapter")
+    }
+    published = published_config(parts.architecture, "model_index")
+    if "scheduler" not in loaded:
+        kind = getattr(diffusers, published["scheduler"][1])
+        loaded["scheduler"] = kind.from_config(published_config(parts.architecture, "scheduler"))
+    source = open_source(parts.places["transformer"].files)
+    dtype = dtype or dtype_for(source, device)
+    there = device if plan is not None and plan.offload is None else "cpu"
+    transformer, adapter = load_transformer(
+        source,
+        parts.config,
+        dtype=dtype,
+        with_adapter=parts.inside,
+        device=there,
+        fp8_storage=plan is not None and plan.transformer_storage == "fp8",
+        on_progress=shares.get("transformer"),
+    )
+    if not parts.inside:
+        place = parts.places["adapter"]
+        adapter = load_adapter(
+            open_source(place.files),
+            parts.config,
+            config=None if place.config is None else read_json(place.config),
+            dtype=dtype,
+            device=there,
+            on_progress=shares.get("adapter"),
+        )
+    adapter.check_fits(transformer)
+    motion_vae = loaded.pop("motion_vae", None)
+    kind = getattr(diffusers, published["_class_name"])
+    return kind(**{"tokenizer": None, "text_encoder": None, **loaded}, transformer=transformer), adapter, motion_vae
 
 
 def _transformers_last(parts: Mapping[str, Any]) -> list[tuple[str, Any]]:
@@ -365,7 +427,7 @@ def _from_pretrained(place: Place, library: str, class_name: str, *, dtype: torc
         options["trust_remote_code"] = False
     if is_model:
         options |= {"output_loading_info": True, "use_safetensors": True}
-        if place.part == "vae":
+        if place.part in ("vae", "motion_vae"):
             options["dtype"] = torch.float32  # the codec's errors would be seen in every frame
         else:
             from motionloom.models.checkpoints.source import open_source

@@ -28,6 +28,9 @@ _FETCHED = "*"
 PARTIAL = ".motionloom-partial"
 """In each repository's folder: what interrupted downloads have brought."""
 
+ANYWHERE = "**/"
+"""Before a file's name: its folder in the repository is not established."""
+
 _REPOSITORY = re.compile(r"[A-Za-z0-9_][\w.-]*/[A-Za-z0-9_][\w.-]*")
 _SHARD = re.compile(r"(?P<stem>.*)-(?P<number>\d{5})-of-(?P<count>\d{5})(?P<suffix>\.\w+)")
 _WHOLE_FOLDER: tuple[Part, ...] = ("scheduler", "tokenizer", "image_processor", "pipeline")
@@ -87,7 +90,7 @@ def present(file: HubFile) -> list[Path]:
     names = [_SHARD.fullmatch(path.name) for path in found]
     sets = {(name["stem"], name["count"]) for name in names if name}
     if not sets:
-        return found
+        return found[:1] if file.path.startswith(ANYWHERE) else found
     # Two sets of shards side by side (an update that cut them otherwise): the complete one counts.
     for stem, count in sorted(sets):
         shards = [

@@ -18,10 +18,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import torch
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Kind = Literal["tora", "adapter", "fuser", "traj_extractor"]
 """What weights hold of Tora: transformer and adapter, the adapter alone, or one half of it."""
@@ -144,20 +144,20 @@ def transformer_config(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
         shapes: by name of the diffusers naming, adapter or not.
 
     Raises:
-        KeyError: not all of a transformer of CogVideoX 1.0 is there.
+        KeyError: not all of a transformer is there. ValueError: it is none of CogVideoX 1.0.
     """
-    width, channels, *patch = shapes["patch_embed.proj.weight"]
+    width, channels, patch, _ = shapes["patch_embed.proj.weight"]
     head = shapes["transformer_blocks.0.attn1.norm_q.weight"][0]
     blocks = {int(match[1]) for name in shapes if (match := re.match(r"transformer_blocks\.(\d+)\.", name))}
     return {
         "num_attention_heads": width // head,
         "attention_head_dim": head,
         "in_channels": channels,
-        "out_channels": shapes["proj_out.weight"][0] // (patch[0] * patch[0]),
+        "out_channels": shapes["proj_out.weight"][0] // patch**2,
         "time_embed_dim": shapes["time_embedding.linear_1.weight"][0],
         "text_embed_dim": shapes["patch_embed.text_proj.weight"][1],
         "num_layers": len(blocks),
-        "patch_size": patch[0],
+        "patch_size": patch,
         "use_learned_positional_embeddings": "patch_embed.pos_embedding" in shapes,
     }
 
@@ -192,7 +192,9 @@ def _rows(parts: int, places: tuple[int, ...]) -> Callable[[Tensor], Tensor]:
     """Takes some of so many equal parts of a tensor's rows, one after the other."""
 
     def take(tensor: Tensor) -> Tensor:
-        pieces = tensor.tensor_split(parts)
-        return torch.cat([pieces[place] for place in places]) if len(places) > 1 else pieces[places[0]]
+        import torch
+
+        pieces = [tensor.tensor_split(parts)[place] for place in places]
+        return torch.cat(pieces) if len(pieces) > 1 else pieces[0]
 
     return take

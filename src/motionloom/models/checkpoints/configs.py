@@ -9,7 +9,7 @@ from typing import Any
 
 from motionloom.errors import InputError
 
-ARCHITECTURES = ("wan2.1-i2v-14b", "wan2.2-i2v-a14b", "wan2.2-ti2v-5b")
+ARCHITECTURES = ("wan2.1-i2v-14b", "wan2.2-i2v-a14b", "wan2.2-ti2v-5b", "cogvideox-5b", "cogvideox-5b-i2v")
 """What ``models/configs`` has a file of."""
 
 
@@ -19,7 +19,7 @@ def published_config(architecture: str, part: str) -> dict[str, Any]:
     Args:
         architecture: one of `ARCHITECTURES`. ATI and Wan-Move are ``wan2.1-i2v-14b``.
         part: "model_index", "transformer", "transformer_2", "vae", "text_encoder", "image_encoder", "image_processor"
-            or "scheduler".
+            or "scheduler"; of CogVideoX no encoder's.
 
     Raises:
         InputError: no such architecture, or one without that part.

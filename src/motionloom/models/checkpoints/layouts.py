@@ -1,4 +1,4 @@
-"""What a path is: the layouts in which models of the Wan family are passed around, and where each part lies in them.
+"""What a path is: the layouts in which video models are passed around, and where each part lies in them.
 
 | kind | looks like |
 |---|---|
@@ -9,6 +9,8 @@
 | comfyui | diffusion_models/ (or unet/), text_encoders/ (or clip/), vae/, clip_vision/ with one file for each part |
 | loose | a folder with such files side by side |
 | file | one of them |
+| sat | a checkpoint of Tora's own program, mp_rank_00_model_states.pt, or a folder with one |
+| addon | what Tora adds to CogVideoX: a folder that `ToraAdapter.save_pretrained` wrote, or the community's two files |
 | tokenizer | a folder with tokenizer.json or spiece.model |
 | fetched | the files of a model of the catalogue, each in the folder of its repository |
 """
@@ -24,11 +26,20 @@ from typing import Any, Literal
 
 from motionloom.errors import CheckpointError
 from motionloom.models.checkpoints.parts import WEIGHTS, Contents, contents
+from motionloom.models.checkpoints.tora_files import addon_files, sat_file
 
-LayoutKind = Literal["diffusers", "original", "transformer", "comfyui", "loose", "file", "tokenizer", "fetched"]
+LayoutKind = Literal[
+    "diffusers", "original", "transformer", "comfyui", "loose", "file", "sat", "addon", "tokenizer", "fetched"
+]
 
-PIPELINES = ("WanImageToVideoPipeline", "CogVideoXImageToVideoPipeline")
-"""What a model_index.json may name."""
+PIPELINES = (
+    "WanImageToVideoPipeline",
+    "CogVideoXImageToVideoPipeline",
+    "CogVideoXPipeline",
+    "ToraPipeline",
+    "ToraImageToVideoPipeline",
+)
+"""What a model_index.json may name. ``CogVideoXPipeline`` follows no tracks by itself: it is a base for Tora."""
 
 COMPONENTS = (
     "transformer",
@@ -39,8 +50,11 @@ COMPONENTS = (
     "tokenizer",
     "image_encoder",
     "image_processor",
+    "adapter",
+    "motion_vae",
 )
 
+_TRANSFORMERS = ("WanTransformer3DModel", "CogVideoXTransformer3DModel", "ToraTransformer3DModel")
 _EXPERTS = ("high_noise_model", "low_noise_model")
 _COMFYUI: Mapping[str, tuple[str, ...]] = {
     "transformer": ("diffusion_models", "unet"),
@@ -150,10 +164,16 @@ def find_layout(path: Path) -> Layout:
         return _diffusers(path)
     if kind == "WanModel" or any((path / expert).is_dir() for expert in _EXPERTS):
         return _original(path)
-    if kind == "WanTransformer3DModel":
+    if kind in _TRANSFORMERS:
         return _transformer(path)
+    if kind == "ToraAdapter":
+        return _adapter(path)
     if kind:
-        raise CheckpointError(f"{path}: holds a {kind}, expected a transformer of Wan or a whole model")
+        raise CheckpointError(
+            f"{path}: holds a {kind}, expected a transformer of Wan or CogVideoX, an adapter of Tora, or a whole model"
+        )
+    if (checkpoint := sat_file(path)) is not None:
+        return _of_file(checkpoint)
     if any((path / part).is_dir() for part in ("transformer", "text_encoder", "image_encoder", "scheduler")):
         return _diffusers(path)
     for root in (path, path / "models"):
@@ -162,6 +182,8 @@ def find_layout(path: Path) -> Layout:
             return _comfyui(root)
     if any((path / name).is_file() for name in _TOKENIZER_FILES):
         return Layout("tokenizer", path, {"tokenizer": Place("tokenizer", path)})
+    if files := addon_files(path):
+        return _addon(path, files)
     return _loose(path)
 
 
@@ -189,6 +211,12 @@ def _of_file(path: Path) -> Layout:
             f"{path}: is no weight file; expected {', '.join(WEIGHTS)}, or the folder of a whole model"
         )
     kind = contents(path).kind
+    if kind == "tora":
+        return Layout(
+            "sat" if path.suffix == ".pt" else "file", path, {"transformer": place_of_file("transformer", path)}
+        )
+    if files := addon_files(path):
+        return _addon(path, files)
     return Layout("file", path, {kind: place_of_file(kind, path)})
 
 
@@ -202,9 +230,7 @@ def _diffusers(folder: Path) -> Layout:
     described = (folder / "model_index.json").is_file()
     index = read_json(folder / "model_index.json") if described else {}
     if described and index.get("_class_name") not in PIPELINES:
-        raise CheckpointError(
-            f"{folder}: holds a {index.get('_class_name')}, expected a {' or a '.join(PIPELINES)} (image to video)"
-        )
+        raise CheckpointError(f"{folder}: holds a {index.get('_class_name')}, expected a {' or a '.join(PIPELINES)}")
     layout = Layout("diffusers", folder, index=index)
     for part in COMPONENTS:
         inside = folder / part
@@ -261,6 +287,22 @@ def _transformer(folder: Path) -> Layout:
     if not files:
         raise CheckpointError(f"{folder}: has a config.json of a transformer and no weights beside it")
     return Layout("transformer", folder, {"transformer": Place("transformer", folder, files, folder / "config.json")})
+
+
+def _adapter(folder: Path) -> Layout:
+    files = weights_in(folder)
+    if not files:
+        raise CheckpointError(f"{folder}: has a config.json of a ToraAdapter and no weights beside it")
+    layout = Layout("addon", folder, {"adapter": Place("adapter", folder, files, folder / "config.json")})
+    motion_vae = folder / "motion_vae"
+    if motion_vae.is_dir():
+        config = motion_vae / "config.json"
+        layout.places["motion_vae"] = Place("motion_vae", motion_vae, weights_in(motion_vae), config)
+    return layout
+
+
+def _addon(path: Path, files: tuple[Path, ...]) -> Layout:
+    return Layout("addon", path, {"adapter": Place("adapter", path, files)})
 
 
 def _comfyui(root: Path) -> Layout:

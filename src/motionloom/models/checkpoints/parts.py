@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Literal
 
 from motionloom.errors import CheckpointError
+from motionloom.methods.tora.checkpoint import kind_of
 from motionloom.models.checkpoints.image_encoder import image_width, is_image_encoder
 from motionloom.models.checkpoints.text_encoder import is_text_encoder, text_encoder_config
 from motionloom.models.checkpoints.vae import is_vae, latent_channels
 
-Kind = Literal["transformer", "text_encoder", "image_encoder", "vae"]
+Kind = Literal["transformer", "text_encoder", "image_encoder", "vae", "tora", "adapter", "fuser", "traj_extractor"]
 
 WEIGHTS = (".safetensors", ".sft", ".gguf", ".pth", ".pt", ".ckpt", ".bin")
 """Suffixes of files that may hold weights; torch files are read as tensors only."""
@@ -25,6 +26,10 @@ CALLED: Mapping[str, str] = {
     "text_encoder": "the umT5-xxl text encoder",
     "tokenizer": "the umT5-xxl tokenizer",
     "image_encoder": "the CLIP ViT-H/14 image encoder",
+    "tora": "a CogVideoX transformer with Tora inside",
+    "adapter": "an add-on of Tora",
+    "fuser": "the fusers of Tora",
+    "traj_extractor": "the trajectory extractor of Tora",
 }
 
 
@@ -33,9 +38,9 @@ class Contents:
     """What a weight file holds.
 
     Attributes:
-        kind: which part of a pipeline.
-        width: what has to fit the transformer: channels of the text or image features, or of the latents; for a
-            transformer the channels it writes.
+        kind: which part of a pipeline; "tora": a CogVideoX transformer with what Tora adds inside; "adapter": what
+            Tora adds, of which "fuser" and "traj_extractor" are the halves.
+        width: what has to fit the transformer: channels of the text or image features, or of the latents; 0 elsewhere.
         shapes: by key, as stored.
         size: bytes of the files.
     """
@@ -66,6 +71,9 @@ def _contents(files: tuple[Path, ...], stamps: tuple[tuple[int, int], ...]) -> C
     source = open_source(files)
     shapes = source.shapes
     size = source.nbytes
+    tora = kind_of(shapes)
+    if tora is not None:
+        return Contents(tora, 0, shapes, size)
     if is_vae(shapes):
         return Contents("vae", latent_channels(shapes) or 0, shapes, size)
     if is_image_encoder(shapes):
