@@ -206,3 +206,75 @@ def test_clips_shorter_than_the_motion_say_what_is_not_seen():
     assert "too_short" not in flags(motion)
     blink = motion_of(path((100, 100, 10), (140, 100, 11), before="vanish", after="vanish"))
     assert "Let it last longer" in flags(blink)["too_short"].message
+
+
+# --------------------------------------------------------------------------------------------------------------- Tora
+def tora(*instructions, **settings):
+    """What Tora receives of a motion on its own canvas: 720 x 480, 49 frames."""
+    motion = motion_of(*instructions, width=720, height=480, num_frames=49, fps=8)
+    return ask(motion, "tora-t2v", **settings)
+
+
+def test_tora_is_shown_blobs_around_what_moves():
+    found = tora(path((100, 240), (580, 240)))
+    assert (found.width, found.height, found.num_frames, found.fps, found.method) == (720, 480, 49, 8, "tora")
+    grid = found.grid
+    assert (grid.frames, grid.rows, grid.columns, grid.pixels_per_cell, grid.frames_per_cell) == (13, 60, 90, 8, 4)
+    assert grid.cells[0] == []
+    assert grid.sources == [30 * 90 + 12]
+    for latent in range(1, 13):
+        # 10 pixels a frame, full colour where a step starts, a tenth of it 10 sqrt(2 ln 10) = 21.5 pixels away.
+        left, right = 100 + 10 * (4 * latent - 4), 100 + 10 * (4 * latent - 1)
+        columns = [cell % 90 for cell in grid.cells[latent] if cell // 90 == 30]
+        assert abs(min(columns) - (left - 21.5) // 8) <= 1
+        assert abs(max(columns) - (right + 21.5) // 8) <= 1
+        rows = [cell // 90 for cell in grid.cells[latent]]
+        assert abs(min(rows) - (240 - 21.5) // 8) <= 1
+        assert abs(max(rows) - (240 + 21.5) // 8) <= 1
+    assert found.flags == []
+
+
+def test_tora_s_cells_are_those_of_its_flow_video():
+    from motionloom.methods.tora.flow import flow_video
+
+    instructions = (path((80, 100), (400, 420)), path((600, 60), (560, 90), (300, 200)), path((30, 30), (33, 30)))
+    motion = motion_of(*instructions, width=720, height=480, num_frames=49, fps=8)
+    tracks = motion.compile((480, 720), 49)
+    video = flow_video(tracks.points, tracks.visible, (480, 720))
+    colour = (255 - video.amin(1)).float()[None, 1:] / 255
+    cells = torch.nn.functional.max_pool3d(colour, (4, 8, 8))[0].flatten(1)
+    grid = ask(motion, "tora-t2v").grid
+    told = torch.zeros_like(cells)
+    for latent in range(12):
+        told[latent, grid.cells[latent + 1]] = 1
+    # Found out on a picture of a quarter the size: cells at the very rim of a blob may be missing.
+    assert cells[told.bool()].min() >= 0.08
+    assert cells[~told.bool()].max() < 0.2
+
+
+def test_tora_says_what_it_does_not_see():
+    slow = {**path((100, 100), (140, 100)), "id": "slow"}
+    quick = {**path((100, 300), (680, 300)), "id": "quick"}
+    still = {"kind": "static", "points": [[360, 60]], "id": "still"}
+    flags = {flag.instruction: flag for flag in tora(slow, quick, still).flags}
+    assert (flags["slow"].kind, flags["still"].kind) == ("too_slow", "too_slow")
+    assert "at most 7% as fast" in flags["slow"].message
+    assert "Stands still" in flags["still"].message
+    assert "quick" not in flags
+    # Alone it is the fastest itself.
+    assert tora(slow).flags == []
+
+
+def test_tora_follows_up_to_sixteen_tracks_inside():
+    many = [path((40 * n + 20, 200), (40 * n + 20, 300)) for n in range(17)]
+    assert [flag.kind for flag in tora(*many).flags] == ["too_many"]
+    assert tora(*many[:16]).flags == []
+    (outside,) = (flag for flag in tora({**path((-40, 10), (200, 10)), "id": "a"}).flags if flag.instruction)
+    assert outside.kind == "starts_outside"
+    assert tora().grid.sources == []
+
+
+def test_tora_at_strength_zero_and_of_one_frame():
+    found = tora(path((100, 240), (580, 240)), strength=0, num_frames=1)
+    assert found.grid.cells == [[]]
+    assert any("strength is 0" in note for note in found.notes)

@@ -21,9 +21,13 @@ WIDE = 6.0
 """Cells between the points of an area, from which on most of it is left to the model."""
 SKIPS = 2.5
 """Frames of the motion from one of the clip to the next, above which turns are cut off."""
+_STILL = 1e-3
+"""Pixels of the canvas in one frame: less is rounding."""
 _MOVES = 2.0
 """Pixels of the clip: less is no motion."""
 _COPYING = ("wan_move", "latent_trajectory")
+SLOW = 0.1
+"""Share of the clip's fastest motion below which Tora, which sees no other speed, hardly sees one."""
 
 
 def speeds_of(seen: Seen) -> list[InstructionSpeed]:
@@ -64,11 +68,14 @@ def flags_of(seen: Seen) -> list[TrackFlag]:
     found = [*_lengths(seen), *_counts(seen)]
     begins = _moving_begins(seen)
     shared = _shared_cells(seen)
+    fastest = max((_fastest(trace) for trace in seen.traces), default=0.0)
     column = 0
     for trace in seen.traces:
         count = trace.points.shape[1]
         if count:
             found.extend(_of_trace(seen, trace, shared[column : column + count], begins))
+            if seen.method == "tora":
+                found.extend(_slow(trace, fastest))
         column += count
     return found
 
@@ -184,6 +191,33 @@ def _fast(seen: Seen, trace: Trace, name: str) -> Iterator[TrackFlag]:
             name,
             frame,
             int(fast.any(axis=0).sum()),
+        )
+
+
+def _fastest(trace: Trace) -> float:
+    """The largest step of an instruction, pixels of the canvas in a frame of the clip."""
+    steps, both = _steps(trace)
+    return float(np.where(both, steps, 0.0).max(initial=0.0))
+
+
+def _slow(trace: Trace, fastest: float) -> Iterator[TrackFlag]:
+    """What Tora does not see, since full colour is the clip's fastest motion and white is none."""
+    own = _fastest(trace)
+    count = trace.points.shape[1]
+    if own < _STILL:
+        yield _flag(
+            "too_slow",
+            "Stands still: Tora is shown only what moves, and leaves this to the prompt and the picture.",
+            str(trace.instruction.id),
+            count=count,
+        )
+    elif own < SLOW * fastest:
+        yield _flag(
+            "too_slow",
+            f"Goes at most {own / fastest:.0%} as fast as the fastest thing of the clip: Tora sees speeds beside that "
+            "one only, and this one hardly. Slow the fastest down, or make a clip of this alone.",
+            str(trace.instruction.id),
+            count=count,
         )
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 COPYING = ("wan_move", "latent_trajectory")
 """Methods that copy one cell of the first frame's latent for each track."""
-METHODS = ("warp", "ati", *COPYING, "time_to_move", "circle_rotate")
+METHODS = ("warp", "ati", *COPYING, "tora", "time_to_move", "circle_rotate")
 WRITTEN = 0.5
 """ATI writes with soft weights: cells count from where the track outweighs what was there."""
 MAX_CELLS = 1_000_000
@@ -111,6 +111,11 @@ def received(
                 )
         count = tracks.num_tracks
         grid = latent_grid(tracks, seen.method, seen.shape, settings.options, is_nano=card.name == "nano")
+    if seen.method == "tora":
+        notes.append(
+            "Tora is shown where things move, which way, and how fast beside the fastest thing of the clip. What "
+            "stands still looks to it as if nothing were drawn there."
+        )
     if settings.strength == 0:
         notes.append("The strength is 0: the model moves as it likes.")
     if settings.method is not None and settings.method != card.methods[0]:
@@ -167,7 +172,8 @@ def _cells(tracks: Tracks, shape: ClipShape) -> int:
 def latent_grid(
     tracks: Tracks, method: str, shape: ClipShape, options: Mapping[str, Any], *, is_nano: bool = False
 ) -> LatentGrid:
-    """The latent cells that a method writes tracks into, found out by letting it write into a blank condition.
+    """The latent cells that a method writes tracks into, found out by letting it write into a blank condition; of
+    Tora, those that show motion.
 
     Args:
         tracks: on the clip's size and frames; options: of the method.
@@ -181,6 +187,11 @@ def latent_grid(
     more = (shape.most_frames or shape.whole_latents(tracks.num_frames)) - tracks.num_frames
     tracks = held_tracks(tracks, more)
     frames, rows, columns = (tracks.num_frames - 1) // time + 1, height // pixels, width // pixels
+    if method == "tora":
+        from motionloom.studio.flow_cells import flow_cells
+
+        cells, sources = flow_cells(tracks, shape, options)
+        return _grid(shape, frames, rows, columns, cells, sources)
     points, visible = torch.from_numpy(tracks.points.copy()), torch.from_numpy(tracks.visible.copy())
     # Cells of the first frame carry their own number, all others -1: what is copied says where it comes from.
     condition = torch.full((1, time + 1, frames, rows, columns), -1.0)
@@ -223,6 +234,13 @@ def latent_grid(
         for frame in range(1, frames):
             cells[frame] = (origin[frame].flatten() >= 0).nonzero().flatten().tolist()
         sources = sorted(set(origin[1:][origin[1:] >= 0].tolist()))
+    return _grid(shape, frames, rows, columns, cells, sources)
+
+
+def _grid(
+    shape: ClipShape, frames: int, rows: int, columns: int, cells: list[list[int]], sources: list[int]
+) -> LatentGrid:
+    time, pixels = shape.strides
     return LatentGrid(
         frames=frames,
         rows=rows,

@@ -211,6 +211,7 @@ class TrackFlag(Answer):
         "starts_outside",
         "hidden_at_start",
         "too_fast",
+        "too_slow",
         "too_many",
         "too_few",
         "same_cell",
@@ -288,7 +289,9 @@ class ModelFacts(Answer):
     num_inference_steps: int | None
     guidance_scale: float | None
     reads_text: bool
+    takes_image: bool = Field(description="False: text to video; of the photograph it uses the shape, as a canvas")
     takes_last_image: bool
+    solvers: list[Solver] = Field(description="those one may choose; none: it has its own, or nothing to solve")
     installed: bool
     size_on_disk: int
     memory: int | None

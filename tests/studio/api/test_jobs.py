@@ -178,3 +178,33 @@ def test_two_hundred_jobs(client, project):
     for _ in range(4):
         create(client, project, settings={**WARP, "count": 50})
     assert len(client.get("jobs").json()["jobs"]) == 200
+
+
+def test_a_model_that_makes_its_own_picture_needs_words(client, studio, project, monkeypatch):
+    from dataclasses import replace
+
+    from motionloom.models import catalog
+    from motionloom.models.card import ModelCard
+    from motionloom.studio import models_facts
+
+    dreamer = ModelCard("dreamer", "Dreamer", "", "", None, ("tora",), reads_text=True, takes_image=False)
+    silent = replace(dreamer, name="silent", reads_text=False)
+    monkeypatch.setattr(catalog, "list_models", lambda: [catalog._warp(), dreamer, silent])
+
+    def ask(model, **more):
+        return client.post("jobs", json={"project": project["id"], "settings": {"model": model, **more}})
+
+    for words in ({}, {"prompt": " "}):
+        answer = ask("dreamer", **words)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (400, "bad_request")
+        assert "prompt: missing, dreamer makes its picture from it" in answer.json()["error"]["message"]
+    assert ask("silent").status_code == 201
+    assert ask("warp").status_code == 201
+    assert ask("dreamer", prompt="a paper boat").status_code == 201
+    # The motion's own words are as good.
+    motion = {**project["motion"], "prompt": "a leaf falls"}
+    answer = client.post("jobs", json={"project": project["id"], "motion": motion, "settings": {"model": "dreamer"}})
+    assert answer.status_code == 201
+    found = {each["name"]: each for each in client.get("models").json()}
+    assert [found[name]["takes_image"] for name in ("warp", "dreamer")] == [True, False]
+    assert models_facts.find(studio.settings, "dreamer").card is dreamer

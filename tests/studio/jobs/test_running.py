@@ -82,6 +82,7 @@ class StubModel:
     """Four quick steps of whatever ``step`` does."""
 
     name, method, digest, notes, reads_text, loaded_with = "stub", "stub", "0" * 64, ("memory: none needed",), False, {}
+    takes_image = True
 
     def __init__(self, step=lambda number: None):
         self.step = step
@@ -93,7 +94,8 @@ class StubModel:
             on_progress(number, 4)
             on_preview(np.full((6, 8, 3), 10 * number, np.uint8))
         frames = np.full((5, 48, 64, 3), parameters.seed, np.uint8)
-        return [Clip(frames, 8.0, {"image": {"path": image, "sha256": "0"}, "seconds": 1.5})]
+        of = None if image is None else {"path": image, "sha256": "0"}
+        return [Clip(frames, 8.0, {"image": of, "seconds": 1.5})]
 
 
 def use(monkeypatch, shelf, model):
@@ -140,6 +142,30 @@ def test_the_video_tells_how_to_make_it_again_and_nothing_of_this_machine(add, s
         runner._shelf.get("warp", job.parameters, print).run(str(job.image), job.motion, job.parameters)[0].frames,
     )
     assert job.motion.instructions[0].id == "p"
+
+
+def test_a_text_to_video_model_gets_no_photograph(add, store, results, runner, shelf, monkeypatch):
+    class Dreamer(StubModel):
+        takes_image, reads_text = False, True
+
+        def run(self, image, motion, parameters, **more):
+            assert image is None
+            assert motion.size == (48, 64)  # the photograph's shape
+            assert parameters.prompt == "a paper boat"
+            return super().run(image, motion, parameters, **more)
+
+    use(monkeypatch, shelf, Dreamer())
+    add(seed=7, prompt="a paper boat")
+    result = runner.run(store.claim("w"))
+    assert result is not None
+    assert read_provenance(results.folder(result.id) / "video.mp4")["image"] is None
+    # The photograph and what is drawn on it stay with the result, for a new project.
+    assert (results.folder(result.id) / "image.png").is_file()
+    # No video of the photograph: what can be followed in that says nothing about this one.
+    from motionloom.studio.jobs.measuring import measure_and_keep
+
+    measure_and_keep(results, result.id)
+    assert set(results.get(result.id).measures) == {"epe"}
 
 
 def test_the_result_stays_what_it_was_when_the_job_goes(add, store, results, runner):

@@ -34,7 +34,7 @@ def create_jobs(studio: TheStudio, wanted: JobRequest) -> JobList:
     settings = wanted.settings or project.settings
     motion = project.motion if wanted.motion is None else normalised(wanted.motion, studio.settings.limits)
     seeds = wanted.seeds or [settings.seed + index for index in range(settings.count)]
-    _check(studio, settings, seeds)
+    _check(studio, settings, seeds, motion.get("prompt"))
     waiting = studio.jobs.count("queued")
     if waiting + len(seeds) > MAX_WAITING:
         raise Refused("busy", f"jobs: {waiting} wait already, expected at most {MAX_WAITING} with these {len(seeds)}")
@@ -123,12 +123,17 @@ def get_preview(
     return picture(path, immutable=False)
 
 
-def _check(studio: Studio, settings: GenerationSettings, seeds: list[int]) -> None:
+def _check(studio: Studio, settings: GenerationSettings, seeds: list[int], motions_prompt: str | None) -> None:
     """Refuse at once what the worker would refuse after minutes."""
     model = find(studio.settings, settings.model)
     if settings.method is not None and settings.method not in model.card.methods:
         raise Refused(
             "bad_request", f"method: {model.name} knows {', '.join(model.card.methods)}, found {settings.method!r}"
+        )
+    if not model.card.takes_image and model.card.reads_text and not (settings.prompt or motions_prompt or "").strip():
+        raise Refused(
+            "bad_request",
+            f"prompt: missing, {model.name} makes its picture from it; say what is to be seen and how it moves",
         )
     if max(seeds) >= 2**53:
         raise Refused("bad_request", f"seed: found {max(seeds)}, expected 0 to 2^53 - 1")

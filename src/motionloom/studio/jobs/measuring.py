@@ -7,6 +7,7 @@ import logging
 from dataclasses import dataclass
 
 from motionloom.errors import MotionloomError
+from motionloom.media import read_provenance
 from motionloom.studio.jobs.database import is_disk_full
 from motionloom.studio.jobs.results import MOTION, VIDEO, ResultStore
 from motionloom.studio.jobs.snapshots import read_motion
@@ -29,7 +30,8 @@ def measure_result(results: ResultStore, result: str) -> Measured:
     """The end-point error of a result, and the same where the tracker works.
 
     What the tracker can find is judged by the warp clip of the same motion, which moves exactly as drawn: where it
-    loses a point there, the picture has nothing to hold on to, and what it says about the video means nothing.
+    loses a point there, the picture has nothing to hold on to, and what it says about the video means nothing. A video
+    that is not of the photograph (text to video) has only the first number.
     """
     from motionloom.evaluate.evidence import Tools
     from motionloom.evaluate.sample import Sample
@@ -37,14 +39,16 @@ def measure_result(results: ResultStore, result: str) -> Measured:
 
     folder = results.folder(result)
     motion = read_motion(folder / MOTION)
+    of_photograph = read_provenance(folder / VIDEO).get("image", {}) is not None
     reference = None
-    if motion.instructions:
+    if motion.instructions and of_photograph:
         try:
             reference = results.derived.path(result, "preview")
         except MotionloomError:
             log.warning("result %s has no warp clip to compare with", result, exc_info=True)
     sample = Sample(result, folder / VIDEO, motion, reference=reference)
-    found = measure(sample, Tools(), metrics=("epe", "epe_trackable"))
+    metrics = ("epe", "epe_trackable") if of_photograph else ("epe",)
+    found = measure(sample, Tools(), metrics=metrics)
     kept = [each for each in found if each.name in KEPT]
     return Measured(
         {each.name: each.value for each in kept},

@@ -121,8 +121,9 @@ class Runner:
                 if parameters.prompt is None and model.reads_text:
                     parameters = replace(parameters, prompt=motion.prompt)
                 reporter.enter("sampling")
+                # The motion's canvas has the photograph's shape, and that is all a text-to-video model wants of it.
                 clip = model.run(
-                    str(image),
+                    str(image) if model.takes_image else None,
                     motion,
                     parameters,
                     on_progress=reporter.sampled,
@@ -132,7 +133,8 @@ class Runner:
                 )[0]
             reporter.enter("saving")
             # The folder is known by another name in a moment; seen from the video the photograph lies beside it.
-            clip.provenance["image"] |= {"path": image.name, "path_from_clip": image.name}
+            if model.takes_image:
+                clip.provenance["image"] |= {"path": image.name, "path_from_clip": image.name}
             clip.save(part / VIDEO)
             _save_poster(clip, part / POSTER)
             reporter.check()

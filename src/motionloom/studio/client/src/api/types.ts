@@ -136,7 +136,7 @@ export interface ReceivedRequest {
 }
 
 export interface TrackFlag {
-  kind: "leaves_frame" | "starts_outside" | "hidden_at_start" | "too_fast" | "too_many" | "too_few" | "same_cell" | "sparse" | "too_short";
+  kind: "leaves_frame" | "starts_outside" | "hidden_at_start" | "too_fast" | "too_slow" | "too_many" | "too_few" | "same_cell" | "sparse" | "too_short";
   instruction: string | null;
   message: string;
   frame: number | null;
@@ -196,7 +196,9 @@ export interface ModelFacts {
   num_inference_steps: number | null;
   guidance_scale: number | null;
   reads_text: boolean;
+  takes_image: boolean;
   takes_last_image: boolean;
+  solvers: ("unipc" | "dpm++" | "euler" | "own")[];
   installed: boolean;
   size_on_disk: number;
   memory: number | null;

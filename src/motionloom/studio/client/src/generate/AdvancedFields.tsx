@@ -9,7 +9,7 @@ const SOLVERS = [
   { value: "unipc", label: "UniPC" },
   { value: "dpm++", label: "DPM++" },
   { value: "euler", label: "Euler" },
-  { value: "own", label: "The pipeline's own" },
+  { value: "own", label: "The model's own" },
 ] as const;
 const MEMORY = [
   { value: "auto", label: "What fits" },
@@ -27,6 +27,11 @@ const DENSIFY = [
 /** What most people leave as it is. */
 export function AdvancedFields({ settings, facts, onChange }: FieldsProps) {
   const [from, until] = settings.window ?? [0, 1];
+  // What a project was saved with stays in sight, so that it can be taken back.
+  const solvers = SOLVERS.filter(
+    ({ value }) =>
+      value === "" || value === settings.solver || (facts?.solvers.some((each) => each === value) ?? true),
+  );
   return (
     <div className="generate-more">
       <div className="generate-pair">
@@ -73,24 +78,26 @@ export function AdvancedFields({ settings, facts, onChange }: FieldsProps) {
           onChange={(value) => onChange({ window: [from, value] })}
         />
       </div>
-      <div className="generate-pair">
-        <Select
-          label="Solver"
-          value={settings.solver ?? ""}
-          options={SOLVERS}
-          onChange={(solver) => onChange({ solver: solver === "" ? null : solver })}
-        />
-        <NumberField
-          label="Shift"
-          min={0.01}
-          max={100}
-          step={0.5}
-          value={settings.shift ?? null}
-          placeholder="auto"
-          onChange={(shift) => onChange({ shift })}
-          onClear={() => onChange({ shift: null })}
-        />
-      </div>
+      {(solvers.length > 1 || settings.shift != null) && (
+        <div className="generate-pair">
+          <Select
+            label="Solver"
+            value={settings.solver ?? ""}
+            options={solvers}
+            onChange={(solver) => onChange({ solver: solver === "" ? null : solver })}
+          />
+          <NumberField
+            label="Shift"
+            min={0.01}
+            max={100}
+            step={0.5}
+            value={settings.shift ?? null}
+            placeholder="auto"
+            onChange={(shift) => onChange({ shift })}
+            onClear={() => onChange({ shift: null })}
+          />
+        </div>
+      )}
       {facts && facts.methods.length > 1 && (
         <Select
           label="Method"

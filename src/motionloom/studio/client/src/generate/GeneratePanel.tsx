@@ -9,7 +9,7 @@ import { Button, Icon, IconButton, NumberField, Slider, TextArea } from "../ui";
 import { AdvancedFields } from "./AdvancedFields";
 import { ModelField } from "./ModelField";
 import { SizeField } from "./SizeField";
-import { generate, useSubmitting } from "./submit";
+import { generate, needsPrompt, useSubmitting } from "./submit";
 
 const MAX_SEED = 2 ** 53 - 65;
 
@@ -45,7 +45,7 @@ export function GeneratePanel() {
           models={models}
           facts={facts}
           value={settings.model ?? facts?.name ?? ""}
-          onChange={(model) => set({ model, method: null, solver: null })}
+          onChange={(model) => set({ model, method: null, solver: null, shift: null })}
           onReload={() =>
             void server
               .getState()
@@ -53,6 +53,12 @@ export function GeneratePanel() {
               .catch(() => {})
           }
         />
+        {facts?.takes_image === false && (
+          <p className="generate-note">
+            <Icon name="info" size={16} /> Makes its own picture from the prompt; the photograph is only where
+            you draw.
+          </p>
+        )}
         {facts?.reads_text === false ? (
           <p className="generate-note">
             <Icon name="info" size={16} /> This model reads no text: the picture and the motion say
@@ -64,11 +70,14 @@ export function GeneratePanel() {
               label="Prompt"
               rows={3}
               value={settings.prompt ?? ""}
+              required={facts?.takes_image === false && !prompt?.trim()}
               placeholder={prompt ?? "What is in the picture and how it moves"}
               hint={
                 prompt && !settings.prompt
                   ? "These words come from the motion; type to use others."
-                  : undefined
+                  : needsPrompt(facts, settings.prompt ?? prompt)
+                    ? "This model needs one: it makes the picture from it. Long descriptions work best."
+                    : undefined
               }
               onChange={(text) => set({ prompt: text === "" ? null : text })}
             />
@@ -189,7 +198,7 @@ function Flags() {
   if (instructions === 0)
     return (
       <p className="generate-note">
-        <Icon name="info" size={16} /> Nothing is drawn yet: the model will move the picture as it likes.
+        <Icon name="info" size={16} /> Nothing is drawn yet: the model will move things as it likes.
       </p>
     );
   if (!flags?.length) return null;

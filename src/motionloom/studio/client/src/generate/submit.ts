@@ -3,8 +3,10 @@
 import { useStore } from "zustand";
 import { createStore } from "zustand/vanilla";
 import { errorText } from "../api/client";
+import type { ModelFacts } from "../api/types";
 import { jobs } from "../store/jobs";
 import { project } from "../store/project";
+import { editor } from "../store/react";
 import { modelFacts, server } from "../store/server";
 import { toast } from "../ui";
 
@@ -13,6 +15,11 @@ const state = createStore(() => ({ busy: false }));
 /** Whether a request for videos is on its way. */
 export function useSubmitting(): boolean {
   return useStore(state, ({ busy }) => busy);
+}
+
+/** Whether a model has nothing to make its picture from: no photograph, and no words. */
+export function needsPrompt(facts: ModelFacts | undefined, prompt: string | null | undefined): boolean {
+  return facts?.takes_image === false && facts.reads_text && !prompt?.trim();
 }
 
 /** Saves the project and puts its videos into the queue; says what stands in the way. */
@@ -32,6 +39,13 @@ export async function generate(): Promise<void> {
       `${facts.title} is not on this computer yet: run “motionloom models fetch ${facts.name}” in a terminal, then try again.`,
       { kind: "warn", key: "submitted" },
     );
+    return;
+  }
+  if (needsPrompt(facts, settings.prompt ?? editor.getState().motion.prompt)) {
+    toast(`${facts?.title} makes its picture from the prompt: write one first.`, {
+      kind: "warn",
+      key: "submitted",
+    });
     return;
   }
   state.setState({ busy: true });

@@ -29,6 +29,7 @@ export const FLAG_TITLES: Readonly<Record<TrackFlag["kind"], string>> = {
   starts_outside: "Starts outside of the picture",
   hidden_at_start: "Hidden at the start",
   too_fast: "Too fast",
+  too_slow: "Hardly moves",
   too_many: "Too many tracks",
   too_few: "Too few tracks",
   same_cell: "Tracks in the same cell",
