@@ -81,6 +81,12 @@ def test_score_on_another_canvas_and_with_lost_points():
     assert score["epe_256"] == pytest.approx(score["epe"] / 2)
     assert score["epe_pessimistic"] == pytest.approx(score["epe"])
     assert score["lost_fraction"] == pytest.approx(0.5)
+    # TrajError counts the first frame, and lost points where they were seen last.
+    assert score["trajectory_error_sum_xy"] == pytest.approx((10 + 54 + 118) / 6)
+    assert score["trajectory_error_sum_xy_256"] == pytest.approx(score["trajectory_error_sum_xy"] / 2)
+    larger = metrics.score(Tracks(still, seen, (128, 256), 16.0), wanted.resize((512, 1024)))
+    assert larger["trajectory_error_sum_xy"] == pytest.approx(2 * score["trajectory_error_sum_xy"])
+    assert larger["trajectory_error_sum_xy_256"] == pytest.approx(score["trajectory_error_sum_xy_256"])
     assert metrics.score(wanted, wanted)["displacement_correlation"] == pytest.approx(1.0)
     with pytest.raises(InputError, match="found 2 frames and 2 tracks, expected 3 and 2"):
         metrics.score(wanted.resample(2), wanted)

@@ -21,7 +21,8 @@ TRACKABLE = 0.01
 
 SCORES = (
     *("epe", "epe_256", "epe_median", "epe_with_first", "epe_pessimistic", "final_error", "objmc"),
-    *("trajectory_error_mean_xy", "trajectory_error_sum_xy", "velocity_error", "displacement_correlation"),
+    *("trajectory_error_mean_xy", "trajectory_error_sum_xy", "trajectory_error_sum_xy_256"),
+    *("velocity_error", "displacement_correlation"),
     *("pck_02", "pck_05", "pck_10", "pck_4px", "pck_8px", "pck_16px", "lost_fraction"),
 )
 """Names of what `score` gives."""
@@ -105,7 +106,8 @@ def trajectory_error(
 ) -> float | None:
     """TrajError of Tora: mean absolute difference, over x and y, or of their sum where ``summed``.
 
-    Its authors published no code and do not say which; name the variant wherever a number is quoted.
+    Its authors published no code and do not say which, nor the size of the videos behind their main table; name the
+    variant wherever a number is quoted. A point that was lost counts from where it was seen last.
     """
     a, b, seen = _checked(measured, wanted, visible)
     difference = np.abs(a - b).sum(-1)
@@ -195,7 +197,7 @@ def score(measured: Tracks, wanted: Tracks) -> dict[str, float | None]:
     stayed = np.linalg.norm(a[:1] - b, axis=-1) > np.linalg.norm(a - b, axis=-1)
     pessimistic = np.where((lost & stayed)[..., None], a[:1], a)
     diagonal = float(np.hypot(*wanted.size))
-    error = epe(a, b, seen)
+    error, trajectory = epe(a, b, seen), trajectory_error(a, b, seen, summed=True)
     movebench = 832 / max(wanted.size)  # its thresholds are pixels of 480x832
     return {
         "epe": error,
@@ -206,7 +208,8 @@ def score(measured: Tracks, wanted: Tracks) -> dict[str, float | None]:
         "final_error": final_error(a, b, seen),
         "objmc": objmc(a, b),
         "trajectory_error_mean_xy": trajectory_error(a, b, seen),
-        "trajectory_error_sum_xy": trajectory_error(a, b, seen, summed=True),
+        "trajectory_error_sum_xy": trajectory,
+        "trajectory_error_sum_xy_256": None if trajectory is None else trajectory * 256 / max(wanted.size),
         "velocity_error": velocity_error(a, b, seen),
         "displacement_correlation": displacement_correlation(a, b, seen),
         "pck_02": pck(a, b, seen, threshold=0.02 * diagonal),

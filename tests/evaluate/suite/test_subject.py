@@ -205,6 +205,9 @@ def test_trajectories_of_masks(picture):
     values = found(video, metrics=("trajectory_error_masks",), masks=masks, motion=motion)
     off = np.arange(9.0)  # in y; and in x by one step where it was lost
     assert values["trajectory_error_masks_sum_xy"].value == pytest.approx((off.sum() + 3) / 9, abs=0.05)
+    assert values["trajectory_error_masks_sum_xy_256"].value == pytest.approx(
+        values["trajectory_error_masks_sum_xy"].value * 256 / max(SIZE)
+    )
     assert values["trajectory_error_masks"].value == pytest.approx((off.sum() + 3) / 18, abs=0.05)
     assert values["objmc_masks"].value == pytest.approx((off.sum() - 6 + np.hypot(3, 6)) / 9, abs=0.05)
     assert values["subject_lost_fraction"].value == pytest.approx(1 / 9)

@@ -33,6 +33,7 @@ def found():
         ("objmc", 2.0, 0.1),
         ("trajectory_error_mean_xy", 1.0, 0.1),
         ("trajectory_error_sum_xy", 2.0, 0.15),
+        ("trajectory_error_sum_xy_256", 2.0 * 256 / 96, 0.4),
         ("velocity_error", 1.0, 0.1),
         ("displacement_correlation", 1.0, 0.02),
         ("pck_02", 0.5, 0.01),  # 2.3 px

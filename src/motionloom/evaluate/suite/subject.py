@@ -166,6 +166,9 @@ def _trajectory(evidence: Evidence) -> Iterator[Measurement]:
         value = track_maths.trajectory_error(points, wanted.points, seen, summed=summed)
         meaning = "|dx| + |dy|" if summed else "mean of |dx| and |dy|"
         yield Measurement(name + ending, value, "px", "lower", variant=f"{meaning}; {rule}", **common)
+        if summed and value is not None:
+            at_same, scaled = f"{meaning}, at 256 px on the longer side; {rule}", value * 256 / max(wanted.size)
+            yield Measurement(f"{name}{ending}_256", scaled, "px", "lower", variant=at_same, **common)
     value = track_maths.objmc(points, wanted.points)
     yield Measurement("objmc_masks", value, "px", "lower", variant=rule, **common)
     yield Measurement("subject_lost_fraction", float(lost.sum() / seen.sum()), "", "lower", **common)

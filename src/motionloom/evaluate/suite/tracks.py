@@ -30,6 +30,7 @@ _KINDS: dict[str, tuple[str, Better, str]] = {
     "objmc": ("px", "lower", "all points and frames, hidden ones too"),
     "trajectory_error_mean_xy": ("px", "lower", "mean of |dx| and |dy|"),
     "trajectory_error_sum_xy": ("px", "lower", "|dx| + |dy|"),
+    "trajectory_error_sum_xy_256": ("px", "lower", f"|dx| + |dy|, at {_SAME}"),
     "velocity_error": ("px/frame", "lower", ""),
     "displacement_correlation": ("", "higher", ""),
     "pck_02": ("", "higher", "within 2 % of the diagonal"),
@@ -71,7 +72,7 @@ def _counts(wanted: Tracks) -> dict[str, int]:
     """How many values each number is a mean of; those of ``epe`` where it is not said."""
     seen = wanted.visible
     all_frames = dict.fromkeys(
-        ("epe_with_first", "trajectory_error_mean_xy", "trajectory_error_sum_xy"), int(seen.sum())
+        ("epe_with_first", *(name for name in _KINDS if name.startswith("trajectory_error"))), int(seen.sum())
     )
     return {
         "epe": int(seen[1:].sum()),
