@@ -1,10 +1,10 @@
-"""What models around a diffusers image-to-video pipeline share: sizes, frames that fill a latent frame, progress."""
+"""What models around a diffusers video pipeline share: sizes, frames that fill a latent frame, progress."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +13,12 @@ from PIL import Image
 from motionloom.errors import InputError
 from motionloom.models.clip_shape import ClipShape
 from motionloom.models.model import Model, Request
+from motionloom.models.parameters import Parameters
 from motionloom.models.preview_frames import PreviewFrames
 from motionloom.tracks.tracks import Tracks
+
+if TYPE_CHECKING:
+    from motionloom.tracks.motion import Motion
 
 
 class DiffusersModel(Model):
@@ -37,6 +41,14 @@ class DiffusersModel(Model):
     def size_at(self, image_size: tuple[int, int], area: int) -> tuple[int, int]:
         return self.shape.size_at(image_size, area)
 
+    def _canvas(
+        self, picture: NDArray[np.uint8] | None, motion: Motion | Tracks | None, parameters: Parameters
+    ) -> tuple[int, int]:
+        own = self.shape.native_size
+        if picture is None and motion is None and parameters.size is None and own is not None:
+            return own
+        return super()._canvas(picture, motion, parameters)
+
     def legal_size(self, size: tuple[int, int]) -> tuple[int, int]:
         return self.shape.legal_size(super().legal_size(size))
 
@@ -51,7 +63,7 @@ class DiffusersModel(Model):
         """The moved clip and mask of Time-to-Move, with ``more`` frames at the end in which nothing moves."""
         from motionloom.methods.time_to_move.cue import motion_cue
 
-        frames, mask = motion_cue(request.image, request.tracks, request.layers, request.size, drawn_frames)
+        frames, mask = motion_cue(request.photograph, request.tracks, request.layers, request.size, drawn_frames)
         request.details.update(mask_covers=round(float(mask.mean()), 4))
         return {"motion_frames": held(frames, more), "motion_mask": held(mask, more)}
 

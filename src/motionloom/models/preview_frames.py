@@ -2,8 +2,8 @@
 
 What is shown is the clip as the model expects it to be at that step (the predicted clean sample), where the scheduler
 tells; in the first steps that is a blur, not noise. Latents become colours by the linear map that does it best for the
-photograph, whose latents and pixels are both known: least squares over its latent cells. nano's codec is linear itself
-and decoded exactly.
+photograph, whose latents and pixels are both known: least squares over its latent cells. Text-to-video models, which
+have none, code a small chart of colours instead. nano's codec is linear itself and decoded exactly.
 
 Nothing here touches the latents, a random generator or the order of steps: the clip is the same, bit for bit.
 """
@@ -11,6 +11,7 @@ Nothing here touches the latents, a random generator or the order of steps: the 
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import time
 from collections.abc import Iterator
@@ -28,6 +29,7 @@ log = logging.getLogger("motionloom")
 
 SECONDS_BETWEEN = 1.0
 """Between two frames, at least; see `PreviewFrames`."""
+_CHART = 128  # pixels of a side
 
 
 @contextlib.contextmanager
@@ -40,18 +42,26 @@ def previewing(pipeline: Any, request: Request) -> Iterator[PreviewFrames | None
         yield None
         return
     frames = PreviewFrames(pipeline, request)
-    stock = pipeline.prepare_latents
+    scheduler = pipeline.scheduler
+    stock, step = pipeline.prepare_latents, scheduler.step
 
     def watched(*args: Any, **kwargs: Any) -> Any:
         outputs = stock(*args, **kwargs)
         frames.start(outputs)
         return outputs
 
-    pipeline.prepare_latents = watched
+    @functools.wraps(step)
+    def listened(*args: Any, **kwargs: Any) -> Any:
+        outputs = step(*args, **kwargs)
+        frames.listen(outputs)
+        return outputs
+
+    pipeline.prepare_latents, scheduler.step = watched, listened
     try:
         yield frames
     finally:
         del pipeline.prepare_latents
+        vars(scheduler).pop("step", None)  # whoever replaced it inside may have put back the class's own
 
 
 class PreviewFrames:
@@ -59,20 +69,28 @@ class PreviewFrames:
 
     Args:
         pipeline: with latents [B, C, T, h, w] (Wan), or [B, T, C, h, w] (CogVideoX).
-        request: its photograph is the clip's first frame.
+        request: its photograph, if there is one, is the clip's first frame.
     """
 
     def __init__(self, pipeline: Any, request: Request) -> None:
         self._pipeline, self._request = pipeline, request
         # CogVideoX keeps time in front of the channels.
         self._time_first = "CogVideoX" in type(pipeline.transformer).__name__
+        self._picture = request.image
         self._known: Tensor | None = None
         self._map: NDArray[np.float32] | None = None
         self._before: tuple[int, Tensor] | None = None
+        self._predicted: Tensor | None = None
         self._due = 0.0
 
     def start(self, outputs: Any) -> None:
-        """Remember the photograph's latents among what ``prepare_latents`` returned: (latents, condition, ...)."""
+        """Remember the photograph's latents among what ``prepare_latents`` returned: (latents, condition, ...).
+
+        Without a photograph the chart's are computed; now, while the VAE is in no one's way.
+        """
+        if isinstance(outputs, Tensor) and self._picture is None:
+            self._picture, self._known = self._chart(outputs.device)
+            return
         if not isinstance(outputs, tuple) or len(outputs) < 2 or outputs[1] is None:
             return
         self._before = (-1, outputs[0])
@@ -80,6 +98,11 @@ class PreviewFrames:
         channels = latents.shape[1]
         if condition.ndim == 5 and condition.shape[1] >= channels:
             self._known = condition[0, -channels:, 0].detach()
+
+    def listen(self, outputs: Any) -> None:
+        """Remember what a step of the scheduler expects the clean latents to be, if it returns (latents, clean)."""
+        if isinstance(outputs, tuple) and len(outputs) == 2 and all(isinstance(each, Tensor) for each in outputs):
+            self._predicted = outputs[1]
 
     def after_step(self, step: int, latents: Tensor) -> None:
         """Hand out a frame, if a second has gone by since the last one.
@@ -102,6 +125,8 @@ class PreviewFrames:
 
     def _clean(self, step: int, latents: Tensor) -> Tensor:
         """The predicted clean latents [C, T, h, w] of the first video, else the present ones."""
+        if self._predicted is not None and self._predicted.shape == latents.shape:
+            return self._by_time(self._predicted)[0]
         scheduler = self._pipeline.scheduler
         config = getattr(scheduler, "config", {})
         outputs = [each for each in getattr(scheduler, "model_outputs", None) or () if isinstance(each, Tensor)]
@@ -152,11 +177,11 @@ class PreviewFrames:
 
     def _fitted(self) -> NDArray[np.float32] | None:
         """[C + 1, 3]: colours in [0, 1] of a latent cell, the last row for a cell of zeros."""
-        if self._known is None:
+        if self._known is None or self._picture is None:
             return None
         known = self._known.float().cpu().numpy()
         channels, height, width = known.shape
-        picture = cv2.resize(self._request.image, (width, height), interpolation=cv2.INTER_AREA)
+        picture = cv2.resize(self._picture, (width, height), interpolation=cv2.INTER_AREA)
         cells = np.concatenate([known.reshape(channels, -1).T, np.ones((height * width, 1), np.float32)], axis=1)
         colours = picture.reshape(-1, 3).astype(np.float32) / 255
         if not np.isfinite(cells).all():
@@ -165,6 +190,16 @@ class PreviewFrames:
         damping = 1e-3 * height * width * np.eye(channels + 1, dtype=np.float32)
         damping[-1, -1] = 0
         return np.linalg.solve(cells.T @ cells + damping, cells.T @ colours).astype(np.float32)
+
+    def _chart(self, device: torch.device) -> tuple[NDArray[np.uint8], Tensor]:
+        """Smooth colours of all kinds, uint8 [H, W, 3], and their latents [C, h, w]."""
+        colours = np.random.default_rng(0).integers(0, 256, (_CHART // 8, _CHART // 8, 3), np.uint8)
+        chart = np.asarray(cv2.resize(colours, (_CHART, _CHART), interpolation=cv2.INTER_CUBIC), np.uint8)
+        vae = self._pipeline.vae
+        pixels = torch.from_numpy(chart).permute(2, 0, 1)[None, :, None].to(device).float() / 127.5 - 1
+        with torch.no_grad():
+            latents = vae.encode(pixels.to(dtype=vae.dtype)).latent_dist.mode()
+        return chart, latents[0, :, 0] * vae.config.scaling_factor
 
     def _by_time(self, latents: Tensor) -> Tensor:
         """[B, C, T, h, w], whatever the pipeline's order."""

@@ -34,7 +34,7 @@ from motionloom.methods.tora.guidance_scale import (
     scale_at_step,
     scale_at_timestep,
 )
-from motionloom.methods.tora.hooks import Attachment, TokenSharding, attach
+from motionloom.methods.tora.hooks import Attachment, attach
 from motionloom.methods.tora.motion_latents import (
     Flow,
     Posterior,
@@ -79,8 +79,6 @@ class WithTora:
     _optional_components: ClassVar[list[str]] = ["adapter", "motion_vae"]
     adapter: ToraAdapter | None
     motion_vae: Any
-    token_sharding: TokenSharding | None = None
-    """Set while several processes share the tokens of a call."""
     _run: _Run | None = None
 
     def __init__(
@@ -324,7 +322,6 @@ class WithTora:
             for norm in norms:
                 stack.callback(norm.register_forward_hook(keep).remove)
             attachment = stack.enter_context(attach(pipe.transformer, self.adapter, cache=cache))
-            attachment.tokens = self.token_sharding
             for norm in norms:
                 stack.callback(norm.register_forward_hook(put_back).remove)
             yield attachment
