@@ -7,15 +7,13 @@ the colours of Baker et al. 2007 (Middlebury) as ``torchvision.utils.flow_to_ima
 2. a Gaussian of height 1 spreads this around, and overlapping ones add up (`blurred`);
 3. direction becomes hue and speed saturation, white for none; full colour is the fastest place (`flow_colours`).
 
-Since a frame holds a few sources, only the boxes that they reach are computed (`_boxes`), and each box is two products
-of small matrices (`_blur`), whatever happens at the border. `flow_video` does all three frame by frame.
+`flow_video` does all three, frame by frame, and only where something moves (`motionloom.methods.tora.blob`).
 
 Shapes: T frames, N trajectories, K displacements, H W pixels. Flow is (x, y) in pixels from a frame to the next.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -27,6 +25,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from motionloom.errors import InputError
+from motionloom.methods.tora.blob import Blob, Blur
 
 Normalisation = Literal["inference", "training"]
 """Where the published programs differ. "inference": full colour is the fastest place of the clip, and blobs are
@@ -38,23 +37,7 @@ TRAINED_SIZE = (480, 720)
 CHUNK = 2
 """Frames that share a maximum in training: max(T // 20, 1) there, with T = 49 frames."""
 FARTHEST = 1e9  # pixels; squares of sums of these are still float32
-_BLOCK = 96  # rows or columns that one matrix product makes: about as many as a blob reaches
 _HUES = (15, 6, 4, 11, 13, 6)  # steps of the wheel from red to yellow, green, cyan, blue, magenta, and back
-
-
-@dataclass(frozen=True)
-class Blob:
-    """The Gaussian that a displacement is spread with: exp(-r² / 2 sigma²), cut at ``radius`` pixels on each axis."""
-
-    sigma: float = 10.0
-    radius: int = 49
-
-    def __post_init__(self) -> None:
-        if not (np.isfinite(self.sigma) and self.sigma > 0 and self.radius >= 0):
-            raise InputError(f"blob: found sigma {self.sigma} and radius {self.radius}, expected pixels above zero")
-
-    def scaled(self, factor: float) -> Blob:
-        return Blob(self.sigma * factor, max(1, round(self.radius * factor)))
 
 
 @dataclass(frozen=True)
@@ -109,14 +92,14 @@ def flow_video(
     """
     _check(normalisation, chunk)
     moves = displacements(points, visible, size, whole_pixels=whole_pixels)
-    blur = _Blur(moves.size, _chosen(blob, scale_blob, moves.size), normalisation == "inference")
+    blur = Blur(moves.size, _chosen(blob, scale_blob, moves.size), normalisation == "inference")
     video = np.full((moves.num_frames, 3, *moves.size), 255, np.uint8)
     for frames in _chunks(moves.num_frames, normalisation, chunk):
-        largest = max((_fastest(flow) for t in frames for _, flow in blur.boxes(moves, t)), default=0.0)
-        for t in frames:
+        boxes = [(t, box) for t in frames for box in blur.boxes(*moves.at(t)[:2])]
+        largest = max((_fastest(blur.flow(*moves.at(t), box)) for t, box in boxes), default=0.0)
+        for t, box in boxes:
             # Once more, which is cheaper than to keep the flow of all frames.
-            for box, flow in blur.boxes(moves, t):
-                _paint(flow, largest, video[t][:, box[0], box[1]])
+            _paint(blur.flow(*moves.at(t), box), largest, video[t][(slice(None), *box.slices)])
     return torch.from_numpy(video)
 
 
@@ -155,11 +138,11 @@ def blurred(
     Args: see `flow_video`.
     """
     _check(normalisation, CHUNK)
-    blur = _Blur(moves.size, _chosen(blob, scale_blob, moves.size), normalisation == "inference")
+    blur = Blur(moves.size, _chosen(blob, scale_blob, moves.size), normalisation == "inference")
     flow = np.zeros((moves.num_frames, *moves.size, 2), np.float32)
     for t in range(moves.num_frames):
-        for (rows, columns), part in blur.boxes(moves, t):
-            flow[t, rows, columns] = np.moveaxis(part, 0, -1)
+        for box in blur.boxes(*moves.at(t)[:2]):
+            flow[t][box.slices] = np.moveaxis(blur.flow(*moves.at(t), box), 0, -1)
     return torch.from_numpy(flow)
 
 
@@ -196,108 +179,6 @@ def dense_flow_video(
         raise InputError(f"flow: found shape {tuple(values.shape)}, expected [T - 1, 2, H, W]")
     still = values.new_zeros(1, *values.shape[1:])
     return flow_colours(torch.cat([still, values]), normalisation=normalisation, chunk=chunk)
-
-
-class _Blur:
-    """Spreads displacements over frames of one size."""
-
-    def __init__(self, size: tuple[int, int], blob: Blob, mirrored: bool) -> None:
-        self.size, self.radius = size, blob.radius
-        self.vertical, self.horizontal = (_spread(side, blob, mirrored) for side in size)
-
-    def boxes(self, moves: Displacements, frame: int) -> Iterator[tuple[tuple[slice, slice], NDArray[np.float32]]]:
-        """(rows, columns) and flow [2, h, w] of boxes that together cover all that is not zero in a frame."""
-        row, column, value = moves.at(frame)
-        reach = self.radius
-        for top, left, bottom, right in _boxes(row, column, self.size, reach):
-            near = (row >= top - reach) & (row < bottom + reach) & (column >= left - reach) & (column < right + reach)
-            flow = self._flow(row[near], column[near], value[near], top, left, bottom, right)
-            yield (slice(top, bottom), slice(left, right)), flow
-
-    def _flow(
-        self,
-        row: NDArray[np.int64],
-        column: NDArray[np.int64],
-        value: NDArray[np.float32],
-        top: int,
-        left: int,
-        bottom: int,
-        right: int,
-    ) -> NDArray[np.float32]:
-        """[2, h, w] of a box: the rows that have sources spread to the sides, then all of them up and down."""
-        reach, width = self.radius, right - left
-        first, last = max(0, left - reach), min(self.size[1], right + reach)
-        lines, line = np.unique(row, return_inverse=True)
-        sources = np.zeros((len(lines), 2, last - first), np.float32)
-        sources[line, :, column - first] = value
-        across = np.empty((len(lines), 2, width), np.float32)
-        for start in range(left, right, _BLOCK):
-            stop = min(start + _BLOCK, right)
-            low, high = max(first, start - reach), min(last, stop + reach)
-            part = sources[:, :, low - first : high - first].reshape(-1, high - low)
-            across[:, :, start - left : stop - left] = (part @ self.horizontal[low:high, start:stop]).reshape(
-                len(lines), 2, -1
-            )
-        flow = np.empty((bottom - top, 2 * width), np.float32)
-        for start in range(top, bottom, _BLOCK):
-            stop = min(start + _BLOCK, bottom)
-            some = slice(*np.searchsorted(lines, [start - reach, stop + reach]))
-            weight = self.vertical[lines[some], start:stop]
-            np.matmul(weight.T, across[some].reshape(-1, 2 * width), out=flow[start - top : stop - top])
-        return flow.reshape(bottom - top, 2, width).transpose(1, 0, 2)
-
-
-@lru_cache(maxsize=8)
-def _spread(side: int, blob: Blob, mirrored: bool) -> NDArray[np.float32]:
-    """[side, side]: how much of a source at the first index arrives at the second.
-
-    Mirrored as OpenCV's reflect-101: the border pixel is the mirror and stands there once. What a frame shows beyond
-    its border are images of it, again and again for one smaller than the blob.
-    """
-    place = np.arange(side)
-    weight = _taps(place[None] - place[:, None], blob)
-    if mirrored:
-        period = max(1, 2 * (side - 1))
-        for turn in range(-(-(side + blob.radius) // period) + 1):
-            for shift in {turn * period, -turn * period} - {0}:
-                weight += _taps(place[None] - (place[:, None] + shift), blob)
-            for shift in {turn * period, -turn * period}:
-                image = _taps(place[None] - (shift - place[:, None]), blob)
-                image[[0, -1]] = 0.0  # these are their own images
-                weight += image
-    return weight.astype(np.float32)
-
-
-def _taps(distance: NDArray[np.int64], blob: Blob) -> NDArray[np.float64]:
-    return np.where(np.abs(distance) <= blob.radius, np.exp(-np.square(distance / blob.sigma) / 2), 0.0)
-
-
-def _boxes(
-    row: NDArray[np.int64], column: NDArray[np.int64], size: tuple[int, int], reach: int
-) -> list[tuple[int, int, int, int]]:
-    """(top, left, bottom, right) of boxes around sources and what they reach, joined where that saves pixels."""
-    if not len(row):
-        return []
-    corner = np.stack([row, column], 1)
-    windows = np.concatenate([np.maximum(corner - reach, 0), np.minimum(corner + reach + 1, size)], 1)
-    whole = np.concatenate([windows[:, :2].min(0), windows[:, 2:].max(0)])
-    if _area(windows).sum() >= _area(whole):
-        return [tuple(whole.tolist())]
-    kept = windows[:1]
-    for window in windows[1:]:
-        while True:
-            joined = np.concatenate([np.minimum(kept[:, :2], window[:2]), np.maximum(kept[:, 2:], window[2:])], 1)
-            saved = _area(kept) + _area(window) - _area(joined)
-            best = int(saved.argmax()) if len(saved) else -1
-            if best < 0 or saved[best] < 0:
-                break
-            window, kept = joined[best], np.delete(kept, best, 0)
-        kept = np.concatenate([kept, window[None]])
-    return [tuple(box) for box in kept.tolist()]
-
-
-def _area(boxes: NDArray[np.int64]) -> NDArray[np.int64]:
-    return (boxes[..., 2] - boxes[..., 0]) * (boxes[..., 3] - boxes[..., 1])
 
 
 def _fastest(flow: NDArray[np.float32]) -> float:

@@ -1,0 +1,139 @@
+"""Spreading values from a few pixels over a frame with a Gaussian, where it reaches and nowhere else.
+
+The published program filters whole frames with 99x99 weights. A frame of Tora holds some dozen sources, so that only
+boxes around them are not zero; and since a Gaussian is the product of one along x and one along y, each box is two
+products of small matrices, whatever happens at the border and however many sources there are.
+
+Shapes: K sources, H W pixels of the frame, h w of a box.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from motionloom.errors import InputError
+
+_BLOCK = 96  # rows or columns that one matrix product makes: about as many as a blob reaches
+
+
+@dataclass(frozen=True)
+class Blob:
+    """The Gaussian that a displacement is spread with: exp(-r² / 2 sigma²), cut at ``radius`` pixels on each axis."""
+
+    sigma: float = 10.0
+    radius: int = 49
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.sigma) and self.sigma > 0 and self.radius >= 0):
+            raise InputError(f"blob: found sigma {self.sigma} and radius {self.radius}, expected pixels above zero")
+
+    def scaled(self, factor: float) -> Blob:
+        return Blob(self.sigma * factor, max(1, round(self.radius * factor)))
+
+
+class Box(NamedTuple):
+    """A part of a frame."""
+
+    top: int
+    left: int
+    bottom: int
+    right: int
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        return slice(self.top, self.bottom), slice(self.left, self.right)
+
+
+class Blur:
+    """Spreads displacements over frames of one size."""
+
+    def __init__(self, size: tuple[int, int], blob: Blob, mirrored: bool) -> None:
+        self.size, self.radius = size, blob.radius
+        self.vertical, self.horizontal = (_spread(side, blob, mirrored) for side in size)
+
+    def boxes(self, row: NDArray[np.int64], column: NDArray[np.int64]) -> list[Box]:
+        """Boxes around all that sources [K] reach, joined where that saves pixels. Some may overlap."""
+        if not len(row):
+            return []
+        corner, reach = np.stack([row, column], 1), self.radius
+        windows = np.concatenate([np.maximum(corner - reach, 0), np.minimum(corner + reach + 1, self.size)], 1)
+        whole = np.concatenate([windows[:, :2].min(0), windows[:, 2:].max(0)])
+        if _area(windows).sum() >= _area(whole):
+            return [Box(*whole.tolist())]
+        kept = windows[:1]
+        for window in windows[1:]:
+            while True:
+                joined = np.concatenate([np.minimum(kept[:, :2], window[:2]), np.maximum(kept[:, 2:], window[2:])], 1)
+                saved = _area(kept) + _area(window) - _area(joined)
+                best = int(saved.argmax()) if len(saved) else -1
+                if best < 0 or saved[best] < 0:
+                    break
+                window, kept = joined[best], np.delete(kept, best, 0)
+            kept = np.concatenate([kept, window[None]])
+        return [Box(*box) for box in kept.tolist()]
+
+    def flow(
+        self, row: NDArray[np.int64], column: NDArray[np.int64], value: NDArray[np.float32], box: Box
+    ) -> NDArray[np.float32]:
+        """What sources [K] with values [K, 2] add up to in a box, [2, h, w].
+
+        The rows that have sources are spread to the sides, then all of them up and down: two products of matrices,
+        block by block, since a source reaches no farther than the blob.
+        """
+        reach, width = self.radius, box.right - box.left
+        first, last = max(0, box.left - reach), min(self.size[1], box.right + reach)
+        near = (row >= box.top - reach) & (row < box.bottom + reach) & (column >= first) & (column < last)
+        lines, line = np.unique(row[near], return_inverse=True)
+        sources = np.zeros((len(lines), 2, last - first), np.float32)
+        sources[line, :, column[near] - first] = value[near]
+        across = np.empty((len(lines), 2, width), np.float32)
+        for start in range(box.left, box.right, _BLOCK):
+            stop = min(start + _BLOCK, box.right)
+            low, high = max(first, start - reach), min(last, stop + reach)
+            part = (
+                sources[:, :, low - first : high - first].reshape(-1, high - low)
+                @ self.horizontal[low:high, start:stop]
+            )
+            across[:, :, start - box.left : stop - box.left] = part.reshape(len(lines), 2, -1)
+        flow = np.empty((box.bottom - box.top, 2 * width), np.float32)
+        for start in range(box.top, box.bottom, _BLOCK):
+            stop = min(start + _BLOCK, box.bottom)
+            some = slice(*np.searchsorted(lines, [start - reach, stop + reach]))
+            weight = self.vertical[lines[some], start:stop]
+            np.matmul(weight.T, across[some].reshape(-1, 2 * width), out=flow[start - box.top : stop - box.top])
+        return flow.reshape(-1, 2, width).transpose(1, 0, 2)
+
+
+@lru_cache(maxsize=8)
+def _spread(side: int, blob: Blob, mirrored: bool) -> NDArray[np.float32]:
+    """[side, side]: how much of a source at the first index arrives at the second.
+
+    Mirrored as OpenCV's reflect-101: the border pixel is the mirror and stands there once. What a frame shows beyond
+    its border are images of it, again and again for one smaller than the blob.
+    """
+    place = np.arange(side)
+    weight = _taps(place[None] - place[:, None], blob)
+    if mirrored:
+        period = max(1, 2 * (side - 1))
+        for turn in range(-(-(side + blob.radius) // period) + 1):
+            for shift in {turn * period, -turn * period} - {0}:
+                weight += _taps(place[None] - (place[:, None] + shift), blob)
+            for shift in {turn * period, -turn * period}:
+                image = _taps(place[None] - (shift - place[:, None]), blob)
+                image[[0, -1]] = 0.0  # these are their own images
+                weight += image
+    return weight.astype(np.float32)
+
+
+def _taps(distance: NDArray[np.int64], blob: Blob) -> NDArray[np.float64]:
+    weight = np.append(np.exp(-np.square(np.arange(blob.radius + 1) / blob.sigma) / 2), 0.0)
+    return weight[np.minimum(np.abs(distance), blob.radius + 1)]
+
+
+def _area(boxes: NDArray[np.int64]) -> NDArray[np.int64]:
+    return (boxes[..., 2] - boxes[..., 0]) * (boxes[..., 3] - boxes[..., 1])
