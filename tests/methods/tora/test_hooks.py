@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import runpy
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -184,7 +185,7 @@ def test_base_of_another_size(pair: Any):
     [
         ({"frames": 4}, "found 4 frames x 2 x 2 patches of motion, expected 3 frames x 2 x 2 .* 3 frames x 4 x 4;"),
         ({"size": (4, 6)}, "found 3 frames x 2 x 3 patches of motion, expected 3 frames x 2 x 2"),
-        ({"batch": 2}, "found 2 motions for a batch of 3"),
+        ({"batch": 2}, "found motions of 2 videos for a batch of 3"),
     ],
 )
 def test_features_of_another_video(pair: Any, given: dict[str, Any], message: str):
@@ -194,6 +195,8 @@ def test_features_of_another_video(pair: Any, given: dict[str, Any], message: st
         attachment.features = adapter.features(_tiny["motion_latents"](**given))
         with pytest.raises(InputError, match=message):
             predict(transformer, 3)
+        with pytest.raises(InputError, match=message):
+            transformer.forward(**_tiny["call"](transformer, 3))  # as a hook around it calls it, for a part of a clip
         attachment.features = None
         assert torch.equal(predict(transformer, 3), base)
 
@@ -240,6 +243,28 @@ def test_computed_once_per_run(pair: Any, cache: Any, spatial: int, temporal: in
         pipeline(**inputs)
         assert [len(each) for each in (*seen.values(), series)] == [1, spatial, temporal]
         torch.testing.assert_close(predict(transformer, 2), plain, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("cache", ["spatial", "modulation"])
+def test_windows_keep_their_caches(pair: Any, cache: Any):
+    """Motions that are given in turn are computed once each, and forgotten when they are let go."""
+    transformer, adapter = pair
+    used = calls(adapter.fuser[0].flow_gamma_spatial)
+    with torch.no_grad(), attach(transformer, adapter, cache=cache) as attachment:
+        motions = [adapter.features(_tiny["motion_latents"](seed=seed)) for seed in range(2)]
+        found = []
+        for index in (0, 1, 0, 1):
+            attachment.features = motions[index]
+            found.append(predict(transformer))
+        assert len(used) == 2
+        assert torch.equal(found[0], found[2])
+        assert torch.equal(found[1], found[3])
+        assert not torch.equal(found[0], found[1])
+        kept = weakref.ref(attachment._hooks[0].condition.gamma)  # pyright: ignore[reportAttributeAccessIssue, reportOptionalMemberAccess]
+        attachment.features = None
+        assert kept() is not None
+        motions.clear()
+        assert kept() is None
 
 
 def test_caches_belong_to_the_adaptive_norm(pair: Any):

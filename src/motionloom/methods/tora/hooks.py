@@ -7,11 +7,12 @@ tokens; text, gates and the residual stream are left alone, as published.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
+from torch.utils.weak import WeakIdKeyDictionary
 
 from motionloom.errors import InputError
 from motionloom.methods.tora.adapter import ToraAdapter
@@ -22,11 +23,11 @@ class TokenSharding(Protocol):
     """How the video tokens of a call are divided among processes (context parallelism)."""
 
     def gather(self, hidden: Tensor) -> Tensor:
-        """Own tokens [B, L / n, C] to all tokens [B, L, C]."""
+        """Own tokens [B, L / n, C] to what the fuser is given: all tokens [B, L, C]."""
         ...
 
     def scatter(self, hidden: Tensor) -> Tensor:
-        """All tokens [B, L, C] to own tokens [B, L / n, C]."""
+        """What the fuser made of them to own tokens [B, L / n, C]."""
         ...
 
 
@@ -40,8 +41,9 @@ def attach(transformer: Any, adapter: ToraAdapter, *, cache: Cache = "features")
     Args:
         transformer: a `CogVideoXTransformer3DModel`.
         cache: how much of what depends on the motion alone is kept for a run: "features" (0.2 GB for 49 frames of
-            480x720 with CogVideoX-5B in bfloat16), "spatial" (2.3 GB more) or "modulation" (9.1 GB more). The latter
-            two save time in every step, and are for generating: they have no gradients.
+            480x720 with CogVideoX-5B in bfloat16), "spatial" (2.3 GB more) or "modulation" (9.1 GB more), as long as
+            the features live. The latter two save time in every step, and are for generating: they have no gradients
+            and do not see the adapter change.
 
     Raises:
         InputError: an adapter for another base model, a transformer that has one, or a cache that the adapter's design
@@ -71,10 +73,12 @@ class Attachment:
         self.tokens: TokenSharding | None = None
         self.strength = 1.0
         self._features: list[Tensor] | None = None
+        self._prepared: MutableMapping[Tensor, list[Condition]] = WeakIdKeyDictionary()
         blocks = transformer.transformer_blocks
         self._patch = (transformer.config.patch_size_t or 1, transformer.config.patch_size)
         self._hooks = [_Fuse(self, fuser) for fuser in adapter.fuser]  # pyright: ignore[reportArgumentType]
-        self._handles = [transformer.register_forward_pre_hook(self._check, with_kwargs=True)]
+        # Not on the transformer itself: what divides a clip into windows calls its forward several times.
+        self._handles = [transformer.patch_embed.register_forward_pre_hook(self._check)]
         self._handles += [
             block.norm1.register_forward_hook(hook) for block, hook in zip(blocks, self._hooks, strict=True)
         ]
@@ -99,9 +103,10 @@ class Attachment:
                 f"features: found {', '.join(map(str, dtypes))}, but the adapter is {self.adapter.dtype}; compute the "
                 "features with the adapter as it is now"
             )
+        conditions = self._conditions(features)
         self._features = features
-        for hook, feature in zip(self._hooks, features, strict=True):
-            hook.prepare(feature, self.cache)
+        for hook, condition in zip(self._hooks, conditions, strict=True):
+            hook.condition = condition
 
     @property
     def strength(self) -> float:
@@ -120,6 +125,7 @@ class Attachment:
         for handle in self._handles:
             handle.remove()
         self.features = None
+        self._prepared.clear()
 
     def __enter__(self) -> Attachment:
         return self
@@ -127,11 +133,24 @@ class Attachment:
     def __exit__(self, *exception: object) -> None:
         self.detach()
 
-    def _check(self, transformer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def _conditions(self, features: list[Tensor]) -> Sequence[Condition]:
+        """What the fusers are given; computed once for these very tensors, which windows of a clip give in turn."""
+        if self.cache == "features":
+            return features
+        prepared = self._prepared.get(features[0])
+        if prepared is None:
+            with torch.no_grad():
+                prepared = [
+                    hook.fuser.prepare(each, self.cache) for hook, each in zip(self._hooks, features, strict=True)
+                ]
+            self._prepared[features[0]] = prepared
+        return prepared
+
+    def _check(self, patch_embed: Any, args: tuple[Any, ...]) -> None:
         """Refuse features of another video than the one that is denoised."""
         if self._features is None or self.off:
             return
-        hidden: Tensor = args[0] if args else kwargs["hidden_states"]
+        hidden: Tensor = args[1]
         videos, frames, _, height, width = hidden.shape
         step_t, step = self._patch
         batch, times, _, rows, columns = self._features[0].shape
@@ -143,7 +162,10 @@ class Attachment:
                 f"x {width}; make the motion latents for the number of frames and the size of the video"
             )
         if videos % batch:
-            raise InputError(f"features: found {batch} motions for a batch of {videos}, expected a divisor of it")
+            raise InputError(
+                f"features: found motions of {batch} videos for a batch of {videos}, expected as many, or a "
+                "whole part of them where the batch holds branches of guidance"
+            )
         if self._features[0].device != hidden.device:
             raise InputError(
                 f"features: found on {self._features[0].device}, but the video is denoised on {hidden.device}; move "
@@ -157,13 +179,6 @@ class _Fuse:
     def __init__(self, attachment: Attachment, fuser: Fuser) -> None:
         self.attachment, self.fuser = attachment, fuser
         self.condition: Condition | None = None
-
-    def prepare(self, features: Tensor, cache: Cache) -> None:
-        if cache == "features":
-            self.condition = features
-        else:
-            with torch.no_grad():
-                self.condition = self.fuser.prepare(features, cache)
 
     def __call__(self, norm: Any, args: Any, output: tuple[Tensor, ...]) -> tuple[Tensor, ...] | None:
         if self.condition is None or self.attachment.off:
