@@ -8,30 +8,40 @@ from pathlib import Path
 from motionloom.errors import MotionloomError
 from motionloom.models.card import ModelCard
 from motionloom.models.catalog import list_models
-from motionloom.models.checkpoints.layouts import find_layout
-from motionloom.models.local_card import card_of_folder
+from motionloom.models.checkpoints.layouts import Layout, find_layout, read_json
+from motionloom.models.checkpoints.tora import IMAGE, TEXT, holds_tora
+from motionloom.models.local_card import card_of_folder, card_of_tora
 
 
 def card_before_loading(name: str | os.PathLike[str]) -> ModelCard | None:
-    """The card of a catalogue name, of a hub id the catalogue knows, or of a local diffusers folder.
+    """The card of a catalogue name, or of a local folder that says what it holds.
 
-    Looks at the disk, not at the network. None: only loading tells what it is (loose files, other hub ids), or that
-    there is no such model.
+    Looks at the disk, not at the network, and at no weights. None: only loading tells what it is (loose files, hub
+    ids), or that there is no such model.
     """
-    text, cards = os.fspath(name).strip(), list_models()
     if isinstance(name, str):
-        for card in cards:
-            if text.lower() in (card.name, *card.aliases):
+        wanted = name.strip().lower()
+        for card in list_models():
+            if wanted in (card.name, *card.aliases):
                 return card
-    path = Path(name)
-    if path.is_dir():
-        try:
-            layout = find_layout(path)
-            return card_of_folder(layout) if layout.kind == "diffusers" else None
-        except MotionloomError:
-            return None  # loading says what is wrong with it
-    return next((card for card in cards if _is_home_of(text, card)), None)
+    try:
+        return card_of_layout(find_layout(Path(name))) if Path(name).is_dir() else None
+    except MotionloomError:
+        return None  # loading says what is wrong with it
 
 
-def _is_home_of(repo: str, card: ModelCard) -> bool:
-    return any(file.repo == repo and file.part == "transformer" for file in card.files)
+def card_of_layout(layout: Layout) -> ModelCard | None:
+    """The card of local files, where a configuration beside them says what they are.
+
+    Raises:
+        CheckpointError: a configuration that cannot be read.
+    """
+    place = layout.places.get("transformer")
+    config = read_json(place.config) if place is not None and place.config is not None else {}
+    if holds_tora(layout):
+        channels = config.get("in_channels"), config.get("out_channels")
+        if None in channels:
+            return None
+        both = channels[0] == 2 * channels[1]  # noise and photograph
+        return card_of_tora(IMAGE if both else TEXT, layout.root)
+    return card_of_folder(layout) if layout.kind == "diffusers" else None

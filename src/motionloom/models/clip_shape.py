@@ -140,7 +140,7 @@ def shape_of_card(card: ModelCard, name: str | None = None) -> ClipShape | None:
     transformer, vae = parts.get("transformer"), parts.get("vae")
     if not transformer or not vae:
         raise InputError(f"model: {card.name} does not say what it is made of; load it to know the sizes it makes")
-    if transformer["_class_name"] == "CogVideoXTransformer3DModel":
+    if transformer["_class_name"] in ("CogVideoXTransformer3DModel", "ToraTransformer3DModel"):
         strides = (int(transformer.get("temporal_compression_ratio") or 4), 8)
         return cogvideox_shape(name or card.name, card, transformer, strides=strides)
     strides = (int(vae.get("scale_factor_temporal") or 4), int(vae.get("scale_factor_spatial") or 8))

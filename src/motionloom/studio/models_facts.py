@@ -107,10 +107,12 @@ def local_card(folder: Path) -> ModelCard:
     """
     from dataclasses import replace
 
+    from motionloom.models.before_loading import card_of_layout
     from motionloom.models.checkpoints.layouts import find_layout
     from motionloom.models.local_card import card_of_folder
 
-    card = card_of_folder(find_layout(folder))
+    layout = find_layout(folder)
+    card = card_of_layout(layout) or card_of_folder(layout)
     return replace(card, title=folder.name, description="A model in a folder of this server.")
 
 
