@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 from motionloom.errors import MotionloomError
 from motionloom.models.card import ModelCard
@@ -37,11 +38,11 @@ def card_of_layout(layout: Layout) -> ModelCard | None:
         CheckpointError: a configuration that cannot be read.
     """
     place = layout.places.get("transformer")
-    config = read_json(place.config) if place is not None and place.config is not None else {}
+    config: dict[str, Any] = read_json(place.config) if place is not None and place.config is not None else {}
     if holds_tora(layout):
-        channels = config.get("in_channels"), config.get("out_channels")
-        if None in channels:
+        taken, made = config.get("in_channels"), config.get("out_channels")
+        if taken is None or made is None:
             return None
-        both = channels[0] == 2 * channels[1]  # noise and photograph
+        both = taken == 2 * made  # noise and photograph
         return card_of_tora(IMAGE if both else TEXT, layout.root)
     return card_of_folder(layout) if layout.kind == "diffusers" else None
