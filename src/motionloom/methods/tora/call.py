@@ -135,7 +135,8 @@ class WithTora:
             scale_blob: spread points in proportion to the video's size; they are spread by 10 pixels otherwise.
             whole_pixels: cut positions to whole pixels, as the published program does.
             motion_posterior: see `Posterior`; motion_seed: of "sample".
-            motion_cache: what is kept of the motion between steps; see `motionloom.methods.tora.hooks.attach`.
+            motion_cache: what is kept of the motion between steps, for every window; see
+                `motionloom.methods.tora.hooks.attach`.
             dynamic_guidance: guidance by the number of the "steps", or "legacy", the formula of diffusers.
             negative: see `Negative`.
             window_frames: frames that are denoised at once; by default as many as the transformer was trained on. A
@@ -165,8 +166,6 @@ class WithTora:
         pipe: Any = self
         frames = arguments.get("num_frames") or pipe.transformer.config.sample_frames
         windows = self.windows(frames, window_frames, window_overlap)
-        if len(windows) > 1 and motion_cache != "features":
-            raise InputError(f'motion_cache: found {motion_cache!r}, expected "features" for a clip in windows')
         moved = guidance.active or (bool(flows) and strength > 0 and window[0] < window[1])
         if moved and self.adapter is None:
             raise InputError(
@@ -277,8 +276,7 @@ class WithTora:
             parts = [part_of(video, first * stride, (length - 1) * stride + 1).to(latents.device) for video in videos]
             coded = motion_latents(vae, parts, posterior=run.posterior, generator=generator)
             run.features.append(self.adapter.features(coded.to(self.adapter.dtype)))
-        if len(run.windows) == 1:
-            self._show(0)
+        self._show(0)
         self._after_step(self, -1, latents)
 
     def _show(self, window: int) -> None:
@@ -292,12 +290,9 @@ class WithTora:
         run = self._run
         assert run is not None
         run.step, steps = step + 1, pipe.num_timesteps // run.turns
-        if run.attachment is None:
-            return
-        seen = run.guidance.in_window(run.step % steps, steps)
-        run.attachment.strength = run.guidance.strength if seen else 0.0
-        if len(run.windows) > 1:
-            run.attachment.features = None  # the attachment sees whole clips come in, to which no window's would fit
+        if run.attachment is not None:
+            seen = run.guidance.in_window(run.step % steps, steps)
+            run.attachment.strength = run.guidance.strength if seen else 0.0
 
     @contextmanager
     def _attached(self, run: _Run, cache: Cache) -> Iterator[Attachment]:
