@@ -1,0 +1,391 @@
+"""Tora from every layout its files come in: the same model as one built by hand, and what is wrong is said."""
+
+from __future__ import annotations
+
+import json
+import runpy
+import shutil
+import warnings
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from motionloom.errors import CheckpointError, InputError
+from motionloom.models.catalog import find_model, list_models
+from motionloom.models.checkpoints.layouts import find_layout
+from motionloom.models.loading import load
+from motionloom.tracks.tracks import Tracks
+
+tiny = runpy.run_path(str(Path(__file__).parents[1] / "tiny_tora.py"))
+SLOW = pytest.mark.slow
+PICTURE = np.random.default_rng(0).integers(0, 255, (32, 32, 3), dtype=np.uint8)
+
+
+class Saved(NamedTuple):
+    """A tiny model, and the folder in which it lies in every layout."""
+
+    folder: Path
+    pipe: Any
+    adapter: Any
+    kind: str
+
+
+def saved_model(folder: Path, kind: str) -> Saved:
+    torch.set_num_threads(1)
+    pipe = tiny["pipeline"](kind)
+    adapter = tiny["adapter"](pipe)
+    tag = "_I2V" if kind == "learned" else ""
+    pipe.save_pretrained(folder / "base")
+    tiny["save_diffusers"](folder / "diffusers", pipe, adapter)
+    tiny["save_sat"](folder / "sat", pipe, adapter, **{"first_stage_model.encoder.conv_in.weight": torch.zeros(2)})
+    tiny["save_addon"](folder / "addon", adapter, tag)
+    for half in ("fuser", "traj_extractor"):  # as the community's nodes keep them
+        (folder / "nodes" / half).mkdir(parents=True)
+        shutil.copy(folder / "addon" / f"{half}{tag}.safetensors", folder / "nodes" / half)
+    adapter.save_pretrained(folder / "own")
+    return Saved(folder, pipe, adapter, kind)
+
+
+@pytest.fixture(scope="module")
+def text(tmp_path_factory: pytest.TempPathFactory) -> Saved:
+    """Text to video."""
+    return saved_model(tmp_path_factory.mktemp("text"), "t2v")
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory: pytest.TempPathFactory) -> Saved:
+    """Image to video."""
+    return saved_model(tmp_path_factory.mktemp("image"), "learned")
+
+
+@pytest.fixture(params=["text", "image"])
+def saved(request: pytest.FixtureRequest) -> Saved:
+    return request.getfixturevalue(request.param)
+
+
+def with_other_transformer(saved: Saved, tmp_path: Path) -> Path:
+    """The base with other weights in its transformer, which must not be taken."""
+    folder = Path(shutil.copytree(saved.folder / "base", tmp_path / "other"))
+    path = folder / "transformer" / "diffusion_pytorch_model.safetensors"
+    save_file({key: tensor + 1 for key, tensor in load_file(path).items()}, path, metadata={"format": "pt"})
+    return folder
+
+
+def tracks() -> Tracks:
+    points = np.linspace((6, 6), (26, 20), 9)[:, None].astype(np.float32)
+    return Tracks(points, np.ones((9, 1), np.bool_), (32, 32), 8.0)
+
+
+def frames(model: Any, motion: Tracks | None) -> np.ndarray:
+    photograph = PICTURE if model.takes_image else None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # no text encoder
+        return model.generate(photograph, motion, num_frames=9, num_inference_steps=2, size=(32, 32)).frames
+
+
+def same(found: Any, expected: Any) -> bool:
+    mine, other = found.state_dict(), expected.state_dict()
+    return mine.keys() == other.keys() and all(torch.equal(mine[key], other[key]) for key in mine)
+
+
+def test_a_whole_folder_of_the_authors(saved):
+    from motionloom.models.tora import ToraModel
+
+    seen: list[tuple[int, int]] = []
+    model: Any = load(saved.folder / "diffusers", device="cpu", on_progress=lambda *at: seen.append(at))
+    assert same(model.pipeline.transformer, saved.pipe.transformer)
+    assert same(model.pipeline.adapter, saved.adapter)
+    assert model.method == "tora"
+    assert model.takes_image is (saved.kind == "learned")
+    assert seen[-1][0] == seen[-1][1] > 0
+    built: Any = ToraModel(saved.pipe, saved.adapter, model.card, name="built", digest="")
+    clip = frames(model, tracks())
+    assert np.array_equal(clip, frames(built, tracks()))
+    assert not np.array_equal(clip, frames(model, None))
+
+
+@pytest.mark.parametrize(
+    ("task", "path"),
+    [
+        ("text", "diffusers/transformer"),
+        ("text", "sat"),
+        ("text", "sat/1/mp_rank_00_model_states.pt"),
+        ("text", "addon"),
+        ("text", "addon/fuser.safetensors"),
+        ("text", "addon/traj_extractor.safetensors"),
+        ("text", "nodes"),
+        ("text", "nodes/fuser/fuser.safetensors"),
+        ("text", "own"),
+        ("image", "sat"),
+        ("image", "addon"),
+        ("image", "own"),
+        pytest.param("image", "diffusers/transformer", marks=SLOW),
+        pytest.param("image", "addon/fuser_I2V.safetensors", marks=SLOW),
+        pytest.param("image", "nodes", marks=SLOW),
+    ],
+)
+def test_what_is_not_whole_takes_the_rest_from_its_base(task, path, request, tmp_path, recwarn):
+    saved: Saved = request.getfixturevalue(task)
+    inside = path.startswith(("diffusers", "sat"))
+    base = with_other_transformer(saved, tmp_path) if inside else saved.folder / "base"
+    model: Any = load(saved.folder / path, base=base, method="tora", device="cpu")
+    assert same(model.pipeline.transformer, saved.pipe.transformer)
+    assert same(model.pipeline.adapter, saved.adapter)
+    assert same(model.pipeline.vae, saved.pipe.vae)
+    assert model.takes_image is (saved.kind == "learned")
+    assert model.card.methods == ("tora",)
+    assert not [warning for warning in recwarn if "add-on" in str(warning.message)]
+
+
+def test_the_clip_is_that_of_the_model_however_it_was_loaded(text):
+    whole = frames(load(text.folder / "diffusers", device="cpu"), tracks())
+    for path in ("sat", "addon"):
+        model = load(text.folder / path, base=text.folder / "base", device="cpu")
+        assert np.array_equal(frames(model, tracks()), whole)
+
+
+def test_a_pipeline_of_ours_saved_by_diffusers(saved, tmp_path):
+    from motionloom.methods.tora.pipeline import ToraImageToVideoPipeline, ToraPipeline
+
+    kind = ToraImageToVideoPipeline if saved.kind == "learned" else ToraPipeline
+    pipe = kind(**saved.pipe.components, adapter=saved.adapter, motion_vae=saved.pipe.vae)
+    pipe.save_pretrained(tmp_path / "model")
+    model: Any = load(tmp_path / "model", device="cpu")
+    assert same(model.pipeline.adapter, saved.adapter)
+    assert same(model.pipeline.motion_vae, saved.pipe.vae)
+    assert model.takes_image is (saved.kind == "learned")
+
+
+@pytest.mark.parametrize(
+    "memory", ["balanced", "minimal", pytest.param("low", marks=SLOW), pytest.param("max-speed", marks=SLOW)]
+)
+def test_every_preset_places_the_adapter(text, memory):
+    model: Any = load(text.folder / "diffusers", device="cpu", memory=memory)
+    clip = frames(model, tracks())
+    assert "adapter (" in model.notes[0]
+    if memory not in ("low", "minimal"):  # stored in 8 bits there, which changes the weights
+        assert np.array_equal(clip, frames(load(text.folder / "diffusers", device="cpu"), tracks()))
+    assert {tensor.dtype for tensor in model.pipeline.adapter.parameters()} == {torch.float32}
+
+
+def with_words(saved: Saved, folder: Path) -> Path:
+    """The base with a tiny T5 and its tokenizer."""
+    from transformers import T5Config, T5EncoderModel
+
+    base = Path(shutil.copytree(saved.folder / "base", folder))
+    config = T5Config(vocab_size=16, d_model=8, d_kv=4, d_ff=16, num_layers=1, num_heads=2)
+    T5EncoderModel(config).save_pretrained(base / "text_encoder")
+    runpy.run_path(str(Path(__file__).parents[1] / "tiny_wan.py"))["tokenizer"]().save_pretrained(base / "tokenizer")
+    (base / "tokenizer" / "spiece.model").write_bytes(b"not read where there is a tokenizer.json")
+    parts = {"text_encoder": ["transformers", "T5EncoderModel"], "tokenizer": ["transformers", "T5Tokenizer"]}
+    tiny["edit"](base / "model_index.json", **parts)
+    return base
+
+
+def test_text_encoder_and_tokenizer_come_from_the_base(text, tmp_path, monkeypatch):
+    monkeypatch.setenv("MOTIONLOOM_MODELS", str(tmp_path / "models"))
+    base = with_words(text, tmp_path / "base")
+    model: Any = load(text.folder / "addon", base=base, device="cpu")
+    assert model.reads_text
+    assert model.pipeline.text_encoder.config.d_model == 8
+    tiny["edit"](base / "text_encoder" / "config.json", d_model=12)
+    with pytest.raises(CheckpointError, match="d_model 12, the transformer needs 8"):
+        load(text.folder / "addon", base=base, device="cpu")
+    shutil.rmtree(base / "text_encoder")
+    with pytest.raises(CheckpointError, match=r"(?s)without all .* the T5 text .*fetch tora-t2v --only text_encoder"):
+        load(text.folder / "sat", base=base, device="cpu")
+
+
+def test_a_stock_text_to_video_folder_is_a_base_and_no_model(text):
+    with pytest.raises(CheckpointError, match=r"videos of text alone and follows no tracks; .* base="):
+        load(text.folder / "base", device="cpu")
+
+
+def test_an_add_on_of_the_other_task_is_told_by_its_name(saved, tmp_path):
+    tag = "" if saved.kind == "learned" else "_I2V"
+    folder = tiny["save_addon"](tmp_path / "files", saved.adapter, tag)
+    words = "add-on for text to video.*fuser_I2V" if saved.kind == "learned" else "add-on for image to video"
+    with pytest.warns(UserWarning, match=words):
+        load(folder, base=saved.folder / "base", device="cpu")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        load(folder, base=saved.folder / "base", device="cpu", any_base=True)
+
+
+def test_half_an_add_on(text, tmp_path):
+    for name, lost in (("fuser", "the trajectory extractor"), ("traj_extractor", "the fusers")):
+        folder = tmp_path / f"only-{name}"
+        folder.mkdir()
+        shutil.copy(text.folder / "addon" / f"{name}.safetensors", folder)
+        for given in (folder, folder / f"{name}.safetensors"):
+            with pytest.raises(CheckpointError, match=f"half of an add-on.*{lost} .*there is none"):
+                load(given, base=text.folder / "base")
+
+
+def test_two_add_ons_side_by_side(text, tmp_path):
+    tiny["save_addon"](tmp_path, text.adapter)
+    tiny["save_addon"](tmp_path, text.adapter, "_I2V")
+    with pytest.raises(
+        CheckpointError, match=r"several add-ons of Tora \(fuser\.safetensors, fuser_I2V\.safetensors\)"
+    ):
+        find_layout(tmp_path)
+    for tag in ("", "_I2V"):
+        place = find_layout(tmp_path / f"fuser{tag}.safetensors").places["adapter"]
+        assert [path.name for path in place.files] == [f"fuser{tag}.safetensors", f"traj_extractor{tag}.safetensors"]
+
+
+def test_an_adapter_for_another_base(text, tmp_path):
+    other = tiny["tiny"]["adapter"](tiny["tiny"]["transformer"]("t2v", heads=4, layers=3))
+    for folder in (tiny["save_addon"](tmp_path / "files", other), tmp_path / "own"):
+        if folder.name == "own":
+            other.save_pretrained(folder)
+        with pytest.raises(CheckpointError, match=r"transformer 64 wide with 3 blocks, .* is 32 wide with 2 blocks"):
+            load(folder, base=text.folder / "base", any_base=True)
+
+
+def test_published_adapters_on_the_smaller_model_name_both(tmp_path):
+    """What users meet as an error about groups: the add-on of the 5B model on CogVideoX-2B."""
+    for name, config in (
+        ("own", {"_class_name": "ToraAdapter"}),
+        ("transformer", {"_class_name": "CogVideoXTransformer3DModel", **TWO_B}),
+    ):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text(json.dumps(config))
+        save_file({"x": torch.zeros(1)}, tmp_path / name / "diffusion_pytorch_model.safetensors")
+    text = r"3072 wide with 42 blocks \(CogVideoX-5B\), .* is 1920 wide with 30 blocks \(CogVideoX-2B\)"
+    with pytest.raises(CheckpointError, match=text):
+        load(tmp_path / "own", base=tmp_path / "transformer")
+
+
+TWO_B = {
+    "num_attention_heads": 30,
+    "attention_head_dim": 64,
+    "num_layers": 30,
+    "in_channels": 16,
+    "out_channels": 16,
+    "text_embed_dim": 4096,
+}
+
+
+def test_without_a_base_it_says_which(saved, tmp_path, monkeypatch):
+    monkeypatch.setenv("MOTIONLOOM_MODELS", str(tmp_path))
+    name = "CogVideoX-5b-I2V" if saved.kind == "learned" else "CogVideoX-5b"
+    with pytest.raises(CheckpointError, match=rf"give the folder of zai-org/{name} with --base .*models fetch"):
+        load(saved.folder / "addon")
+    with pytest.raises(CheckpointError, match=r"32 wide with 2 blocks, which is no published one \(3072 wide with 42"):
+        load(saved.folder / "sat")
+    wan = Path(shutil.copytree(saved.folder / "base", tmp_path / "wan"))
+    tiny["edit"](wan / "transformer" / "config.json", _class_name="WanTransformer3DModel")
+    with pytest.raises(CheckpointError, match="no transformer of CogVideoX; Tora adds to"):
+        load(saved.folder / "addon", base=wan)
+
+
+def test_arguments_that_mean_nothing_here(text):
+    with pytest.raises(InputError, match="transformer_2: CogVideoX has one transformer"):
+        load(text.folder / "diffusers", transformer_2=text.folder / "base")
+    with pytest.raises(CheckpointError, match="is a transformer itself, with Tora inside; leave transformer out"):
+        load(text.folder / "diffusers", transformer=text.folder / "base")
+    with pytest.raises(InputError, match="knows tora, found 'ati'"):
+        load(text.folder / "diffusers", method="ati")
+
+
+def test_a_transformer_may_be_taken_from_elsewhere(text, tmp_path):
+    other = with_other_transformer(text, tmp_path)
+    model: Any = load(text.folder / "addon", base=text.folder / "base", transformer=other, device="cpu")
+    expected = text.pipe.transformer.proj_out.weight + 1
+    assert torch.equal(model.pipeline.transformer.proj_out.weight, expected)
+
+
+def test_code_of_the_folder_is_never_imported(text, tmp_path, monkeypatch):
+    folder = Path(shutil.copytree(text.folder / "diffusers", tmp_path / "evil"))
+    (folder / "tora").mkdir()
+    (folder / "tora" / "transformer_3d.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    monkeypatch.chdir(folder)
+    load(folder, device="cpu")
+    assert not (tmp_path / "ran").exists()
+    tiny["edit"](folder / "model_index.json", vae=["os", "system"])
+    with pytest.raises(CheckpointError, match="wants code from 'os'"):
+        load(folder, device="cpu")
+
+
+def test_sat_folders_of_both_tasks_and_split_ones(saved, tmp_path):
+    for task in ("t2v", "i2v"):
+        (tmp_path / task).mkdir()
+        (tmp_path / task / "mp_rank_00_model_states.pt").write_bytes(b"")
+    with pytest.raises(CheckpointError, match=r"2 checkpoints \(i2v/mp_rank_00_model_states.pt, t2v/mp_rank_00"):
+        find_layout(tmp_path)
+    (tmp_path / "t2v" / "mp_rank_01_model_states.pt").write_bytes(b"")
+    with pytest.raises(CheckpointError, match="split among 2 processes"):
+        find_layout(tmp_path / "t2v")
+
+
+def put_addon(root: Path, saved: Saved, inside: str = "") -> None:
+    """The add-on where a fetch would have put it, in a folder of its repositories."""
+    tag, repo = ("_I2V", "CogVideoX-5b-Tora-I2V") if saved.kind == "learned" else ("", "CogVideoX-5b-Tora")
+    for half, home in (("fuser", repo), ("traj_extractor", "CogVideoX-5b-Tora")):
+        target = root / f"kijai--{home}" / (half if inside == "of their names" else inside)
+        target.mkdir(parents=True, exist_ok=True)
+        shutil.copy(saved.folder / "addon" / f"{half}{tag}.safetensors", target)
+
+
+@pytest.mark.parametrize("name", ["tora-t2v", "tora-i2v", "tora-t2v-addon", "tora-i2v-sat"])
+def test_what_is_missing_of_a_catalogue_model_is_said(name, tmp_path, monkeypatch):
+    monkeypatch.setenv("MOTIONLOOM_MODELS", str(tmp_path))
+    with pytest.raises(CheckpointError, match=rf"(?s){name}: .* are not on this disk .*models fetch {name}"):
+        load(name)
+    card = find_model(name)
+    assert (card.commercial_use, card.licence) == (False, "CogVideoX License")
+    assert card.takes_image is ("i2v" in name)
+    assert (card.native_size, card.num_frames, card.fps, card.default_steps) == ((480, 720), 49, 8.0, 50)
+    assert card.limits.max_tracks == 16
+
+
+@pytest.mark.parametrize(("task", "inside"), [("text", ""), ("image", "of their names")])
+def test_a_fetched_add_on_takes_its_parts_from_a_base(task, inside, request, tmp_path, monkeypatch):
+    monkeypatch.setenv("MOTIONLOOM_MODELS", str(tmp_path))
+    saved: Saved = request.getfixturevalue(task)
+    put_addon(tmp_path, saved, inside)
+    name = "tora-i2v" if saved.kind == "learned" else "tora-t2v-addon"
+    model: Any = load(name, base=saved.folder / "base", device="cpu")
+    assert same(model.pipeline.adapter, saved.adapter)
+    assert (model.name, model.card.name) == (name, name)
+    files = find_model(name).files
+    lost = len([file for file in files if file.part not in ("fuser", "traj_extractor")])
+    with pytest.raises(CheckpointError, match=f"{name}: {lost} of its {len(files)} files are not on this disk"):
+        load(name)
+
+
+def test_a_fetched_model_is_loaded_by_its_name(text, tmp_path, monkeypatch):
+    # Not image to video: the checksums of CogVideoX-5b-I2V's files are known, and are not those of a tiny model.
+    monkeypatch.setenv("MOTIONLOOM_MODELS", str(tmp_path / "models"))
+    base = with_words(text, tmp_path / "base")
+    for part in ("transformer", "vae", "text_encoder"):
+        index = next(iter((base / part).glob("*.safetensors"))).with_suffix(".safetensors.index.json")
+        index.write_text("{}") if part != "vae" else None
+    put_addon(tmp_path / "models", text)
+    shutil.copytree(base, tmp_path / "models" / "zai-org--CogVideoX-5b")
+    model: Any = load("tora-t2v-addon", device="cpu")
+    assert find_model("tora-t2v-addon").installed
+    assert same(model.pipeline.transformer, text.pipe.transformer)
+    assert same(model.pipeline.adapter, text.adapter)
+    assert model.reads_text
+    # And a checkpoint of one's own takes from there what it lacks.
+    alone: Any = load(text.folder / "addon", device="cpu")
+    assert same(alone.pipeline.vae, text.pipe.vae)
+
+
+def test_hub_ids_of_the_base_are_its_own_cards(tmp_path, monkeypatch):
+    """CogVideoX-5b-I2V's repository holds the transformer of several cards."""
+    from motionloom.models.loading import _at_home_in
+
+    homes = {repo: _at_home_in(repo) for repo in ("zai-org/CogVideoX-5b-I2V", "bytedance-research/ATI")}
+    assert {repo: card and card.name for repo, card in homes.items()} == {
+        "zai-org/CogVideoX-5b-I2V": "cogvideox-5b-i2v",
+        "bytedance-research/ATI": "ati-14b",
+    }
+    assert _at_home_in("somebody/else") is None
+    assert [card.name for card in list_models() if "tora" in card.methods][1] == find_model("tora").name == "tora-i2v"
