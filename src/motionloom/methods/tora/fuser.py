@@ -220,11 +220,11 @@ class TemporalConvolution(nn.Conv1d):
 
     def forward(self, x: Tensor, frames: range) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
         """[B, T, y x, C / 4] to the given frames of the result, [B, frames, y x, C]."""
-        last = x.shape[1] - 1
-        neighbours = [
-            torch.stack([x[:, min(max(frame + shift, 0), last)] for frame in frames], 1) for shift in (-1, 0, 1)
-        ]
-        return functional.linear(torch.cat(neighbours, -1), self.weight.transpose(1, 2).flatten(1), self.bias)
+        start, stop, last = frames.start, frames.stop, x.shape[1] - 1
+        before, after = x[:, max(start - 1, 0)], x[:, min(stop, last)]
+        around = torch.cat([before.unsqueeze(1), x[:, start:stop], after.unsqueeze(1)], 1)
+        neighbours = torch.cat([around[:, :-2], around[:, 1:-1], around[:, 2:]], -1)
+        return functional.linear(neighbours, self.weight.transpose(1, 2).flatten(1), self.bias)
 
 
 class FrameNorm(nn.GroupNorm):
