@@ -269,6 +269,10 @@ def test_tora_follows_up_to_sixteen_tracks_inside():
     many = [path((40 * n + 20, 200), (40 * n + 20, 300)) for n in range(17)]
     assert [flag.kind for flag in tora(*many).flags] == ["too_many"]
     assert tora(*many[:16]).flags == []
+    # What stands still is nothing to it, however much there is.
+    still = {"kind": "static", "points": [[20 * n + 5, 40] for n in range(30)]}
+    found = tora(*many[:16], still)
+    assert (found.num_tracks, [flag.kind for flag in found.flags]) == (16, ["too_slow"])
     (outside,) = (flag for flag in tora({**path((-40, 10), (200, 10)), "id": "a"}).flags if flag.instruction)
     assert outside.kind == "starts_outside"
     assert tora().grid.sources == []

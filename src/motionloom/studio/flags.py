@@ -109,7 +109,7 @@ def _lengths(seen: Seen) -> Iterator[TrackFlag]:
 
 
 def _counts(seen: Seen) -> Iterator[TrackFlag]:
-    limits, count = seen.card.limits, seen.tracks.num_tracks
+    limits, count = seen.card.limits, seen.num_told
     if seen.dense or not count:
         return
     if limits.max_tracks is not None and count > limits.max_tracks:

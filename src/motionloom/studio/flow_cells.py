@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from motionloom.models.clip_shape import ClipShape
     from motionloom.tracks.tracks import Tracks
 
@@ -22,7 +26,6 @@ def flow_cells(tracks: Tracks, shape: ClipShape, options: Mapping[str, Any]) -> 
         tracks: on the clip's size, on frames that fill their latent frames.
         options: of the method.
     """
-    import numpy as np
     import torch
 
     from motionloom.methods.tora.flow import TRAINED_SIZE, Blob, flow_video
@@ -47,8 +50,12 @@ def flow_cells(tracks: Tracks, shape: ClipShape, options: Mapping[str, Any]) -> 
         strongest = torch.nn.functional.max_pool3d(colour, (time, _PER_CELL, _PER_CELL))[0].flatten(1)
         for frame, shown in enumerate(strongest >= SEEN, start=1):
             cells[frame] = shown.nonzero().flatten().tolist()
-    moves = (np.abs(np.diff(tracks.points, axis=0)).max(axis=2) > 0) & tracks.visible[1:] & tracks.visible[:-1]
-    used = moves.any(axis=0) & tracks.inside()[0]
-    start = np.floor(tracks.points[0, used] / pixels).astype(np.int64)
+    start = np.floor(tracks.points[0, moving(tracks) & tracks.inside()[0]] / pixels).astype(np.int64)
     start = np.minimum(start, [columns - 1, rows - 1])
     return cells, sorted(set((start[:, 1] * columns + start[:, 0]).tolist()))
+
+
+def moving(tracks: Tracks) -> NDArray[np.bool_]:
+    """bool [N]: goes anywhere between two frames in which it is visible."""
+    steps = np.abs(np.diff(tracks.points, axis=0)).max(axis=2, initial=0)
+    return ((steps > 0) & tracks.visible[1:] & tracks.visible[:-1]).any(axis=0)

@@ -55,6 +55,15 @@ class Seen:
     dense: bool
     fps_given: bool
 
+    @property
+    def num_told(self) -> int:
+        """How many tracks tell the model something: all of them, of Tora those that move."""
+        if self.method != "tora":
+            return self.tracks.num_tracks
+        from motionloom.studio.flow_cells import moving
+
+        return int(moving(self.tracks).sum())
+
 
 def received_of(studio: Studio, request: ReceivedRequest) -> Received:
     """The answer to ``POST /received``."""
@@ -87,7 +96,7 @@ def received(
 
     seen = _seen(motion, image_size, card, settings)
     notes: list[str] = []
-    grid, count = None, seen.tracks.num_tracks
+    grid, count = None, seen.num_told
     if seen.method == "circle_rotate":
         count = 0
         notes.append(f"{card.title} takes no tracks: prompt, photographs and LoRAs say how the camera moves.")
@@ -109,7 +118,7 @@ def received(
                 notes.append(
                     f"The motion is spread over the picture first: {tracks.num_tracks} tracks, one for each cell."
                 )
-        count = tracks.num_tracks
+        count = tracks.num_tracks if seen.dense else count
         grid = latent_grid(tracks, seen.method, seen.shape, settings.options, is_nano=card.name == "nano")
     if seen.method == "tora":
         notes.append(
@@ -255,5 +264,6 @@ def _grid(
 def warm_up() -> None:
     """Loads what `received` needs; takes seconds, so it is done in a thread after the server has started."""
     from motionloom.methods.ati import ati  # noqa: F401  # pyright: ignore[reportUnusedImport]
+    from motionloom.methods.tora import flow  # noqa: F401  # pyright: ignore[reportUnusedImport]
     from motionloom.methods.wan_move import wan_move  # noqa: F401  # pyright: ignore[reportUnusedImport]
     from motionloom.tracks.motion import Motion  # noqa: F401  # pyright: ignore[reportUnusedImport]
