@@ -15,7 +15,6 @@ from motionloom.methods.tora.fuser import (
     ChannelFuser,
     Fuser,
     MotionFuser,
-    TrajectoryExtractor,
     make_fuser,
 )
 
@@ -50,19 +49,6 @@ def test_published_fuser(golden, name: str, cache: Any):
         condition = fuser.prepare(tensors["flow"].unflatten(0, (-1, frames)), cache)
         found = fuser(as_tokens(tensors["h"], frames), condition)
     torch.testing.assert_close(found, as_tokens(tensors["out"], frames), atol=1e-5, rtol=0)
-
-
-@pytest.mark.parametrize("name", ["traj_extractor_a", "traj_extractor_oddsize"])
-def test_published_extractor(golden, name: str):
-    tensors, _ = golden(f"tora/{name}")
-    levels, _, width = tensors["features"].shape[:3]
-    step_t, step, _ = tensors["patch"].tolist()
-    extractor = TrajectoryExtractor(tensors["x"].shape[1], width, levels, step, step_t).eval()
-    extractor.load_state_dict(weights(tensors))
-    with torch.no_grad():
-        found = extractor(tensors["x"])
-    for level, feature in enumerate(found):
-        torch.testing.assert_close(feature.flatten(0, 1), tensors["features"][level], atol=1e-4, rtol=0)
 
 
 @given(
@@ -160,34 +146,6 @@ def test_adapter_of_a_higher_precision(design: Any):
     assert mixed.dtype == half.dtype == torch.bfloat16
     assert torch.equal(mixed, exact.bfloat16())
     torch.testing.assert_close(half.float(), exact, atol=0.2, rtol=0.05)
-
-
-@given(st.integers(1, 2), st.sampled_from([1, 2]), st.integers(1, 5), st.integers(1, 7), st.integers(1, 7))
-@settings(max_examples=20)
-def test_patches_are_the_published_ones(batch: int, step_t: int, frames: int, height: int, width: int):
-    extractor = TrajectoryExtractor(3, 4, 1, patch_size_t=step_t).eval()
-    seen: list[Tensor] = []
-    extractor.conv_in.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
-    latents = torch.randn(batch, 3, frames, height, width)
-    with torch.no_grad():
-        (feature,) = extractor(latents)
-    times, rows, columns = -(-frames // step_t), -(-height // 2), -(-width // 2)
-    assert feature.shape == (batch, times, 4, rows, columns)
-    expected = torch.zeros(batch * times, 12 * step_t, rows, columns)
-    for video, channel, t, y, x in latents.abs().sum(0, keepdim=True).expand(batch, -1, -1, -1, -1).nonzero().tolist():
-        index = ((channel * step_t + t % step_t) * 2 + y % 2) * 2 + x % 2
-        expected[video * times + t // step_t, index, y // 2, x // 2] = latents[video, channel, t, y, x]
-    assert torch.equal(seen[0], expected)
-
-
-@pytest.mark.parametrize(("pad", "where"), [("end", slice(0, 3)), ("front", slice(1, 4))])
-def test_where_pairs_of_frames_are_filled_up(pad: Any, where: slice):
-    extractor = TrajectoryExtractor(4, 8, 2, patch_size_t=2, pad=pad).eval()
-    latents, filled = torch.randn(1, 4, 3, 4, 6), torch.zeros(1, 4, 4, 4, 6)
-    filled[:, :, where] = latents
-    with torch.no_grad():
-        for found, expected in zip(extractor(latents), extractor(filled), strict=True):
-            assert torch.equal(found, expected)
 
 
 def test_what_cannot_be():

@@ -10,7 +10,8 @@ from diffusers.models.normalization import CogVideoXLayerNormZero
 from torch import Tensor, nn
 
 from motionloom.errors import InputError
-from motionloom.methods.tora.fuser import Design, Pad, TrajectoryExtractor, make_fuser
+from motionloom.methods.tora.extractor import Pad, TrajectoryExtractor
+from motionloom.methods.tora.fuser import Design, make_fuser
 
 # Width and blocks of the published transformers (their config.json).
 FAMILIES = {(1920, 30): "CogVideoX-2B", (3072, 42): "CogVideoX-5B"}

@@ -1,8 +1,8 @@
-"""Tora's networks: the trajectory extractor, and the fusers that let its features move the tokens of a transformer.
+"""Tora's motion-guidance fusers, which let the features of a motion move the tokens of a transformer.
 
-Zhang et al., "Tora: Trajectory-oriented Diffusion Transformer for Video Generation" (2025), sections 3.3 and 3.4; the
-layers and their names are those of the published checkpoints (traj_module.py). Three designs of the fuser are compared
-there; only the adaptive norm was published. All of them are the identity until they are trained.
+Zhang et al., "Tora: Trajectory-oriented Diffusion Transformer for Video Generation" (arXiv 2407.21705). Three designs are
+compared there; only the adaptive norm was published, with the layers and names of its checkpoints (traj_module.py). All
+of them are the identity until they are trained.
 
 Letters in shapes: B videos, G branches of classifier-free guidance, T frames of the transformer (latent frames, or
 pairs of them), y and x patches, L = T y x tokens, C width of the transformer, c width of the features.
@@ -20,87 +20,10 @@ from torch.nn import functional
 from motionloom.errors import InputError
 
 Design = Literal["adaptive_norm", "extra_channel", "cross_attention"]
-Pad = Literal["end", "front"]
 Cache = Literal["features", "spatial", "modulation"]
 
 GROUPS = 32  # of the fuser's GroupNorm, as published
 CHUNK = 4  # frames that the adaptive norm modulates at once: what it needs beside its result stays a third of that
-
-
-class TrajectoryExtractor(nn.Module):
-    """Motion latents to one feature map per transformer block, each made from the one before (section 3.3).
-
-    Args:
-        latent_channels: of the motion latents, 16 for CogVideoX.
-        condition_channels: width of the features, 128 as published.
-        num_layers: blocks of the transformer.
-        patch_size, patch_size_t: latent pixels and latent frames in a patch of the transformer, 2 and 1 (1.5: 2 and 2).
-        blocks_per_layer: residual blocks from one feature map to the next, 2 as published.
-        pad: where motion latents get zero frames when patch_size_t does not divide them. "end" is what the published
-            code does; CogVideoX 1.5 itself adds frames in "front" of a video, so that "end" is one latent frame off.
-    """
-
-    def __init__(
-        self,
-        latent_channels: int,
-        condition_channels: int,
-        num_layers: int,
-        patch_size: int = 2,
-        patch_size_t: int = 1,
-        blocks_per_layer: int = 2,
-        pad: Pad = "end",
-    ) -> None:
-        super().__init__()
-        self.latent_channels, self.blocks_per_layer, self.pad = latent_channels, blocks_per_layer, pad
-        self.patch = (patch_size_t, patch_size, patch_size)
-        patched = latent_channels * patch_size_t * patch_size**2
-        self.conv_in = nn.Conv2d(patched, condition_channels, 3, padding=1)
-        self.body = nn.ModuleList(ResidualBlock(condition_channels) for _ in range(num_layers * blocks_per_layer))
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-                nn.init.zeros_(module.bias)  # pyright: ignore[reportArgumentType]
-
-    def forward(self, latents: Tensor) -> list[Tensor]:
-        """Motion latents [B, channels, T', h, w] to num_layers times [B, T, c, y, x].
-
-        Sizes that are no multiple of the patch are filled up with zeros, right, below and, as ``pad`` says, in time.
-        """
-        patches, batch = self._patches(latents), latents.shape[0]
-        features: list[Tensor] = []
-        state = self.conv_in(patches)
-        for index, block in enumerate(self.body, start=1):
-            state = block(state)
-            if index % self.blocks_per_layer == 0:
-                features.append(state.unflatten(0, (batch, -1)))
-        return features
-
-    def _patches(self, latents: Tensor) -> Tensor:
-        """[B, channels, T', h, w] to [B T, channels patches, y, x], in a channel the patch's frame, row and column."""
-        frames, rows, columns = (
-            -size % step for size, step in zip(latents.shape[2:], self.patch, strict=True)
-        )  # to be added
-        before, after = (frames, 0) if self.pad == "front" else (0, frames)
-        latents = functional.pad(latents, (0, columns, 0, rows, before, after))
-        batch, channels, time, height, width = latents.shape
-        step_t, step, _ = self.patch
-        cut = latents.reshape(batch, channels, time // step_t, step_t, height // step, step, width // step, step)
-        return cut.permute(0, 2, 1, 3, 5, 7, 4, 6).flatten(2, 5).flatten(0, 1)
-
-
-class ResidualBlock(nn.Module):
-    """Two 3 x 3 convolutions, each after batch norm and ReLU, added to their input."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.block1 = nn.Conv2d(channels, channels, 3, padding=1)
-        self.block2 = nn.Conv2d(channels, channels, 3, padding=1)
-        self.bn1 = nn.BatchNorm2d(channels)
-        self.bn2 = nn.BatchNorm2d(channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        hidden = self.block1(functional.relu(self.bn1(x)))
-        return x + self.block2(functional.relu(self.bn2(hidden)))
 
 
 class Spatial(NamedTuple):
