@@ -1,8 +1,8 @@
 """Tora's motion-guidance fusers, which let the features of a motion move the tokens of a transformer.
 
-Zhang et al., "Tora: Trajectory-oriented Diffusion Transformer for Video Generation" (arXiv 2407.21705). Three designs are
-compared there; only the adaptive norm was published, with the layers and names of its checkpoints (traj_module.py). All
-of them are the identity until they are trained.
+Zhang et al., "Tora: Trajectory-oriented Diffusion Transformer for Video Generation" (arXiv 2407.21705). Three designs
+are compared there; only the adaptive norm was published, with the layers and names of its checkpoints (traj_module.py).
+All of them are the identity until they are trained.
 
 Letters in shapes: B videos, G branches of classifier-free guidance, T frames of the transformer (latent frames, or
 pairs of them), y and x patches, L = T y x tokens, C width of the transformer, c width of the features.
@@ -23,7 +23,7 @@ Design = Literal["adaptive_norm", "extra_channel", "cross_attention"]
 Cache = Literal["features", "spatial", "modulation"]
 
 GROUPS = 32  # of the fuser's GroupNorm, as published
-CHUNK = 4  # frames that the adaptive norm modulates at once: what it needs beside its result stays a third of that
+CHUNK = 4  # frames that the adaptive norm modulates at once, to need little memory beside its result
 
 
 class Spatial(NamedTuple):
