@@ -36,7 +36,8 @@ def attach(transformer: Any, adapter: ToraAdapter, *, cache: Cache = "features")
 
     The adapter's parameters stay its own: the transformer's parameters and state dict do not change. Quantise, compile,
     offload or add LoRA to the transformer before or after. The adapter may have a higher precision than the
-    transformer; what it changes is computed in its own.
+    transformer; what it changes is computed in its own. With gradient checkpointing the backward pass runs the blocks
+    again: leave the adapter attached, and its features as they are, until it is done.
 
     Args:
         transformer: a `CogVideoXTransformer3DModel`.
