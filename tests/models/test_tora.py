@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import runpy
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from diffusers import CogVideoXDDIMScheduler, CogVideoXDPMScheduler
+from diffusers import CogVideoXDDIMScheduler, CogVideoXDPMScheduler, CogVideoXPipeline
+from transformers import T5Config, T5EncoderModel
 
 from motionloom.errors import InputError
 from motionloom.methods.tora.pipeline import ToraPipeline
@@ -211,6 +213,36 @@ def test_options_of_text_and_image_to_video(t2v, i2v, monkeypatch):
 def test_without_a_text_encoder_a_prompt_is_ignored(t2v):
     with pytest.warns(UserWarning, match="no text encoder: the prompt is ignored"):
         t2v.generate(None, None, prompt="a cat")
+
+
+class Words:
+    """A tokenizer of 40 words, in as much of its interface as the pipeline uses."""
+
+    def __call__(self, prompt: Any, padding: str, max_length: int | None = None, **_: Any) -> Any:
+        texts = [prompt] if isinstance(prompt, str) else prompt
+        ids = torch.zeros(len(texts), max_length or 1, dtype=torch.long)
+        for row, text in enumerate(texts):
+            found = [sum(map(ord, word)) % 39 + 1 for word in text.split()][: ids.shape[1]]
+            ids[row, : len(found)] = torch.tensor(found, dtype=torch.long)
+        return SimpleNamespace(input_ids=ids)
+
+
+def test_with_a_text_encoder():
+    torch.manual_seed(5)
+    encoder = T5EncoderModel(T5Config(vocab_size=40, d_model=8, d_kv=4, d_ff=16, num_layers=1, num_heads=2)).eval()
+    pipeline = CogVideoXPipeline(**{**_tiny["components"]("t2v"), "tokenizer": Words(), "text_encoder": encoder})
+    made = ToraModel(pipeline, _tiny["adapter"](pipeline.transformer), make_card(), name="tiny", digest="")
+    with pytest.raises(InputError, match="prompt: missing"):
+        made.generate(None, make_tracks())
+    with pytest.raises(InputError, match='negative_prompt: is not read with negative="zero"'):
+        made.generate(None, None, prompt="a cat", negative_prompt="dogs", options={"negative": "zero"})
+    cat = made.generate(None, make_tracks(), prompt="a cat")
+    assert cat.provenance["parameters"]["prompt"] == "a cat"
+    others = [{"prompt": "a dog"}, {"negative_prompt": "dogs"}, {"options": {"negative": "zero"}}]
+    others += [{"guidance_scale": 1.0}, {"options": {"use_dynamic_cfg": False}}]
+    for changes in [*others, {"options": {"dynamic_guidance": "legacy"}}]:
+        clip = made.generate(None, make_tracks(), **{"prompt": "a cat", **changes})
+        assert not np.array_equal(clip.frames, cat.frames), changes
 
 
 def test_pipelines_that_do_not_fit_are_refused():

@@ -68,8 +68,8 @@ class ToraModel(CogVideoXBase):
             )
         self.card, self.name, self.digest = card, name, digest
         self.loaded_with = {"method": self.method, **(loaded_with or {})}
-        components = {key: getattr(pipeline, key) for key in CogVideoXPipeline._get_signature_types()}
-        self._prepare(stock[self._stock](**components, adapter=adapter, motion_vae=motion_vae), settings)
+        components = {**pipeline.components, "adapter": adapter, "motion_vae": motion_vae}
+        self._prepare(stock[self._stock](**components), settings)
 
     @property
     def takes_image(self) -> bool:
