@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -45,6 +46,128 @@ def nano(
             on_progress=lambda facts: on_progress(round(facts["elapsed"]), round(facts["budget"])),
         )
     say(f"{folder}: trained; use it with motionloom generate -m {folder}")
+
+
+@app.command()
+def tora(
+    budget: Annotated[str, typer.Option("--budget", help="Time to train for: 90s, 20m, 1h30m.")] = "20m",
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of checkpoints, log, base and adapter.")] = Path(
+        "runs/tora"
+    ),
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the folder's checkpoints.")] = False,
+    seed: Annotated[int, typer.Option("--seed", help="Same seed, same training data.", min=0)] = 0,
+    design: Annotated[
+        str, typer.Option("--design", help="Of the fuser: adaptive_norm, extra_channel or cross_attention.")
+    ] = "adaptive_norm",
+    device: Annotated[str | None, typer.Option("--device", help="cpu, cuda ...; default: the best there is.")] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", help="Folder of videos/ and labels/; without it, procedural videos made on the fly."),
+    ] = None,
+    base: Annotated[
+        Path | None, typer.Option("--base", help="With --data: a CogVideoX folder to train an adapter for.")
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option("--steps", help="With --data: steps of each stage; default 15000.", min=1)
+    ] = None,
+    size: Annotated[
+        str | None, typer.Option("--size", help="With --data: of the clips; default the base's.", metavar="WxH")
+    ] = None,
+    frames: Annotated[
+        int | None, typer.Option("--frames", help="With --data: 4n + 1; default the base's.", min=1)
+    ] = None,
+    raft: Annotated[
+        Path | None, typer.Option("--raft", help="With --data: RAFT's weights; without them flow is OpenCV's DIS.")
+    ] = None,
+    camera: Annotated[
+        str, typer.Option("--camera", help="With --data: clips to keep: any, still, or published, the paper's filter.")
+    ] = "any",
+) -> None:
+    """Train a Tora adapter: a tiny CogVideoX and its adapter on procedural videos, or one for your base and videos."""
+    if (data is None) != (base is None):
+        raise InputError("--data, --base: go together; leave both out to train on procedural videos")
+    if data is not None and base is not None:
+        from motionloom.jobs import parse_size
+        from motionloom.media.flow import optical_flow
+        from motionloom.train.tora.own_videos import train_on_folder
+
+        with progress("training tora, steps") as on_progress:
+            folder = train_on_folder(
+                out,
+                data,
+                base,
+                steps=steps,
+                size=None if size is None else parse_size(size),
+                num_frames=frames,
+                design=design,  # pyright: ignore[reportArgumentType] - refused by name where it is unknown
+                flow=optical_flow if raft is None else _raft(raft, device),
+                camera=camera,  # pyright: ignore[reportArgumentType]
+                seed=seed,
+                resume=resume,
+                device=device,
+                on_progress=lambda facts: on_progress(facts["step"], facts["steps"]),
+            )
+        say(f"{folder}: trained; use it with motionloom generate -m {folder} --base {base}")
+        return
+    if (steps, size, frames, raft, camera) != (None, None, None, None, "any"):
+        raise InputError("--steps, --size, --frames, --raft, --camera: are for training with --data and --base")
+    seconds = parse_budget(budget)
+    from motionloom.train.tora.recipe import ToraRecipe, train
+
+    with progress("training tora, seconds") as on_progress:
+        folder = train(
+            out,
+            budget=seconds,
+            recipe=ToraRecipe(seed=seed, design=design),  # pyright: ignore[reportArgumentType]
+            resume=resume,
+            device=device,
+            on_progress=lambda facts: on_progress(round(facts["elapsed"]), round(facts["budget"])),
+        )
+    say(f"{folder}: trained; use it with motionloom generate -m {folder} --base {folder.parent / 'base'}")
+
+
+@app.command(name="motion-vae")
+def motion_vae(
+    vae: Annotated[Path, typer.Argument(help="Folder of an AutoencoderKLCogVideoX: a CogVideoX model's vae/.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the checkpoint and the tuned vae/.")] = Path(
+        "runs/motion-vae"
+    ),
+    steps: Annotated[int, typer.Option("--steps", help="Steps of one clip.", min=1)] = 2000,
+    size: Annotated[str, typer.Option("--size", help="Of the clips.", metavar="WxH")] = "64x64",
+    frames: Annotated[int, typer.Option("--frames", help="Of the clips, 4n + 1.", min=1)] = 9,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the folder's checkpoint.")] = False,
+    seed: Annotated[int, typer.Option("--seed", help="Same seed, same training data.", min=0)] = 0,
+    device: Annotated[str | None, typer.Option("--device", help="cpu, cuda ...; default: the best there is.")] = None,
+) -> None:
+    """Tune a CogVideoX VAE to code motion, on procedural motion made on the fly."""
+    import json
+
+    from motionloom.jobs import parse_size
+    from motionloom.train.tora.motion_vae import MotionVaeRecipe, load_vae, tune_motion_vae
+
+    recipe = MotionVaeRecipe(seed=seed, size=parse_size(size), num_frames=frames, steps=steps)
+    with progress("tuning the VAE, steps") as on_progress:
+        folder = tune_motion_vae(
+            out,
+            load_vae(vae),
+            recipe=recipe,
+            resume=resume,
+            device=device,
+            on_progress=lambda facts: on_progress(facts["step"], facts["steps"]),
+        )
+    facts = json.loads((folder / "training.json").read_text(encoding="utf-8"))
+    before, after = facts["psnr_before"], facts["psnr_after"]
+    say(f"{folder}: PSNR of motion " + ", ".join(f"{kind} {before[kind]} to {after[kind]} dB" for kind in before))
+
+
+def _raft(path: Path, device: str | None) -> Callable[[Any, Any], Any]:
+    """Flow from one frame to another by RAFT."""
+    import torch
+
+    from motionloom.evaluate.networks.raft import load_raft, raft_flow
+
+    network = load_raft(path, device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    return lambda frame, other: raft_flow(network, frame[None], other[None])[0]
 
 
 def parse_budget(text: str) -> float:

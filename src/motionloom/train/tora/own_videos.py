@@ -1,0 +1,310 @@
+"""Training on real videos, in the folder layout of the published program.
+
+    videos/0001.mp4   labels/0001.txt        the same stem; the first line is the caption, none means ""
+
+Videos are decoded as they are needed and motion is computed on the way. Frames are chosen as published
+(``sat/data_video.py``): so many at so many per second, the first and last three of a video left out, from a random
+start; too short a video gives 4n + 1 frames and repeats the last one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from motionloom.errors import InputError
+from motionloom.media.flow import optical_flow
+from motionloom.media.stream import open_frames
+from motionloom.methods.tora.adapter import ToraAdapter
+from motionloom.methods.tora.fuser import Design
+from motionloom.tracks.trackers import grid, track
+from motionloom.train.tora.camera_motion import accepts, flow_score, keep_probability, published_accepts
+from motionloom.train.tora.conditions import MotionMix
+from motionloom.train.tora.denoising import MovingClips, Vae, video_latents
+from motionloom.train.tora.stages import PUBLISHED_STAGES, AdapterRecipe, Base, Stage, train_adapter
+
+FPS = 8.0
+SKIP = 3
+"""Frames at both ends of a video that are left out: cuts and fades."""
+
+FlowFunction = Callable[[NDArray[np.uint8], NDArray[np.uint8]], NDArray[np.float32]]
+"""Flow [H, W, 2] from a frame uint8 [H, W, 3] to another. Published: RAFT; ours by default: DIS of OpenCV."""
+
+Camera = Literal["any", "still", "published"]
+"""Which clips are kept by how their camera moves: all; those of `camera_motion.accepts`; those of the paper's filter,
+which also drops fast clips by chance."""
+
+_SUFFIXES = (".mp4", ".webm", ".mov", ".mkv", ".avi")
+_TRACK_SPACING = 24.0  # pixels between the points that are tracked, where tracks are wanted
+
+
+@dataclass(frozen=True)
+class LabelledVideo:
+    path: Path
+    caption: str
+
+
+def find_videos(folder: str | Path) -> list[LabelledVideo]:
+    """The videos of a folder with their captions, by name.
+
+    Raises:
+        InputError: no folder ``videos``, no video in it, or a label that is no text.
+    """
+    folder = Path(folder)
+    inside = folder / "videos"
+    if not inside.is_dir():
+        raise InputError(f"{folder}: has no folder 'videos'; expected videos/NAME.mp4 and labels/NAME.txt in it")
+    paths = sorted(path for path in inside.iterdir() if path.suffix.lower() in _SUFFIXES)
+    if not paths:
+        raise InputError(f"{inside}: holds no video; expected files that end in {', '.join(_SUFFIXES)}")
+    return [LabelledVideo(path, _caption(folder / "labels" / f"{path.stem}.txt")) for path in paths]
+
+
+def choose_frames(
+    length: int, fps: float, num_frames: int, rng: np.random.Generator, *, target_fps: float = FPS, skip: int = SKIP
+) -> NDArray[np.int64]:
+    """Which frames of a video of ``length`` become a training clip, [num_frames]; see the top of this file.
+
+    Raises:
+        InputError: nothing is left between the ends.
+    """
+    usable = length - 2 * skip
+    if usable < 1:
+        raise InputError(f"video: found {length} frames, expected more than the {2 * skip} that are left out")
+    step = max(fps / target_fps, 1.0)
+    fitting = int((usable - 1) / step) + 1
+    if fitting < num_frames:
+        count = (fitting - 1) // 4 * 4 + 1
+        chosen = skip + np.floor(np.arange(count) * step).astype(np.int64)
+        return np.concatenate([chosen, np.repeat(chosen[-1:], num_frames - count)])
+    free = usable - 1 - (num_frames - 1) * step
+    start = skip + int(rng.integers(0, int(free) + 1))
+    return start + np.floor(np.arange(num_frames) * step).astype(np.int64)
+
+
+def cropped(frames: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Frames [T, H, W, 3] at (height, width): resized to cover it, bicubic, and cut in the middle."""
+    height, width = size
+    factor = max(height / frames.shape[1], width / frames.shape[2])
+    rows, columns = (max(side, round(now * factor)) for side, now in zip(size, frames.shape[1:3], strict=True))
+    method = cv2.INTER_CUBIC if factor > 1 else cv2.INTER_AREA
+    top, left = (rows - height) // 2, (columns - width) // 2
+    resized = [cv2.resize(frame, (columns, rows), interpolation=method) for frame in frames]
+    return np.stack(resized)[:, top : top + height, left : left + width]
+
+
+class VideoFolder:
+    """Clips from a folder of videos, for `train_adapter`.
+
+    What is taken at a step depends on the seed and the step alone.
+
+    Args:
+        videos: see `find_videos`.
+        vae: encodes the frames, on its own device.
+        text: the embedding [L, D] of every caption; see `encode_captions`.
+        size, num_frames: of the clips; frames are 1 + 4n.
+        flow: see `FlowFunction`.
+        tracked: also follow a grid of points with the package's tracker, for `MotionMix(following="tracks")`.
+        camera: see `Camera`.
+
+    Raises:
+        InputError: frames that are not 1 + 4n, or captions without embedding.
+    """
+
+    def __init__(
+        self,
+        videos: list[LabelledVideo],
+        vae: Vae,
+        text: Mapping[str, torch.Tensor],
+        *,
+        size: tuple[int, int],
+        num_frames: int,
+        seed: int = 0,
+        flow: FlowFunction = optical_flow,
+        tracked: bool = False,
+        camera: Camera = "any",
+    ) -> None:
+        if num_frames % 4 != 1:
+            raise InputError(f"num_frames: found {num_frames}, expected 1 + a multiple of 4")
+        if camera not in ("any", "still", "published"):
+            raise InputError(f"camera: found {camera!r}, expected 'any', 'still' or 'published'")
+        silent = [video.path.name for video in videos if video.caption not in text]
+        if silent:
+            raise InputError(f"text: has no embedding of the caption of {silent[0]}; encode all captions first")
+        self.videos, self.vae, self.text, self.seed = videos, vae, text, seed
+        self.size, self.num_frames, self.flow, self.tracked, self.camera = size, num_frames, flow, tracked, camera
+
+    def batch(self, step: int, size: int) -> MovingClips:
+        """``size`` clips of random videos.
+
+        Raises:
+            FileFormatError: a video that cannot be read, by name.
+            InputError: no clip of many was accepted, or a video without frames.
+        """
+        rng = np.random.default_rng([self.seed, step, 23])
+        rows = [self._clip(rng) for _ in range(size)]
+        return MovingClips(*(torch.cat(values) for values in zip(*rows, strict=True)))
+
+    def _clip(self, rng: np.random.Generator) -> tuple[torch.Tensor, ...]:
+        attempts = max(64, 4 * len(self.videos))
+        for _ in range(attempts):
+            video = self.videos[int(rng.integers(len(self.videos)))]
+            frames = self._frames(video, rng)
+            flow = np.stack([self.flow(a, b) for a, b in pairwise(frames)]).transpose(0, 3, 1, 2)
+            if not self._accepted(flow, rng):
+                continue
+            pixels = torch.from_numpy(frames).permute(3, 0, 1, 2)[None].float() / 127.5 - 1
+            points, visible = np.zeros((len(frames), 0, 2), np.float32), np.zeros((len(frames), 0), bool)
+            if self.tracked:
+                found = track(frames, grid(self.size, _TRACK_SPACING), fps=FPS)
+                points, visible = found.points, found.visible
+            return (
+                video_latents(self.vae, pixels.to(self.vae.device)).float().cpu(),
+                pixels[:, :, 0],
+                self.text[video.caption][None],
+                torch.from_numpy(flow)[None],
+                torch.from_numpy(points.copy())[None],
+                torch.from_numpy(visible.copy())[None],
+            )
+        raise InputError(f"videos: of {attempts} clips none has a camera that is {self.camera!r} enough; allow 'any'")
+
+    def _frames(self, video: LabelledVideo, rng: np.random.Generator) -> NDArray[np.uint8]:
+        opened = open_frames(video.path)
+        try:
+            numbers = choose_frames(opened.num_frames, opened.fps, self.num_frames, rng)
+        except InputError as error:
+            raise InputError(f"{video.path}: {error}") from error
+        different, back = np.unique(numbers, return_inverse=True)
+        return cropped(np.concatenate([opened.read(int(n), int(n) + 1) for n in different]), self.size)[back]
+
+    def _accepted(self, flow: NDArray[np.float32], rng: np.random.Generator) -> bool:
+        if self.camera == "any":
+            return True
+        if self.camera == "still":
+            return accepts(flow)
+        return all(map(published_accepts, flow)) and rng.random() < keep_probability(flow_score(flow))
+
+
+@torch.no_grad()
+def encode_captions(pipeline: Any, captions: list[str]) -> dict[str, torch.Tensor]:
+    """The embedding [L, D] of every caption and of "", by a CogVideoX pipeline's text encoder, on the CPU.
+
+    A pipeline without text encoder gives zeros. The encoder is not needed again afterwards.
+    """
+    config = pipeline.transformer.config
+    found: dict[str, torch.Tensor] = {}
+    for caption in dict.fromkeys(["", *captions]):
+        if pipeline.text_encoder is None:
+            found[caption] = torch.zeros(config.max_text_seq_length, config.text_embed_dim)
+            continue
+        embedding, _ = pipeline.encode_prompt(
+            caption, do_classifier_free_guidance=False, max_sequence_length=config.max_text_seq_length
+        )
+        found[caption] = embedding[0].float().cpu()
+    return found
+
+
+def train_on_folder(
+    out: str | Path,
+    data: str | Path,
+    base: str | Path,
+    *,
+    steps: int | None = None,
+    size: tuple[int, int] | None = None,
+    num_frames: int | None = None,
+    design: Design = "adaptive_norm",
+    recipe: AdapterRecipe | None = None,
+    motion: MotionMix | None = None,
+    flow: FlowFunction = optical_flow,
+    camera: Camera = "any",
+    motion_vae: Vae | None = None,
+    adapter: ToraAdapter | None = None,
+    seed: int = 1234,
+    resume: bool = True,
+    gradient_checkpointing: bool = False,
+    device: str | None = None,
+    on_progress: Callable[[dict[str, Any]], None] | None = None,
+) -> Path:
+    """Train an adapter for a CogVideoX folder on a folder of videos.
+
+    Args:
+        out: see `train_adapter`.
+        data: see the top of this file.
+        base: a diffusers folder of CogVideoX, text-to-video or image-to-video.
+        steps: of each stage; 15 000 as published when not given.
+        size, num_frames: of the clips; what the base was trained on when not given.
+        recipe, motion: by default as published; ``seed``, ``steps`` and ``motion`` take the place of the recipe's.
+        flow, camera: see `FlowFunction` and `Camera`.
+        motion_vae: encodes motion in place of the base's VAE.
+        adapter: to go on from; an untrained one of ``design`` when not given.
+
+    Returns:
+        The adapter's folder.
+
+    Raises:
+        InputError: see `find_videos`, `VideoFolder` and `train_adapter`.
+        CheckpointError: the base does not load.
+    """
+    from motionloom.models.checkpoints.layouts import find_layout
+    from motionloom.models.pipelines import pipeline_of_folder
+
+    where = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    videos = find_videos(data)
+    pipeline = pipeline_of_folder(find_layout(Path(base)), device=where)
+    if not type(pipeline).__name__.startswith("CogVideoX"):
+        raise InputError(f"base: {base} is a {type(pipeline).__name__}, expected a CogVideoX pipeline")
+    if pipeline.text_encoder is not None:
+        pipeline.text_encoder.to(where)
+    text = encode_captions(pipeline, [video.caption for video in videos])
+    pipeline.text_encoder = None  # several gigabytes that are not needed again
+    transformer, vae = pipeline.transformer.to(where), pipeline.vae.to(where)
+    config = transformer.config
+    cell = pipeline.vae_scale_factor_spatial
+    size = size or (config.sample_height * cell, config.sample_width * cell)
+    motion = motion or (recipe.motion if recipe else MotionMix())
+    clips = VideoFolder(
+        videos,
+        vae,
+        text,
+        size=size,
+        num_frames=num_frames or config.sample_frames,
+        seed=seed,
+        flow=flow,
+        tracked=motion.following == "tracks",
+        camera=camera,
+    )
+    stages = recipe.stages if recipe else PUBLISHED_STAGES
+    if steps is not None:
+        stages = tuple(Stage(stage.kind, steps, stage.learning_rate) for stage in stages)
+    settings = {**(vars(recipe) if recipe else {}), "stages": stages, "motion": motion, "seed": seed}
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        adapter = adapter or ToraAdapter.for_transformer(transformer, design=design)
+    return train_adapter(
+        out,
+        Base(transformer, vae, pipeline.scheduler.alphas_cumprod, motion_vae),
+        clips,
+        adapter=adapter,
+        recipe=AdapterRecipe(**settings),
+        resume=resume,
+        gradient_checkpointing=gradient_checkpointing,
+        on_progress=on_progress,
+    )
+
+
+def _caption(path: Path) -> str:
+    if not path.is_file():
+        return ""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: is no UTF-8 text; expected the caption in its first line") from error
+    return lines[0].strip() if lines else ""
