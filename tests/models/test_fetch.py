@@ -299,6 +299,21 @@ def test_a_set_of_shards_counts_when_it_is_whole(folder):
     assert [path.name[6:11] for path in store.local_files(card)["transformer"]] == ["00001", "00002", "00003"]
 
 
+@pytest.mark.parametrize("inside", ["", "fuser/", "a/b/"])
+def test_a_file_whose_folder_is_not_known_is_found(hub, folder, inside):
+    hub.files[OWN] = {
+        f"{inside}fuser.safetensors": BIG,
+        "old/deep/er/fuser.safetensors": OTHER,
+        "my_fuser.safetensors": b"x",
+    }
+    card = model(files=(HubFile(OWN, "**/fuser.safetensors", "fuser"),))
+    fetch.fetch(card, endpoint=hub.endpoint)
+    assert store.local_files(card)["fuser"] == [folder / "maker--own" / inside / "fuser.safetensors"]
+    assert (folder / "maker--own" / inside / "fuser.safetensors").read_bytes() == BIG
+    with pytest.raises(CheckpointError, match=r"the hub lists no \*\*/extractor\.safetensors"):
+        fetch.fetch(model(files=(HubFile(OWN, "**/extractor.safetensors", "fuser"),)), endpoint=hub.endpoint)
+
+
 def test_a_weights_file_of_the_wrong_size_is_not_there(folder):
     card = model(files=(HubFile(BASE, "vae.pth", "vae", 8192, sha(OTHER[:8192])),))
     (folder / "maker--base").mkdir(parents=True)

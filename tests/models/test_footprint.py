@@ -13,6 +13,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from motionloom.models.catalog import find_model
 from motionloom.models.footprint import (
     SHAPES,
     activation_bytes,
@@ -21,6 +22,7 @@ from motionloom.models.footprint import (
     decode_bytes,
     module_bytes,
     need_of_shape,
+    shape_of,
     token_count,
     wan_weights,
 )
@@ -174,6 +176,65 @@ def test_decoding_of_the_5b_model_is_that_of_the_trace(tiled):
     assert 0.99 < estimated / live.peak < 1.15
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+def test_decoding_of_cogvideox_is_that_of_the_trace(dtype):
+    """A tile of 240 x 360, which is what the VAE works on with tiling; whole frames take as much per pixel."""
+    from diffusers import AutoencoderKLCogVideoX
+
+    from motionloom.models.checkpoints.configs import published_config
+
+    with torch.device("meta"):
+        vae = AutoencoderKLCogVideoX.from_config(published_config("cogvideox-5b", "vae")).to(dtype)
+        latent = torch.empty(1, 16, 5, 30, 45, dtype=dtype)
+    assert sum(parameter.numel() for parameter in vae.parameters()) == SHAPES["cogvideox-5b"].vae.weights
+    with torch.no_grad(), LiveBytes(*vae.parameters(), *vae.buffers(), latent) as live:
+        vae.decode(latent, return_dict=False)
+    estimated = decode_bytes(SHAPES["cogvideox-5b"].vae, (240, 360), 17, dtype.itemsize)[0]
+    assert 0.95 < estimated / live.peak < 1.2
+
+
+@pytest.mark.parametrize("tora", [False, True])
+def test_a_pass_of_cogvideox_with_and_without_tora_is_that_of_the_trace(monkeypatch, tora):
+    """Two blocks at full width, three latent frames of 480x720; a fuser holds less than the widest place of a block."""
+    from diffusers import CogVideoXTransformer3DModel
+    from torch.nn import functional
+
+    from motionloom.methods.tora.adapter import ToraAdapter
+    from motionloom.methods.tora.hooks import attach
+
+    monkeypatch.setattr(functional, "scaled_dot_product_attention", lambda query, *_, **__: torch.empty_like(query))
+    with torch.device("meta"):
+        model = CogVideoXTransformer3DModel(
+            num_attention_heads=48, num_layers=2, use_rotary_positional_embeddings=True
+        ).to(torch.bfloat16)
+        adapter = ToraAdapter.for_transformer(model).to(torch.bfloat16)
+        hidden = torch.empty(1, 3, 16, 60, 90, dtype=torch.bfloat16)
+        text = torch.empty(1, 226, 4096, dtype=torch.bfloat16)
+        rotary = (torch.empty(3 * 30 * 45, 64), torch.empty(3 * 30 * 45, 64))
+        time = torch.empty(1)
+        features = [torch.empty(1, 3, 128, 30, 45, dtype=torch.bfloat16) for _ in range(2)] if tora else None
+        attachment = attach(model, adapter)
+        attachment.features = features
+    known = [*model.parameters(), *adapter.parameters(), *adapter.buffers(), hidden, text, *rotary, time]
+    with torch.no_grad(), LiveBytes(*known) as live:
+        model(hidden, text, time, image_rotary_emb=rotary, return_dict=False)
+    estimated = activation_bytes(3 * 30 * 45 + 226, 3072, 12_288, 2)
+    assert 0.95 < estimated / live.peak < 1.3
+
+
+def test_what_tora_adds_is_counted():
+    card = find_model("tora-t2v")
+    base, shape = SHAPES["cogvideox-5b"], shape_of(card)
+    assert shape is not None
+    assert shape.adapter == 669_441_024 + 24_910_976 + 84 * 4 * 128
+    need, plain = (need_of_shape(each, (480, 720), 49) for each in (shape, base))
+    assert need.weights - plain.weights == need.adapter == 2 * shape.adapter
+    tokens = token_count((480, 720), 49, (4, 8), 2)
+    assert need.activations - plain.activations == 42 * tokens * 128 * 2  # the features of every block
+    assert shape_of(find_model("cogvideox")) == SHAPES["cogvideox-5b-i2v"]
+
+
 def test_published_numbers_of_weights():
     assert SHAPES["wan2.1-i2v-14b"].weights == 16_394_878_784
     assert SHAPES["wan2.2-i2v-a14b"].weights == 14_288_901_184
@@ -185,11 +246,16 @@ def test_published_numbers_of_weights():
     [
         ("wan2.1-i2v-14b", "wan21-i2v-14b.transformer.diffusers"),
         ("wan2.2-i2v-a14b", "wan22-i2v-a14b.transformer.diffusers"),
+        ("cogvideox-5b", "cogvideox-5b.transformer.diffusers"),
+        ("cogvideox-5b-i2v", "tora-i2v.transformer.diffusers"),
     ],
 )
 def test_what_fp8_makes_smaller_is_what_the_manifest_has_in_blocks(architecture, manifest):
     entries = json.loads(gzip.decompress((MANIFESTS / f"{manifest}.json.gz").read_bytes()))
-    linear = r"blocks\.\d+\.(attn\d\.(to_[qkv]|to_out\.0|add_[kv]_proj)|ffn\.net\.(0\.proj|2))\.(weight|bias)"
+    linear = (
+        r"((transformer_)?blocks\.\d+\.(attn\d\.(to_[qkv]|to_out\.0|add_[kv]_proj)|ffn?\.net\.(0\.proj|2))"
+        r"|time_embedding\.linear_[12])\.(weight|bias)"
+    )
     counts = [torch.Size(shape).numel() for name, (shape, _) in entries.items() if re.fullmatch(linear, name)]
     assert sum(counts) == SHAPES[architecture].cast
 

@@ -11,7 +11,8 @@ import torch
 
 from motionloom.errors import InputError
 from motionloom.models.card import ModelCard
-from motionloom.models.footprint import SHAPES, need_of, need_of_shape
+from motionloom.models.catalog import find_model
+from motionloom.models.footprint import SHAPES, need_of, need_of_shape, shape_of
 from motionloom.models.memory import (
     GIB,
     PRESETS,
@@ -303,6 +304,7 @@ DOCUMENTED = {
     "Wan2.2-I2V-A14B, Circle-Rotate": "wan2.2-i2v-a14b",
     "Wan2.2-TI2V-5B": "wan2.2-ti2v-5b",
     "CogVideoX-5B-I2V": "cogvideox-5b-i2v",
+    "Tora on CogVideoX-5B and 5B-I2V": "tora",
 }
 
 
@@ -315,7 +317,10 @@ def test_the_table_of_the_documentation_is_what_is_computed():
     for row in rows:
         size, frames = row[1].removesuffix(" frames").split(", ")
         width, height = map(int, size.split("x"))
-        need = need_of_shape(SHAPES[DOCUMENTED[row[0]]], (height, width), int(frames))
+        name = DOCUMENTED[row[0]]
+        shape = SHAPES.get(name) or shape_of(find_model(name))
+        assert shape is not None
+        need = need_of_shape(shape, (height, width), int(frames))
         least = [min(peak_bytes(plan, need) for plan in plans_of(preset, need)) for preset in PRESETS[1:]]
         ram = ram_bytes(plans_of("minimal", need)[0], need)
         assert row[2:] == [f"{count / GIB:.1f}" for count in (*least, ram)], row[0]

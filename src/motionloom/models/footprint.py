@@ -26,13 +26,14 @@ _FRAME_CHANNELS = 3
 @dataclass(frozen=True)
 class Vae:
     """What a decoder holds at once: ``values`` per pixel of a frame, plus the clip; ``tile``: (height, width) of one
-    tile in pixels, ``values_tiled`` per pixel of it."""
+    tile in pixels, ``values_tiled`` per pixel of it; ``itemsize``: bytes of a value, as loaded."""
 
     weights: int
     values: float
     values_tiled: float
     tile: tuple[int, int] = (256, 256)
     stride: tuple[int, int] = (4, 8)  # frames, pixels per latent
+    itemsize: int = 4
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class Shape:
     Attributes:
         dim, ffn_dim, layers: of the transformer; weights: of one expert; cast: those that fp8 storage makes smaller.
         patch: pixels of a latent that make a token, along one side.
+        branches: of guidance, that one pass of the transformer works on.
         text_leaf: the largest single layer of the text encoder, its table of words.
         adapter: weights of the modules beside the transformer that a method adds (Tora's extractor and fusers);
             adapter_leaf: of the largest layer of them; adapter_channels: of the features they keep for every block.
@@ -58,6 +60,7 @@ class Shape:
     text_leaf: int = 256_384 * 4096
     image_encoder: int = 0
     patch: int = 2
+    branches: int = 1
     adapter: int = 0
     adapter_leaf: int = 0
     adapter_channels: int = 0
@@ -98,7 +101,8 @@ def wan_weights(
 _WAN21_VAE = Vae(weights=126_892_531, values=4880, values_tiled=4880)
 # It works on squares of 2 x 2 pixels, in tiles of 256 x 256 pixels.
 _WAN22_VAE = Vae(weights=704_688_668, values=5400, values_tiled=5700, stride=(4, 16))
-_COGVIDEOX_VAE = Vae(weights=215_583_907, values=22_800, values_tiled=22_800, tile=(240, 360))
+# In the transformer's type: the stock pipelines hand its latents over as they are.
+_COGVIDEOX_VAE = Vae(weights=215_583_907, values=22_800, values_tiled=22_800, tile=(240, 360), itemsize=2)
 
 
 def _wan(dim: int, ffn_dim: int, layers: int, channels: tuple[int, int], vae: Vae, image: bool, experts: int) -> Shape:
@@ -108,8 +112,9 @@ def _wan(dim: int, ffn_dim: int, layers: int, channels: tuple[int, int], vae: Va
 
 def _cogvideox(weights: int) -> Shape:
     return Shape(
-        3072, 12_288, 42, weights, 4_759_337_984, _COGVIDEOX_VAE, text_encoder=4_762_310_656, text_leaf=32_128 * 4096
-    )
+        3072, 12_288, 42, weights, 4_759_337_984, _COGVIDEOX_VAE,
+        text_encoder=4_762_310_656, text_leaf=32_128 * 4096, branches=2,
+    )  # fmt: skip
 
 
 # 42 fusers, the trajectory extractor, and the statistics of its norms.
@@ -180,11 +185,11 @@ def need_of_shape(
 
     Args:
         size: (height, width) of the clip. batch: videos made at once.
-        itemsize: bytes per weight of transformer and encoders as loaded; the VAE is taken to be float32.
+        itemsize: bytes per weight of transformer and encoders as loaded; the VAE's are those of its shape.
         caching: with a step cache (`models.caches`), which keeps three hidden states per branch of guidance.
     """
     tokens = token_count(size, num_frames, shape.vae.stride, shape.patch)
-    decode, tiled = decode_bytes(shape.vae, size, num_frames, 4)
+    decode, tiled = decode_bytes(shape.vae, size, num_frames, shape.vae.itemsize)
     features = shape.layers * tokens * shape.adapter_channels * itemsize
     return Need(
         transformer=shape.weights * itemsize,
@@ -195,11 +200,11 @@ def need_of_shape(
         encoders=(shape.text_encoder + shape.image_encoder) * itemsize,
         largest_encoder=max(shape.text_encoder, shape.image_encoder) * itemsize,
         largest_layer=shape.text_leaf * itemsize,
-        vae=shape.vae.weights * 4,
+        vae=shape.vae.weights * shape.vae.itemsize,
         decode=decode,
         decode_tiled=tiled,
         activations=features
-        + activation_bytes(tokens, shape.dim, shape.ffn_dim, itemsize, batch=batch, caching=caching),
+        + activation_bytes(tokens, shape.dim, shape.ffn_dim, itemsize, batch=batch * shape.branches, caching=caching),
         size=size,
         num_frames=num_frames,
         batch=batch,
@@ -235,6 +240,7 @@ def need_of(
     decode, tiled = decode_bytes(_vae_of(vae, stride), size, num_frames, vae.dtype.itemsize)
     adapter = parts.get("adapter")
     kept = 0 if adapter is None else adapter.config.num_layers * adapter.config.condition_channels
+    branches = 2 if type(first).__name__ == "CogVideoXTransformer3DModel" else 1
     return Need(
         transformer=whole,
         transformer_fp8=stored,
@@ -248,7 +254,7 @@ def need_of(
         decode=decode,
         decode_tiled=tiled,
         activations=kept * tokens * first.dtype.itemsize
-        + activation_bytes(tokens, dim, ffn_dim, first.dtype.itemsize, batch=batch, caching=caching),
+        + activation_bytes(tokens, dim, ffn_dim, first.dtype.itemsize, batch=batch * branches, caching=caching),
         size=size,
         num_frames=num_frames,
         batch=batch,

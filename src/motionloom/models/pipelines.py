@@ -43,7 +43,7 @@ def pipeline_of_folder(
     """The pipeline of a diffusers folder, `WanImageToVideoPipeline` or `CogVideoXImageToVideoPipeline`, on the CPU.
 
     Args:
-        dtype, device, keep_float8, plan, on_progress: see `wan_pipeline`.
+        dtype, device, keep_float8, plan, on_progress: see `wan_pipeline`; of CogVideoX the type is that of all parts.
 
     Raises:
         CheckpointError: parts are missing, do not fit, or want code from elsewhere.
@@ -51,6 +51,8 @@ def pipeline_of_folder(
     index = layout.index or read_json(layout.root / "model_index.json")
     name = str(index["_class_name"])
     shares = _shares(layout.places, on_progress)
+    if name.startswith("CogVideoX") and dtype is None and "transformer" in layout.places:
+        dtype = _dtype_of_all(layout.places["transformer"], device)
     parts: dict[str, Any] = {}
     absent: dict[str, None] = {}
     for part, entry in _transformers_last(index):
@@ -144,7 +146,8 @@ def tora_pipeline(
     transformer, and the motion VAE if it has one of its own (else None); on the CPU.
 
     Args:
-        dtype, device, plan, on_progress: see `wan_pipeline`; the adapter has the transformer's type.
+        dtype: of all parts; None: see `dtype_for`.
+        device, plan, on_progress: see `wan_pipeline`.
 
     Raises:
         CheckpointError: parts do not fit their configuration.
@@ -156,8 +159,9 @@ def tora_pipeline(
     from motionloom.models.checkpoints.tora_modules import load_adapter, load_transformer
 
     shares = _shares(parts.places, on_progress)
+    dtype = dtype or _dtype_of_all(parts.places["transformer"], device)
     loaded: dict[str, Any] = {
-        name: load_part(place, device=device, plan=plan, on_progress=shares.get(name))
+        name: load_part(place, dtype=dtype, device=device, plan=plan, on_progress=shares.get(name))
         for name, place in parts.places.items()
         if name not in ("transformer", "adapter")
     }
@@ -165,11 +169,9 @@ def tora_pipeline(
     if "scheduler" not in loaded:
         kind = getattr(diffusers, published["scheduler"][1])
         loaded["scheduler"] = kind.from_config(published_config(parts.architecture, "scheduler"))
-    source = open_source(parts.places["transformer"].files)
-    dtype = dtype or dtype_for(source, device)
     there = device if plan is not None and plan.offload is None else "cpu"
     transformer, adapter = load_transformer(
-        source,
+        open_source(parts.places["transformer"].files),
         parts.config,
         dtype=dtype,
         with_adapter=parts.inside,
@@ -372,6 +374,13 @@ def dtype_for(source: Any, device: str) -> torch.dtype:
     return torch.bfloat16
 
 
+def _dtype_of_all(transformer: Place, device: str) -> torch.dtype:
+    """The one type of all parts of a CogVideoX pipeline, which hands values from one to the next as they are."""
+    from motionloom.models.checkpoints.source import open_source
+
+    return dtype_for(open_source(transformer.files), device)
+
+
 def load_tokenizer(path: Path) -> Any:
     """The tokenizer in a folder with tokenizer.json or spiece.model, or inside a text encoder of ComfyUI; nothing is
     fetched.
@@ -427,7 +436,10 @@ def _from_pretrained(place: Place, library: str, class_name: str, *, dtype: torc
         options["trust_remote_code"] = False
     if is_model:
         options |= {"output_loading_info": True, "use_safetensors": True}
-        if place.part in ("vae", "motion_vae"):
+        if class_name == "AutoencoderKLCogVideoX":
+            # The stock pipelines give it the transformer's latents as they are, as the published programs do.
+            options["dtype"] = dtype or torch.float32
+        elif place.part == "vae":
             options["dtype"] = torch.float32  # the codec's errors would be seen in every frame
         else:
             from motionloom.models.checkpoints.source import open_source

@@ -186,6 +186,31 @@ def with_words(saved: Saved, folder: Path) -> Path:
     return base
 
 
+def test_in_16_bits_all_parts_have_one_type(saved):
+    """As models of published size are loaded: the stock pipelines hand values from part to part as they are."""
+    model: Any = load(saved.folder / "diffusers", device="cpu", dtype=torch.bfloat16)
+    parts = ("transformer", "vae", "adapter")
+    assert {getattr(model.pipeline, part).dtype for part in parts} == {torch.bfloat16}
+    assert frames(model, tracks()).shape == (9, 32, 32, 3)
+
+
+def test_a_stock_image_to_video_folder_runs_in_16_bits(image):
+    model: Any = load(image.folder / "base", device="cpu", dtype=torch.bfloat16)
+    assert model.method == "time_to_move"
+    assert model.pipeline.vae.dtype == torch.bfloat16
+    assert frames(model, None).shape == (9, 32, 32, 3)
+
+
+def test_what_was_loaded_is_what_is_counted(text):
+    from motionloom.models.footprint import module_bytes, need_of
+
+    pipeline = load(text.folder / "diffusers", device="cpu").pipeline  # pyright: ignore[reportAttributeAccessIssue]
+    need, plain = need_of(pipeline, (32, 32), 9), need_of(text.pipe, (32, 32), 9)
+    assert need.adapter == module_bytes(text.adapter)
+    assert need.weights - plain.weights == need.adapter
+    assert 0 < need.adapter_layer < need.adapter / 4
+
+
 def test_text_encoder_and_tokenizer_come_from_the_base(text, tmp_path, monkeypatch):
     monkeypatch.setenv("MOTIONLOOM_MODELS", str(tmp_path / "models"))
     base = with_words(text, tmp_path / "base")
