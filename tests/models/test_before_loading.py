@@ -37,6 +37,7 @@ def test_a_folder_says_what_it_holds(saved, tiny_folder):
     assert (card.methods, card.takes_image) == (("tora",), takes_image)
     model = load(folder / "diffusers", device="cpu")
     assert (model.takes_image, model.card.takes_image) == (takes_image, takes_image)
+    assert (card.reads_text, model.reads_text) == (False, False)  # the tiny one has no text encoder
     assert card_before_loading(str(tiny_folder)).takes_image
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -44,5 +45,7 @@ def card_of_layout(layout: Layout) -> ModelCard | None:
         if taken is None or made is None:
             return None
         both = taken == 2 * made  # noise and photograph
-        return card_of_tora(IMAGE if both else TEXT, layout.root)
+        card = card_of_tora(IMAGE if both else TEXT, layout.root)
+        whole = layout.kind == "diffusers"  # else the text encoder is taken from elsewhere
+        return replace(card, reads_text="text_encoder" in layout.places) if whole else card
     return card_of_folder(layout) if layout.kind == "diffusers" else None
