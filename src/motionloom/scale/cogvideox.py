@@ -127,7 +127,7 @@ class SharedAttention:
             query = attn.norm_q(query)
         if attn.norm_k is not None:
             key = attn.norm_k(key)
-        if image_rotary_emb is not None:
+        if image_rotary_emb is not None and tokens.shape[1] > text:
             own = tuple(table[parts.own_video] for table in image_rotary_emb)
             query, key = (_rotated(each, text, own) for each in (query, key))
         # One exchange for all three: fewer, larger messages.
