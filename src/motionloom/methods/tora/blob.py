@@ -9,6 +9,7 @@ Shapes: K sources, H W pixels of the frame, h w of a box.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -18,7 +19,8 @@ from numpy.typing import NDArray
 
 from motionloom.errors import InputError
 
-_BLOCK = 96  # rows or columns that one matrix product makes: about as many as a blob reaches
+BAND = 96
+"""Rows or columns that one matrix product makes: about as many as a blob reaches."""
 
 
 @dataclass(frozen=True)
@@ -50,11 +52,15 @@ class Box(NamedTuple):
 
 
 class Blur:
-    """Spreads displacements over frames of one size."""
+    """Spreads displacements over frames of one size. Not for several threads at once: memory is used again."""
 
     def __init__(self, size: tuple[int, int], blob: Blob, mirrored: bool) -> None:
         self.size, self.radius = size, blob.radius
         self.vertical, self.horizontal = (_spread(side, blob, mirrored) for side in size)
+        # Fresh memory in every frame would cost as much as the arithmetic.
+        self._sources = np.zeros((2, *size), np.float32)
+        self._across = np.empty((2, *size), np.float32)
+        self._band = np.empty((2, BAND * size[1]), np.float32)
 
     def boxes(self, row: NDArray[np.int64], column: NDArray[np.int64]) -> list[Box]:
         """Boxes around all that sources [K] reach, joined where that saves pixels. Some may overlap."""
@@ -77,36 +83,35 @@ class Blur:
             kept = np.concatenate([kept, window[None]])
         return [Box(*box) for box in kept.tolist()]
 
-    def flow(
+    def bands(
         self, row: NDArray[np.int64], column: NDArray[np.int64], value: NDArray[np.float32], box: Box
-    ) -> NDArray[np.float32]:
-        """What sources [K] with values [K, 2] add up to in a box, [2, h, w].
+    ) -> Iterator[tuple[Box, NDArray[np.float32]]]:
+        """What sources [K] with values [K, 2] add up to in a box: bands of it from top to bottom, and their [2, h, w].
 
         The rows that have sources are spread to the sides, then all of them up and down: two products of matrices,
-        block by block, since a source reaches no farther than the blob.
+        block by block, since a source reaches no farther than the blob. A band is overwritten by the next.
         """
-        reach, width = self.radius, box.right - box.left
-        first, last = max(0, box.left - reach), min(self.size[1], box.right + reach)
-        near = (row >= box.top - reach) & (row < box.bottom + reach) & (column >= first) & (column < last)
+        reach = self.radius
+        near = (row >= box.top - reach) & (row < box.bottom + reach)
+        near &= (column >= box.left - reach) & (column < box.right + reach)
         lines, line = np.unique(row[near], return_inverse=True)
-        sources = np.zeros((len(lines), 2, last - first), np.float32)
-        sources[line, :, column[near] - first] = value[near]
-        across = np.empty((len(lines), 2, width), np.float32)
-        for start in range(box.left, box.right, _BLOCK):
-            stop = min(start + _BLOCK, box.right)
-            low, high = max(first, start - reach), min(last, stop + reach)
-            part = (
-                sources[:, :, low - first : high - first].reshape(-1, high - low)
-                @ self.horizontal[low:high, start:stop]
-            )
-            across[:, :, start - box.left : stop - box.left] = part.reshape(len(lines), 2, -1)
-        flow = np.empty((box.bottom - box.top, 2 * width), np.float32)
-        for start in range(box.top, box.bottom, _BLOCK):
-            stop = min(start + _BLOCK, box.bottom)
-            some = slice(*np.searchsorted(lines, [start - reach, stop + reach]))
-            weight = self.vertical[lines[some], start:stop]
-            np.matmul(weight.T, across[some].reshape(-1, 2 * width), out=flow[start - box.top : stop - box.top])
-        return flow.reshape(-1, 2, width).transpose(1, 0, 2)
+        place = (slice(None), line, column[near])
+        self._sources[place] = value[near].T
+        for start in range(box.left, box.right, BAND):
+            stop = min(start + BAND, box.right)
+            part = slice(max(0, start - reach), min(self.size[1], stop + reach))
+            for sources, across in zip(self._sources[:, : len(lines)], self._across[:, : len(lines)], strict=True):
+                np.matmul(sources[:, part], self.horizontal[part, start:stop], out=across[:, start:stop])
+        self._sources[place] = 0.0
+        width = box.right - box.left
+        for start in range(box.top, box.bottom, BAND):
+            stop = min(start + BAND, box.bottom)
+            part = slice(*np.searchsorted(lines, [start - reach, stop + reach]))
+            weight = self.vertical[lines[part], start:stop].T
+            flow = self._band[:, : (stop - start) * width].reshape(2, stop - start, width)
+            for across, out in zip(self._across, flow, strict=True):
+                np.matmul(weight, across[part, box.left : box.right], out=out)
+            yield Box(start, box.left, stop, box.right), flow
 
 
 @lru_cache(maxsize=8)

@@ -15,17 +15,16 @@ Shapes: T frames, N trajectories, K displacements, H W pixels. Flow is (x, y) in
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Literal
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from motionloom.errors import InputError
-from motionloom.methods.tora.blob import Blob, Blur
+from motionloom.methods.tora.blob import BAND, Blob, Blur
+from motionloom.methods.tora.colours import ColourWheel
 
 Normalisation = Literal["inference", "training"]
 """Where the published programs differ. "inference": full colour is the fastest place of the clip, and blobs are
@@ -37,7 +36,6 @@ TRAINED_SIZE = (480, 720)
 CHUNK = 2
 """Frames that share a maximum in training: max(T // 20, 1) there, with T = 49 frames."""
 FARTHEST = 1e9  # pixels; squares of sums of these are still float32
-_HUES = (15, 6, 4, 11, 13, 6)  # steps of the wheel from red to yellow, green, cyan, blue, magenta, and back
 
 
 @dataclass(frozen=True)
@@ -93,13 +91,17 @@ def flow_video(
     _check(normalisation, chunk)
     moves = displacements(points, visible, size, whole_pixels=whole_pixels)
     blur = Blur(moves.size, _chosen(blob, scale_blob, moves.size), normalisation == "inference")
+    wheel = ColourWheel(BAND * moves.size[1])
     video = np.full((moves.num_frames, 3, *moves.size), 255, np.uint8)
     for frames in _chunks(moves.num_frames, normalisation, chunk):
         boxes = [(t, box) for t in frames for box in blur.boxes(*moves.at(t)[:2])]
-        largest = max((_fastest(blur.flow(*moves.at(t), box)) for t, box in boxes), default=0.0)
+        largest = max(
+            (wheel.fastest(flow) for t, box in boxes for _, flow in blur.bands(*moves.at(t), box)), default=0.0
+        )
         for t, box in boxes:
             # Once more, which is cheaper than to keep the flow of all frames.
-            _paint(blur.flow(*moves.at(t), box), largest, video[t][(slice(None), *box.slices)])
+            for band, flow in blur.bands(*moves.at(t), box):
+                wheel.paint(flow, largest, video[t][(slice(None), *band.slices)])
     return torch.from_numpy(video)
 
 
@@ -142,7 +144,8 @@ def blurred(
     flow = np.zeros((moves.num_frames, *moves.size, 2), np.float32)
     for t in range(moves.num_frames):
         for box in blur.boxes(*moves.at(t)[:2]):
-            flow[t][box.slices] = np.moveaxis(blur.flow(*moves.at(t), box), 0, -1)
+            for band, part in blur.bands(*moves.at(t), box):
+                flow[t][band.slices] = np.moveaxis(part, 0, -1)
     return torch.from_numpy(flow)
 
 
@@ -159,11 +162,15 @@ def flow_colours(flow: ArrayLike | Tensor, *, normalisation: Normalisation = "in
     if not np.isfinite(values).all():
         raise InputError("flow: found values that are not finite numbers")
     clip = values[None] if values.ndim == 3 else values
-    video = np.empty((len(clip), 3, *clip.shape[-2:]), np.uint8)
+    height, width = clip.shape[-2:]
+    video = np.empty((len(clip), 3, height, width), np.uint8)
+    wheel = ColourWheel(BAND * width)
+    bands = [slice(start, min(start + BAND, height)) for start in range(0, height, BAND)]
     for frames in _chunks(len(clip), normalisation, chunk):
-        largest = max((_fastest(clip[t]) for t in frames), default=0.0)
+        largest = max((wheel.fastest(clip[t, :, band]) for t in frames for band in bands), default=0.0)
         for t in frames:
-            _paint(clip[t], largest, video[t])
+            for band in bands:
+                wheel.paint(clip[t, :, band], largest, video[t, :, band])
     return torch.from_numpy(video[0] if values.ndim == 3 else video)
 
 
@@ -179,56 +186,6 @@ def dense_flow_video(
         raise InputError(f"flow: found shape {tuple(values.shape)}, expected [T - 1, 2, H, W]")
     still = values.new_zeros(1, *values.shape[1:])
     return flow_colours(torch.cat([still, values]), normalisation=normalisation, chunk=chunk)
-
-
-def _fastest(flow: NDArray[np.float32]) -> float:
-    """The largest length in flow [2, h, w]."""
-    return float(np.sqrt((np.square(flow[0]) + np.square(flow[1])).max(initial=0.0)))
-
-
-def _paint(flow: NDArray[np.float32], largest: float, out: NDArray[np.uint8]) -> None:
-    """Colours of flow [2, h, w] into ``out`` [3, h, w]. All in float32, operation by operation as published."""
-    scale = -(np.float32(largest) + np.finfo(np.float32).eps)
-    u, v = flow[0] / scale, flow[1] / scale
-    place = np.arctan2(v, u)
-    # In place from here on: fresh memory costs more than the arithmetic.
-    place /= np.float32(np.pi)
-    place += 1
-    place /= 2
-    place *= np.float32(sum(_HUES) - 1)
-    u *= u
-    v *= v
-    speed = np.sqrt(np.add(u, v, out=u), out=u)
-    hue = place.astype(np.uint8)
-    after = np.subtract(place, hue, out=place, dtype=np.float32)
-    here = np.subtract(1, after, out=v)
-    for channel, (table, next_table) in enumerate(_wheel()):
-        colour, beside = cv2.LUT(hue, table), cv2.LUT(hue, next_table)
-        colour *= here
-        beside *= after
-        colour += beside
-        np.subtract(1, colour, out=colour)
-        colour *= speed
-        np.subtract(1, colour, out=colour)
-        colour *= 255
-        out[channel] = colour
-
-
-@lru_cache(maxsize=1)
-def _wheel() -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
-    """For red, green and blue: of every hue from 0 to 1, and of the hue after it; float32 [256], 55 of them in use."""
-    # Of two neighbouring main colours one channel is full, one empty, and one on its way up or down.
-    ways = [(0, 1, True), (1, 0, False), (1, 2, True), (2, 1, False), (2, 0, True), (0, 2, False)]
-    wheel = np.zeros((3, sum(_HUES)), np.float32)
-    start = 0
-    for count, (full, moving, up) in zip(_HUES, ways, strict=True):
-        ramp = np.floor(255 * np.arange(count) / count)
-        wheel[full, start : start + count] = 255
-        wheel[moving, start : start + count] = ramp if up else 255 - ramp
-        start += count
-    unused = np.zeros((3, 256 - start), np.float32)
-    here, after = (np.concatenate([each / 255, unused], 1) for each in (wheel, np.roll(wheel, -1, 1)))
-    return list(zip(here, after, strict=True))
 
 
 def _chunks(num_frames: int, normalisation: Normalisation, chunk: int) -> list[range]:
