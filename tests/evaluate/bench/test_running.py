@@ -1,6 +1,8 @@
 import hashlib
 import json
+import runpy
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -304,3 +306,19 @@ def _timeless(row):
     record.pop("reference")
     record["facts"].pop("video_sha256")
     return record
+
+
+@pytest.mark.slow
+def test_a_text_to_video_candidate_gets_no_photograph(going, tmp_path):
+    tiny = runpy.run_path(str(Path(__file__).parents[2] / "models" / "tiny_tora.py"))
+    pipe = tiny["pipeline"]("t2v")
+    tiny["save_diffusers"](tmp_path / "dream", pipe, tiny["adapter"](pipe))
+    candidate = Candidate("dream", str(tmp_path / "dream"), Parameters(num_inference_steps=1, size=(32, 48)))
+    (run,) = going.run(candidate, metrics=("temporal_flickering", "endpoint_first_psnr", "psnr"))
+    assert len(run.rows) == 4
+    video = next((going.out / "dream").rglob("*.mp4"))
+    assert read_provenance(video)["image"] is None
+    (row, *_) = run.rows
+    values = {each.name: each.value for each in row.measurements}
+    assert values["psnr"] is not None
+    assert values.get("endpoint_first_psnr") is None

@@ -5,7 +5,9 @@ import pytest
 
 from motionloom.errors import InputError
 from motionloom.evaluate.bench import Candidate
-from motionloom.evaluate.bench.worker import fitting
+from motionloom.evaluate.bench.worker import fitting, sample_of
+from motionloom.evaluate.movebench import open_benchmark
+from motionloom.media import Clip
 from motionloom.models.card import ModelCard
 from motionloom.models.parameters import Parameters
 from motionloom.tracks.tracks import Tracks
@@ -67,3 +69,19 @@ def test_what_was_asked_for_is_what_is_made():
     asked = Candidate("m", "m", Parameters(size=(64, 96), num_frames=5))
     assert fitting(model, asked, _motion()) == ((64, 96), 5)
     assert fitting(_model(), Candidate("m", "m", Parameters(resolution="480p")), _motion((240, 416)))[0] == (480, 832)
+
+
+def test_what_was_made_from_the_prompt_begins_with_no_photograph(made_bench, tmp_path):
+    case = open_benchmark(made_bench).cases[0]
+    frames = np.zeros((5, 32, 48, 3), np.uint8)
+    record = {"version": 1, "image": None}
+    of_prompt = Clip(frames, 8.0, record).save(tmp_path / "a.mp4")
+    of_photograph = Clip(frames, 8.0, {**record, "image": {"path": "p.png", "sha256": "0"}}).save(tmp_path / "b.mp4")
+    own = case.sample(str(of_photograph), seed=3)
+    assert own.first_image is not None
+    same = sample_of(case, of_photograph, seed=3)
+    assert (same.first_image, same.last_image, same.box) == (own.first_image, own.last_image, own.box)
+    found = sample_of(case, of_prompt, seed=3)
+    assert (found.first_image, found.last_image, found.box) == (None, None, None)
+    assert (found.motion, found.prompt, found.reference) == (own.motion, own.prompt, own.reference)
+    assert sample_of(case, of_prompt, seed=3, foreign=True).first_image is not None

@@ -21,6 +21,7 @@ from motionloom.evaluate.evidence import Evidence, Tools
 from motionloom.evaluate.measuring import measured
 from motionloom.evaluate.movebench import Case, open_benchmark
 from motionloom.evaluate.run import row_key, write_json
+from motionloom.evaluate.sample import Sample
 from motionloom.media import Clip, read_provenance
 from motionloom.models.parameters import RESOLUTIONS
 from motionloom.scale.executors.devices import best_device
@@ -127,7 +128,7 @@ class BenchWorker:
         shown = motion if self._candidate.guided else Tracks.empty(motion.num_frames, motion.size, motion.fps)
         last = case.last_frame if model.card.takes_last_image else None
         clip = model.run(
-            os.fspath(case.first_frame),
+            os.fspath(case.first_frame) if model.takes_image else None,
             shown,
             parameters,
             last_image=None if last is None else os.fspath(last),
@@ -140,7 +141,7 @@ class BenchWorker:
 
     def _measure(self, case: Case, seed: int, used: int, work: Work) -> list[str]:
         foreign = self._candidate.videos is not None
-        evidence = Evidence(case.sample(os.fspath(work.video), seed=used, by_frame=foreign), self._measuring)
+        evidence = Evidence(sample_of(case, work.video, seed=used, foreign=foreign), self._measuring)
         row, broken = measured(
             evidence,
             self._folder.root,
@@ -194,6 +195,21 @@ class BenchWorker:
             "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         }
         write_json(self._folder.record, record)
+
+
+def sample_of(case: Case, video: Path, *, seed: int | None, foreign: bool = False) -> Sample:
+    """What a video is measured against.
+
+    One that was made from the prompt alone, as its record says, shows another scene: it begins with no photograph, and
+    the thing that is marked on the case's first frame is not there.
+
+    Args:
+        foreign: somebody else's video, without a record.
+    """
+    sample = case.sample(os.fspath(video), seed=seed, by_frame=foreign)
+    if foreign or read_provenance(video).get("image", {}) is not None:
+        return sample
+    return replace(sample, first_image=None, last_image=None, box=None)
 
 
 def fitting(model: Model, candidate: Candidate, motion: Tracks) -> tuple[tuple[int, int], int]:
