@@ -182,15 +182,6 @@ def cogvideox_shape(name: str, card: ModelCard, config: Mapping[str, Any], *, st
 
 _COGVIDEOX_1_5 = (768, 1360)
 """Its configuration names only the largest sides it can tell apart."""
-_COGVIDEOX = {
-    # ``transformer/config.json`` of CogVideoX-5b and CogVideoX-5b-I2V.
-    "_class_name": "CogVideoXTransformer3DModel",
-    "sample_height": 60,
-    "sample_width": 90,
-    "sample_frames": 49,
-    "patch_size": 2,
-    "temporal_compression_ratio": 4,
-}
 
 
 def _configurations(card: ModelCard) -> dict[str, dict[str, Any]]:
@@ -207,8 +198,4 @@ def _configurations(card: ModelCard) -> dict[str, dict[str, Any]]:
         }
     if card.architecture is None:
         return {}
-    if card.architecture.startswith("cogvideox"):
-        learned = card.architecture.endswith("i2v")
-        transformer = {**_COGVIDEOX, "use_learned_positional_embeddings": learned}
-        return {"transformer": transformer, "vae": {"scale_factor_temporal": 4}}
     return {part: published_config(card.architecture, part) for part in ("transformer", "vae")}

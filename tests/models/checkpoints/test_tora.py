@@ -6,6 +6,7 @@ import json
 import runpy
 import shutil
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -209,6 +210,31 @@ def test_what_was_loaded_is_what_is_counted(text):
     assert need.adapter == module_bytes(text.adapter)
     assert need.weights - plain.weights == need.adapter
     assert 0 < need.adapter_layer < need.adapter / 4
+
+
+@pytest.mark.parametrize("path", ["diffusers", "sat", "addon"])
+def test_memory_is_planned_before_a_weight_is_read(text, path, monkeypatch):
+    """The tiny model counts as the published one; its blocks come in 8 bits as they are read, the adapter whole."""
+    from motionloom.models import footprint, memory, pipelines
+
+    weights, added = (sum(each.numel() for each in part.parameters()) for part in (text.pipe.transformer, text.adapter))
+    shape = replace(
+        footprint.SHAPES["cogvideox-5b"], weights=weights, cast=weights // 2, text_encoder=1000, text_leaf=100
+    )
+    monkeypatch.setattr(footprint, "SHAPES", {"cogvideox-5b": shape})
+    monkeypatch.setattr(footprint, "_TORA_WEIGHTS", added)
+    planned = []
+    make = pipelines.tora_pipeline
+    monkeypatch.setattr(
+        pipelines, "tora_pipeline", lambda *_, plan, **how: planned.append(plan) or make(*_, plan=plan, **how)
+    )
+    monkeypatch.setattr(memory, "plan_for", lambda *_, **__: pytest.fail("planned after it was loaded"))
+    base = None if path == "diffusers" else text.folder / "base"
+    model: Any = load(text.folder / path, base=base, device="cpu", memory="low", size=(32, 32), num_frames=9)
+    assert planned[0].transformer_storage == "fp8"
+    assert model.pipeline.transformer.transformer_blocks[0].ff.net[2].weight.dtype == torch.float8_e4m3fn
+    assert same(model.pipeline.adapter, text.adapter)
+    assert frames(model, tracks()).shape == (9, 32, 32, 3)
 
 
 def test_text_encoder_and_tokenizer_come_from_the_base(text, tmp_path, monkeypatch):
