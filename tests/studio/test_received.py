@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import runpy
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -282,3 +284,19 @@ def test_tora_at_strength_zero_and_of_one_frame():
     found = tora(path((100, 240), (580, 240)), strength=0, num_frames=1)
     assert found.grid.cells == [[]]
     assert any("strength is 0" in note for note in found.notes)
+
+
+def test_a_local_folder_of_tora_is_offered_as_what_it_is(tmp_path):
+    from motionloom.studio.models_facts import Offered, facts, local_card
+
+    tiny = runpy.run_path(str(Path(__file__).parents[1] / "models" / "tiny_tora.py"))
+    for kind, takes_image in (("t2v", False), ("learned", True)):
+        pipe = tiny["pipeline"](kind)
+        tiny["save_diffusers"](tmp_path / kind, pipe, tiny["adapter"](pipe))
+        card = local_card(tmp_path / kind)
+        offered = facts(Offered(kind, str(tmp_path / kind), card))
+        assert (offered.takes_image, offered.methods, offered.solvers) == (takes_image, ["tora"], [])
+        motion = motion_of(path((6, 6), (26, 20)), width=32, height=32, num_frames=9, fps=8)
+        found = received(motion, motion.size, card, GenerationSettings(num_frames=9))
+        assert (found.width, found.height, found.num_frames, found.num_tracks) == (32, 32, 9, 1)
+        assert found.grid.sources == [0]
