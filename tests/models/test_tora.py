@@ -147,6 +147,7 @@ def test_image_to_video_of_one_length_makes_that_one_or_windows_of_it(i2v):
     assert long.provenance["details"]["windows"] == 3  # of three latents, of which one is shared, for seven in all
 
 
+@pytest.mark.slow
 def test_a_clip_of_204_frames(t2v):
     options: dict[str, Any] = {"size": (16, 16), "num_inference_steps": 1, "guidance_scale": 1.0}
     clip = t2v.generate(None, make_tracks(51), num_frames=204, **options)
@@ -239,7 +240,6 @@ def test_with_a_text_encoder():
     cat = made.generate(None, make_tracks(), prompt="a cat")
     assert cat.provenance["parameters"]["prompt"] == "a cat"
     others = [{"prompt": "a dog"}, {"negative_prompt": "dogs"}, {"options": {"negative": "zero"}}]
-    others += [{"guidance_scale": 1.0}, {"options": {"use_dynamic_cfg": False}}]
     for changes in [*others, {"options": {"dynamic_guidance": "legacy"}}]:
         clip = made.generate(None, make_tracks(), **{"prompt": "a cat", **changes})
         assert not np.array_equal(clip.frames, cat.frames), changes
@@ -271,20 +271,19 @@ def test_seeds_and_densified_motion(t2v):
     assert not np.array_equal(dense.frames, clips[0].frames)
 
 
-@pytest.mark.parametrize("frames", [9, 17])
-@pytest.mark.parametrize("kind", ["t2v", "learned"])
+@pytest.mark.parametrize(("kind", "frames"), [("t2v", 9), ("learned", 9), ("t2v", 17)])
 def test_a_look_at_the_clip_changes_nothing(t2v, i2v, kind, frames, monkeypatch):
     monkeypatch.setattr(preview_frames, "SECONDS_BETWEEN", 0.0)
     model, picture = (t2v, None) if kind == "t2v" else (i2v, PICTURE)
     shown: list[Any] = []
-    for order in ("joint", "sequential"):
+    for order in ("joint", "sequential")[: 1 if frames == 9 else 2]:
         options = {"window_order": order, "window_overlap": 4}
         plain = model.generate(picture, make_tracks(), num_frames=frames, options=options)
         looked = model.generate(picture, make_tracks(), num_frames=frames, options=options, on_preview=shown.append)
         assert np.array_equal(plain.frames, looked.frames)
         assert "step" not in vars(model.pipeline.scheduler)
     assert all(frame.shape == (4, 4, 3) for frame in shown)
-    assert len(shown) == 6 if frames == 9 else 12
+    assert len(shown) == (3 if frames == 9 else 9)
 
 
 def test_the_look_shows_the_clean_clip_in_its_colours(t2v, monkeypatch):
