@@ -16,7 +16,7 @@ from torch import Tensor
 
 from motionloom.errors import InputError
 from motionloom.methods.tora.hooks import attach
-from motionloom.methods.tora.windows import blend_weights, plan_windows, windowed
+from motionloom.methods.tora.windows import blend_weights, plan_windows, usual_order, windowed
 
 tiny = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("tiny.py"))))
 
@@ -193,7 +193,7 @@ def test_predictions_are_blended_by_their_weights(kind, overlap):
     unit = pipe.transformer.config.patch_size_t or 1
     windows = plan_windows(8, 4, overlap, unit=unit)
     clip = Calls(pipe)
-    with windowed(pipe, windows):
+    with windowed(pipe, windows, order="joint"):
         whole = Calls(pipe)
         make(pipe, kind, num_frames=29, num_inference_steps=1)
     weights = blend_weights(windows, unit=unit)
@@ -243,7 +243,7 @@ def shown(condition: Any) -> tuple[list[Tensor], list[Tensor]]:
 
     pipe.scheduler.step = keep
     calls = Calls(pipe)
-    with windowed(pipe, plan_windows(9, 3, 1), condition=condition):
+    with windowed(pipe, plan_windows(9, 3, 1), order="joint", condition=condition):
         make(pipe, "i2v", num_frames=LONG)
     assert pipe.scheduler.step is keep
     images = [call["hidden_states"][:, :, 4:] for call in calls.inputs]
@@ -327,7 +327,7 @@ def likeness(overlap: int, solver: str = "ddim", takes_image: bool = False, leng
         transformer=ideal.IdealTransformer(scheduler.alphas_cumprod, takes_image), scheduler=scheduler
     )
     windows = plan_windows(39, length, overlap)
-    with windowed(pipe, windows, **how):
+    with windowed(pipe, windows, **{"order": "joint", **how}):
         clip = ideal.denoised(pipe.transformer, scheduler, 39, steps=20, seed=0, size=16)
     return ideal.likeness(clip, sorted({edge for w in windows for edge in (w.start, w.stop) if 0 < edge < 39}))
 
@@ -363,6 +363,7 @@ def test_what_is_carried_keeps_the_scene_and_lets_things_move(solver):
 @pytest.mark.parametrize("kind", ["t2v", "i2v"])
 def test_204_frames_with_motion(kind):
     pipe = pipeline(kind, "dpm")
+    assert usual_order(pipe.transformer.config) == ("joint" if kind == "t2v" else "sequential")
     adapter = tiny.adapter(pipe.transformer)
     windows = plan_windows(52, 3, 1)
     flows = [tiny.motion_latents(seed=k) for k in range(len(windows))]
@@ -382,7 +383,7 @@ def test_204_frames_with_motion(kind):
                 attachment.features = None  # an attachment refuses a whole clip with the features of a window
                 return {}
 
-            with windowed(pipe, windows, on_window=next_window):
+            with windowed(pipe, windows, on_window=next_window, order="joint"):
                 return make(pipe, kind, num_frames=205, num_inference_steps=steps, callback_on_step_end=next_step)
 
     guided = clip(features)

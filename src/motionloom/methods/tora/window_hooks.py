@@ -128,7 +128,8 @@ class JointWindows(WindowHook):
         image = part.new_zeros(part.shape)[:, :, self.channels :]
         if self.condition == "repeat":
             image = hidden[:, : part.shape[1], self.channels :]
-        elif self.clean is not None:
+        elif self.clean is not None and self.windows[k].start < self.windows[k - 1].stop:
+            # Only what another window makes: shown its own, a window would believe its first guess ever more.
             image[:, 0] = _for_each_branch(self.clean[:, self.windows[k].start], part)
         return torch.cat([part[:, :, : self.channels], image], dim=2)
 

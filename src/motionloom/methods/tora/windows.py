@@ -29,7 +29,7 @@ from motionloom.methods.tora.window_hooks import ImageCondition, JointWindows, W
 
 Order = Literal["joint", "sequential"]
 
-__all__ = ["ImageCondition", "Order", "blend_weights", "plan_windows", "windowed"]
+__all__ = ["ImageCondition", "Order", "blend_weights", "plan_windows", "usual_order", "windowed"]
 
 _HOOK = "motionloom_windows"
 
@@ -91,13 +91,22 @@ def blend_weights(windows: Sequence[slice], *, unit: int = 1) -> list[Tensor]:
     return [(ramp / total[window]).float() for window, ramp in zip(windows, ramps, strict=True)]
 
 
+def usual_order(config: Any) -> Order:
+    """The better order for a transformer of this configuration, by ``benchmarks/tora_windows.py``.
+
+    Sequential where a photograph is read: a later window then begins with a finished picture, as all clips of the
+    training do, and scene and contrast last. Without one, joint windows have the softer seams.
+    """
+    return "sequential" if config.in_channels > config.out_channels else "joint"
+
+
 @contextmanager
 def windowed(
     pipeline: Any,
     windows: Sequence[slice],
     *,
     on_window: Callable[[int], None] = lambda k: None,
-    order: Order = "joint",
+    order: Order | None = None,
     condition: ImageCondition = "carry",
 ) -> Iterator[None]:
     """While inside, a call of the pipeline makes the whole clip window by window.
@@ -110,18 +119,20 @@ def windowed(
             CogVideoX.
         windows: latent frames of the clip, as by `plan_windows`.
         on_window: called with the window's number before every call of the transformer.
-        order: see the top of this file. "sequential" runs the asked-for steps for every window: the pipeline's
-            timesteps, and the step numbers that callbacks get, go through all windows one after the other.
-        condition: what an image-to-video model is shown in later windows, where the photograph stands in the first:
-            "first" nothing, "carry" the clean latent that the step before estimated there, "repeat" the photograph
-            again. With "first" scenes drift apart, with "repeat" all that moves returns to the photograph. Sequential
-            windows always begin with the latent that was made.
+        order: see the top of this file; `usual_order` by default. "sequential" runs the asked-for steps for every
+            window: the pipeline's timesteps, and the step numbers that callbacks get, go through all windows one after
+            the other.
+        condition: what an image-to-video model is shown in later joint windows, where the photograph stands in the
+            first: "first" nothing, "carry" the clean latent that the step before estimated there, "repeat" the
+            photograph again. With "first" scenes drift apart, with "repeat" all that moves returns to the photograph.
+            Sequential windows always begin with the latent that was made.
 
     Raises:
         InputError: windows that do not cover a clip, or that do not fit the one that the call makes.
     """
     transformer = pipeline.transformer
     config = transformer.config
+    order = order or usual_order(config)
     _check(windows, config.patch_size_t or 1)
     registry = HookRegistry.check_if_exists_or_initialize(transformer)
     with ExitStack() as stack:
