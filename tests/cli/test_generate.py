@@ -1,9 +1,11 @@
 import json
 import os
+import runpy
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -623,3 +625,24 @@ def test_extended_prompts_need_no_photograph(folder, call, dreamer):
     assert done.code == 0, done.err
     assert dreamer.calls[0].prompt.startswith("a square slides")
     assert len(dreamer.calls[0].prompt) > len("a square slides")
+
+
+@pytest.mark.slow
+def test_a_local_folder_of_tora_makes_videos_from_a_motion(folder, call):
+    tiny = runpy.run_path(str(Path(__file__).parents[1] / "models" / "tiny_tora.py"))
+    for kind in ("t2v", "learned"):
+        pipe = tiny["pipeline"](kind)
+        tiny["save_diffusers"](folder / kind, pipe, tiny["adapter"](pipe))
+    few = ("--steps", 1, "--frames", 5, "--size", "32x32")
+    done = call("generate", "slide.motion.json", "-m", "t2v", *few, "-o", "out.webp")
+    assert done.code == 0, done.err
+    assert done.lines == [done.lines[0]]
+    assert done.lines[0].startswith("out.webp: 5 frames at 4 fps, 32x32, t2v, seed 0")
+    details = read_provenance("out.webp")["details"]
+    assert (details["method"], details["tracks_seen"]) == ("tora", details["tracks"])
+    assert call("generate", "--again", "out.webp").lines[-1] == "the frames are those of out.webp, bit for bit"
+    refused = call("generate", "slide.motion.json", "-m", "learned", *few)
+    assert "IMAGE: missing, learned starts from a photograph" in refused.err
+    done = call("generate", "photo.png", "slide.motion.json", "-m", "learned", *few)
+    assert done.code == 0, done.err
+    assert read_provenance("photo.learned.mp4")["image"]["path"] == "photo.png"

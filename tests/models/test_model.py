@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,9 @@ from PIL import Image
 
 from motionloom.errors import Cancelled, FileFormatError, InputError
 from motionloom.jobs import again
+from motionloom.models.card import ModelCard
 from motionloom.models.loading import load
+from motionloom.models.model import Model
 from motionloom.models.wan import WanModel
 from motionloom.tracks.motion import Motion
 from motionloom.tracks.tracks import Tracks
@@ -234,3 +237,80 @@ def test_nano_is_moved_without_conditions_on_tracks(picture: np.ndarray):
     assert still.provenance["details"]["num_inference_steps"] == 1
     assert np.array_equal(still.frames, load("nano").generate(picture, slide(), strength=0.0, **options).frames)
     assert not np.array_equal(clip.frames, still.frames)
+
+
+class Dreamer(Model):
+    """Text to video at 32x64 by default: frames that count up from the seed."""
+
+    card = ModelCard(
+        "dreamer", "", "", "", None, ("tora",), native_size=(32, 64), num_frames=5, fps=8.0, takes_image=False
+    )
+    name, method, digest, reads_text = "dreamer", "tora", "0" * 64, True
+
+    def refuse(self, request):
+        pass
+
+    def render(self, request):
+        self.request = request
+        return np.full((request.num_frames, *request.size, 3), request.seed, np.uint8)
+
+
+def test_text_to_video_starts_from_the_motion_s_canvas(picture):
+    model = Dreamer()
+    assert not model.takes_image
+    clip = model.generate(None, slide(), prompt="a boat", seed=3)
+    assert (clip.size, clip.num_frames) == ((48, 64), 5)
+    assert (model.request.image, model.request.tracks.size) == (None, (48, 64))
+    assert clip.provenance["image"] is None
+    assert model.generate(motion=slide(), prompt="").size == (48, 64)
+    assert model.generate(prompt="a boat").size == (32, 64)  # its own
+    assert model.generate(prompt="a boat", size=(16, 16)).size == (16, 16)
+    assert model.generate(motion=slide(), prompt="a boat", resolution="480p").size == pytest.approx(
+        (547, 730), rel=0.02
+    )
+    both = model.generate_videos(motion=slide(), prompt="a", num_videos_per_prompt=2, seed=5)
+    assert [each.provenance["parameters"]["seed"] for each in both] == [5, 6]
+
+
+def test_of_a_photograph_text_to_video_takes_the_shape_and_says_so_once(picture):
+    model = Dreamer()
+    with pytest.warns(UserWarning, match="of the photograph only the shape is used") as told:
+        clip = model.generate(picture, None, prompt="a boat")
+    assert len(told) == 1
+    assert (clip.size, model.request.image) == (picture.shape[:2], None)
+    # The clip is made again without it: its size is in the record, it is not.
+    assert clip.provenance["image"] is None
+    assert clip.provenance["parameters"]["size"] == list(picture.shape[:2])
+
+
+def test_what_there_is_no_picture_without(warp):
+    with pytest.raises(InputError, match="prompt: missing, dreamer makes its picture from it"):
+        Dreamer().generate(None, slide())
+    with pytest.raises(InputError, match="image: missing, warp starts from a photograph"):
+        warp.generate(None, slide())
+    with pytest.raises(InputError, match="image: missing, warp starts"):
+        warp.generate(motion=slide())
+    sizeless = Dreamer()
+    sizeless.card = replace(sizeless.card, native_size=None)
+    with pytest.raises(InputError, match="size: missing, dreamer has no size of its own"):
+        sizeless.generate(prompt="a boat")
+
+
+def test_files_without_a_canvas_are_on_the_picture_to_be_made(tmp_path):
+    model = Dreamer()
+    (tmp_path / "path.txt").write_text("0,0\n128,64\n")
+    clip = model.generate(None, tmp_path / "path.txt", prompt="a boat")
+    # Tora's 256x256 canvas is stretched over it.
+    assert clip.size == (32, 64)
+    np.testing.assert_allclose(model.request.tracks.points[-1, 0], [32, 8], atol=0.5)
+    np.save(tmp_path / "wan.npy", np.full((1, 9, 1, 2), 20.0, np.float32))
+    model.generate(None, tmp_path / "wan.npy", prompt="a boat", size=(24, 40))
+    assert model.request.tracks.size == (24, 40)
+    np.testing.assert_allclose(model.request.tracks.points, 20.0, atol=1e-4)
+
+
+def test_pixels_in_memory_are_no_missing_photograph(warp, picture, tmp_path):
+    clip = warp.generate(picture, slide())
+    assert clip.provenance["image"] == {"path": None, "sha256": None}
+    with pytest.raises(FileFormatError, match="pixels in memory"):
+        again(clip.save(tmp_path / "a.webp"))
