@@ -24,6 +24,7 @@ from torch import Tensor
 from motionloom.errors import InputError
 from motionloom.methods.latent_trajectory.pipeline import LatentTrajectoryCogVideoXPipeline
 from motionloom.methods.tora.hooks import attach
+from motionloom.methods.tora.pipeline import ToraImageToVideoPipeline, ToraPipeline
 from motionloom.methods.tora.windows import plan_windows, windowed
 from motionloom.scale import launch
 from motionloom.scale.cogvideox import SharedAttention
@@ -173,6 +174,33 @@ def _windows(share: Any, guidance_scale: float) -> Tensor:
             return call(pipeline, "i2v", guidance_scale=guidance_scale, **changes)
 
 
+def ulysses_pipeline(share: Any) -> Tensor:
+    """Tora's own pipeline: 17 frames in windows of 9, the motion seen in a part of the steps."""
+    return _pipeline(share, "t2v", 1.0, window=(0.0, 0.7))
+
+
+def cfg_pipeline_in_turn(share: Any) -> Tensor:
+    """The same from a photograph, one window after the other, with guidance that grows."""
+    return _pipeline(share, "learned", 2.0, window_order="sequential", use_dynamic_cfg=True)
+
+
+def _pipeline(share: Any, kind: str, guidance_scale: float, **options: Any) -> Tensor:
+    parts = TINY.components(kind)
+    of = ToraPipeline if kind == "t2v" else ToraImageToVideoPipeline
+    pipeline = of(**parts, adapter=TINY.adapter(parts["transformer"]))
+    pipeline.set_progress_bar_config(disable=True)
+    pipeline.scheduler = CogVideoXDPMScheduler.from_config(pipeline.scheduler.config, timestep_spacing="trailing")
+    with share(pipeline, guidance_scale=guidance_scale):
+        options |= {"num_frames": 17, "window_frames": 9, "window_overlap": 4, "tracks": tracks(17)}
+        return call(pipeline, kind, guidance_scale=guidance_scale, **options)
+
+
+def tracks(frames: int) -> Tracks:
+    """A point that crosses the picture."""
+    points = np.linspace([4, 4], [28, 20], frames, dtype=np.float32)[:, None]
+    return Tracks(points, np.ones((frames, 1), np.bool_), (32, 32), 8.0)
+
+
 def ulysses_fused(share: Any) -> Tensor:
     pipeline = build()
     pipeline.transformer.fuse_qkv_projections()
@@ -251,10 +279,8 @@ def cfg_tracks_in_one_branch(share: Any) -> Tensor:
     """A hook that changes the doubled batch before it is divided."""
     pipeline = LatentTrajectoryCogVideoXPipeline(**TINY.components("learned"))
     pipeline.set_progress_bar_config(disable=True)
-    points = np.linspace([4, 4], [28, 20], 9, dtype=np.float32)[:, None]
-    tracks = Tracks(points, np.ones((9, 1), np.bool_), (32, 32), 8.0)
     with share(pipeline):
-        return call(pipeline, "learned", tracks=tracks, cfg_mode="joint")
+        return call(pipeline, "learned", tracks=tracks(9), cfg_mode="joint")
 
 
 def cfg_without_guidance(share: Any) -> Tensor:

@@ -57,10 +57,10 @@ def expected(cases):
         "ulysses_t2v", "ulysses_sincos", "ulysses_learned", "ulysses_15", "ulysses_uneven", "ulysses_two_videos",
         "ulysses_tora", "ulysses_tora_image", "ulysses_tora_15", "ulysses_tora_spatial", "ulysses_tora_modulation",
         "ulysses_tora_streamed", "ulysses_tora_four_heads", "ulysses_tora_extra_channel",
-        "ulysses_tora_cross_attention", "ulysses_tora_attached_in_the_call", "ulysses_windows", "ulysses_fused",
-        "ulysses_offloaded", "cfg_t2v", "cfg_learned", "cfg_15", "cfg_tora", "cfg_tora_15", "cfg_dynamic",
-        "cfg_tracks_in_one_branch", "cfg_windows", "cfg_offloaded", "cfg_without_guidance", "noise_of_the_first",
-        "everything_left_as_found",
+        "ulysses_tora_cross_attention", "ulysses_tora_attached_in_the_call", "ulysses_windows", "ulysses_pipeline",
+        "cfg_pipeline_in_turn", "ulysses_fused", "ulysses_offloaded", "cfg_t2v", "cfg_learned", "cfg_15", "cfg_tora",
+        "cfg_tora_15", "cfg_dynamic", "cfg_tracks_in_one_branch", "cfg_windows", "cfg_offloaded",
+        "cfg_without_guidance", "noise_of_the_first", "everything_left_as_found",
     ],
 )  # fmt: skip
 @pytest.mark.slow
