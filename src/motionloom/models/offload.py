@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 _ENCODERS = ("text_encoder", "image_encoder")
 _TRANSFORMERS = ("transformer", "transformer_2")
-_LAYERED = (*_ENCODERS, "adapter")
-"""Parts that come in layer by layer where the transformer's blocks come in one by one."""
 
 
 def apply(plan: Plan, pipeline: Any, device: Any, *, placed: Collection[str] = ()) -> None:
@@ -66,8 +64,14 @@ def place(plan: Plan, name: str, part: nn.Module, device: torch.device) -> None:
             part.to(device)
     elif name in _TRANSFORMERS and plan.offload in ("group", "group+disk"):
         _offload_blocks(part, device, _disk_folder(part) if plan.offload == "group+disk" else None)
-    elif name in (_LAYERED if plan.offload is not None else _ENCODERS if plan.unload_text_encoder else ()):
+    elif name in _ENCODERS and (plan.offload is not None or plan.unload_text_encoder):
         _offload_layers(part, device, _disk_folder(part) if plan.offload == "group+disk" else None)
+    elif name == "adapter" and plan.offload is not None:
+        # The extractor works once, each fuser inside a block of the transformer: which layer comes next, and is to be
+        # brought in meanwhile, is learnt from a call of the whole, so each is a whole by itself.
+        for piece in part.children():
+            for whole in piece if isinstance(piece, nn.ModuleList) else [piece]:
+                _offload_layers(whole, device, _disk_folder(whole) if plan.offload == "group+disk" else None)
     else:
         part.to(device)
 

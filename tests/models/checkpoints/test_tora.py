@@ -173,6 +173,22 @@ def test_every_preset_places_the_adapter(text, memory):
     assert {tensor.dtype for tensor in model.pipeline.adapter.parameters()} == {torch.float32}
 
 
+@pytest.mark.parametrize("offload", ["group", "group+disk"])
+def test_a_streamed_adapter_gives_the_same_clip(text, offload):
+    """Extractor and fusers each by themselves; hooks are where their own calls come by."""
+    from motionloom.models import offload as carrying
+    from motionloom.models.memory_plans import Plan
+
+    whole: Any = load(text.folder / "diffusers", device="cpu", memory="max-speed")
+    clip = frames(whole, tracks())
+    adapter = whole.pipeline.adapter
+    carrying.place(Plan("minimal", offload=offload), "adapter", adapter, torch.device("cpu"))
+    hooked = {name for name, module in adapter.named_modules() if hasattr(module, "_diffusers_hook")}
+    assert {"traj_extractor.conv_in", "fuser.0.flow_gamma_temporal", "fuser.1.flow_cond_norm"} <= hooked
+    assert "" not in hooked
+    assert np.array_equal(frames(whole, tracks()), clip)
+
+
 def with_words(saved: Saved, folder: Path) -> Path:
     """The base with a tiny T5 and its tokenizer."""
     from transformers import T5Config, T5EncoderModel
