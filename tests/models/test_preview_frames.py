@@ -58,6 +58,20 @@ def test_a_pipeline_is_left_as_found_and_untouched_when_nobody_looks(nano):
         assert "prepare_latents" not in vars(pipeline)
 
 
+def test_what_others_replaced_stays_replaced(nano):
+    pipeline = nano.pipeline
+
+    def others(*args, **kwargs):
+        return type(pipeline).prepare_latents(pipeline, *args, **kwargs)
+
+    pipeline.prepare_latents = others
+    frames = []
+    nano.generate(photograph(), still(), size=(64, 64), num_frames=5, num_inference_steps=2, on_preview=frames.append)
+    assert len(frames) == 2
+    assert vars(pipeline).pop("prepare_latents") is others
+    assert "step" not in vars(pipeline.scheduler)
+
+
 def enough(frame):
     raise RuntimeError("enough")
 

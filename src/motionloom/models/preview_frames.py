@@ -56,12 +56,22 @@ def previewing(pipeline: Any, request: Request) -> Iterator[PreviewFrames | None
         frames.listen(outputs)
         return outputs
 
-    pipeline.prepare_latents, scheduler.step = watched, listened
-    try:
+    with _replaced(pipeline, "prepare_latents", watched), _replaced(scheduler, "step", listened):
         yield frames
+
+
+@contextlib.contextmanager
+def _replaced(owner: Any, name: str, method: Any) -> Iterator[None]:
+    """While inside, a method of an object is another one. Others may replace it too, outside and inside."""
+    before = vars(owner).get(name)
+    setattr(owner, name, method)
+    try:
+        yield
     finally:
-        del pipeline.prepare_latents
-        vars(scheduler).pop("step", None)  # whoever replaced it inside may have put back the class's own
+        if before is not None:
+            setattr(owner, name, before)
+        else:
+            vars(owner).pop(name, None)
 
 
 class PreviewFrames:
