@@ -17,6 +17,7 @@ from motionloom.methods.tora.flow import (
     flow_colours,
     flow_video,
 )
+from motionloom.tracks.formats import read_tracks
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "tora"
 CASES = ["edge", "line2", "stationary", "subsample30", "tailloss14", "two_cross", "zigzag"]
@@ -80,6 +81,20 @@ def test_published_clips(name):
     assert_colours(video, case["rgb"])
     # On the program's own flow there is no rounding to excuse.
     assert np.array_equal(flow_colours(case["flow_blur"].transpose(0, 3, 1, 2)).numpy(), case["rgb"])
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_published_clips_from_their_files(name, tmp_path):
+    """From what a user types to colours, with the published resampling and whole pixels."""
+    case = read(f"traj_{name}")
+    frames, height, width = case["canvas"].tolist()
+    files = []
+    while (key := f"points_in_{len(files)}") in case:
+        files.append(tmp_path / f"{key}.txt")
+        files[-1].write_text("\n".join(f"{x},{y}" for x, y in case[key].tolist()))
+    tracks = read_tracks(files, num_frames=frames, size=(height, width), timing="program")
+    assert np.array_equal(np.trunc(tracks.points), given_tracks(case)[0])
+    assert_colours(flow_video(tracks.points, tracks.visible, tracks.size, whole_pixels=True), case["rgb"])
 
 
 def test_published_clip_at_full_size():
