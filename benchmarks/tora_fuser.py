@@ -213,10 +213,10 @@ def main() -> None:
     options = parser.parse_args()
     logging.set_verbosity_error()
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
-    shown = {**header(), "threads": torch.get_num_threads()}
+    how: dict[str, Any] = {"threads": torch.get_num_threads()}
     if options.device == "cuda":
-        shown["gpu"] = torch.cuda.get_device_name()
-    print(", ".join(f"{name} {value}" for name, value in shown.items()))
+        how["gpu"] = torch.cuda.get_device_name()
+    print(", ".join(f"{name} {value}" for name, value in (header() | how).items()))
 
     found = steps(options)
     print(f"a step of two branches: {options.layers} blocks, {options.heads * HEAD} wide, grid {options.grid}")
@@ -235,8 +235,8 @@ def main() -> None:
     full = arithmetic()
     for name, row in full["added"].items():
         print(f"by arithmetic, CogVideoX-5B at 49 frames of 480x720: {name:12} adds {row['share']:.2%} to a step")
-    what = {name: getattr(options, name) for name in ("repeats", "heads", "layers", "grid", "dtype", "device")}
-    write({**shown, **what, "steps": found, "fuser": single, "full_size": full}, options.json)
+    how |= {name: getattr(options, name) for name in ("repeats", "heads", "layers", "grid", "dtype", "device")}
+    write({**how, "steps": found, "fuser": single, "full_size": full}, options.json)
 
 
 if __name__ == "__main__":
