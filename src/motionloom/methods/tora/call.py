@@ -138,7 +138,7 @@ class WithTora:
             motion_cache: what is kept of the motion between steps, for every window; see
                 `motionloom.methods.tora.hooks.attach`.
             dynamic_guidance: guidance by the number of the "steps", or "legacy", the formula of diffusers.
-            negative: see `Negative`.
+            negative: see `Negative`; "zero" takes the place of embeddings that are given too.
             window_frames: frames that are denoised at once; by default as many as the transformer was trained on. A
                 longer clip is made in windows that overlap; as many as the clip has make it in one piece.
             window_overlap: frames that windows share at least; by default 16, or what a shorter window allows.
@@ -272,8 +272,9 @@ class WithTora:
         # Latents that fill up a pair (CogVideoX 1.5) stand in front, and are thrown away in the end.
         lead = run.windows[-1].stop - run.latent_frames
         for window in run.windows:
-            first, length = max(0, window.start - lead), window.stop - lead - max(0, window.start - lead)
-            parts = [part_of(video, first * stride, (length - 1) * stride + 1).to(latents.device) for video in videos]
+            first = max(0, window.start - lead)
+            length = (window.stop - lead - first - 1) * stride + 1
+            parts = [part_of(video, first * stride, length).to(latents.device) for video in videos]
             coded = motion_latents(vae, parts, posterior=run.posterior, generator=generator)
             run.features.append(self.adapter.features(coded.to(self.adapter.dtype)))
         self._show(0)
