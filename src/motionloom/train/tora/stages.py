@@ -20,7 +20,7 @@ import torch
 from motionloom.errors import InputError
 from motionloom.media.files import replacing_folder
 from motionloom.methods.tora.adapter import ToraAdapter
-from motionloom.methods.tora.hooks import attach
+from motionloom.methods.tora.hooks import Attachment, attach
 from motionloom.methods.tora.motion_latents import motion_latents
 from motionloom.train.state import TrainingState, adamw, mixed_precision
 from motionloom.train.tora.conditions import Kind, MotionMix, draw_motion
@@ -146,7 +146,7 @@ def train_adapter(
     adapter.to(base.transformer.device).float()
     state: TrainingState | None = None
     try:
-        with _frozen(base.transformer, gradient_checkpointing):
+        with _frozen(base.transformer, gradient_checkpointing), attach(base.transformer, adapter) as attachment:
             for index, (name, stage) in enumerate(zip(names, recipe.stages, strict=True)):
                 checkpoint = out / f"{name}.safetensors"
                 state = _state(adapter, stage, recipe)
@@ -156,7 +156,7 @@ def train_adapter(
                 limit = seconds[index] if seconds is not None else None
                 last_saved = time.monotonic()
                 try:
-                    for told in _steps(state, stage, index, base, clips, adapter, recipe, limit):
+                    for told in _steps(state, stage, index, base, clips, attachment, recipe, limit):
                         log(out, told)
                         if time.monotonic() - last_saved >= checkpoint_every:
                             state.save(checkpoint, facts)
@@ -183,7 +183,7 @@ def save_adapter(folder: Path, adapter: ToraAdapter, state: TrainingState, recip
 
 def stage_loss(
     base: Base,
-    adapter: ToraAdapter,
+    attachment: Attachment,
     clips: MovingClips,
     kind: Kind,
     rng: np.random.Generator,
@@ -192,16 +192,18 @@ def stage_loss(
     text_dropout: float = TEXT_DROPOUT,
     image_dropout: float = IMAGE_DROPOUT,
 ) -> torch.Tensor:
-    """The loss of one batch: clips with their motion shown through the adapter.
+    """The loss of one batch: clips with their motion shown through the adapter that is attached to the transformer.
 
-    The adapter's batch norm takes its statistics from the frames of the batch while it is in training mode.
+    Take its gradients before the adapter is detached or shown something else: with gradient checkpointing the
+    transformer runs again then. While the adapter is in training mode its batch norm takes its statistics from the
+    frames of the batch.
     """
     device = base.transformer.device
     videos = draw_motion(clips, kind, rng, motion).to(device)
     coded = motion_latents(base.motion_vae or base.vae, list(videos))
     generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-    with attach(base.transformer, adapter) as attachment, mixed_precision(device):
-        attachment.features = [feature.float() for feature in adapter.features(coded.float())]
+    with mixed_precision(device):
+        attachment.features = [feature.float() for feature in attachment.adapter.features(coded.float())]
         return denoising_loss(
             base.transformer,
             base.vae,
@@ -226,13 +228,13 @@ def _steps(
     index: int,
     base: Base,
     clips: ClipSource,
-    adapter: ToraAdapter,
+    attachment: Attachment,
     recipe: AdapterRecipe,
     limit: float | None,
 ) -> Iterator[dict[str, Any]]:
     before = sum(earlier.steps for earlier in recipe.stages[:index])
     started = time.monotonic() - state.elapsed
-    adapter.train()
+    attachment.adapter.train()
     while state.step < stage.steps and (limit is None or state.elapsed < limit):
         rng = np.random.default_rng([recipe.seed, index, state.step, 17])
         losses = []
@@ -240,7 +242,7 @@ def _steps(
             batch = clips.batch((before + state.step) * recipe.accumulation + part, recipe.batch)
             loss = stage_loss(
                 base,
-                adapter,
+                attachment,
                 batch,
                 stage.kind,
                 rng,
@@ -262,7 +264,7 @@ def _steps(
             "loss": round(float(np.mean(losses)), 6),
             "elapsed": round(state.elapsed, 1),
         }
-    adapter.eval()
+    attachment.adapter.eval()
 
 
 def _state(adapter: ToraAdapter, stage: Stage, recipe: AdapterRecipe) -> TrainingState:
