@@ -16,7 +16,7 @@ from motionloom.models.card import ModelCard, Part, Sampling
 from motionloom.models.catalog import find_model, list_models
 from motionloom.models.checkpoints.layouts import Layout, Place, find_layout, read_json
 from motionloom.models.checkpoints.parts import WEIGHTS
-from motionloom.models.checkpoints.tora import find_tora_parts, holds_tora
+from motionloom.models.checkpoints.tora import find_tora_parts, holds_tora, stock_cogvideox
 from motionloom.models.digest import digest_of, digest_of_parts
 from motionloom.models.installed import fetch_command, fetched_layouts, layout_of_card, layout_of_files
 from motionloom.models.local_card import card_like, card_of_folder, card_of_tora
@@ -157,11 +157,8 @@ def load(
         del options["keep_float8"]
         pipeline, extra["adapter"], extra["motion_vae"] = pipelines.tora_pipeline(parts, plan=plan, **options)
         digest = _digest_of_places(parts.places)
-    elif layout.index.get("_class_name") == "CogVideoXPipeline":
-        raise CheckpointError(
-            f"{layout.root}: makes videos of text alone and follows no tracks; give what Tora adds to it as the model "
-            'and this folder as its base: motionloom.load("tora-t2v-addon", base=...), -m tora-t2v-addon --base ...'
-        )
+    elif (bare := stock_cogvideox(layout)) is not None:
+        raise CheckpointError(bare)
     elif whole:
         card = card or card_of_folder(layout)
         chosen = _check_method(card, method)

@@ -270,6 +270,8 @@ def test_text_encoder_and_tokenizer_come_from_the_base(text, tmp_path, monkeypat
 def test_a_stock_text_to_video_folder_is_a_base_and_no_model(text):
     with pytest.raises(CheckpointError, match=r"videos of text alone and follows no tracks; .* base="):
         load(text.folder / "base", device="cpu")
+    with pytest.raises(CheckpointError, match=r"a stock CogVideoX alone; .* with transformer="):
+        load(text.folder / "base" / "transformer", device="cpu")
 
 
 def test_an_add_on_of_the_other_task_is_told_by_its_name(saved, tmp_path):
@@ -364,6 +366,9 @@ def test_a_transformer_may_be_taken_from_elsewhere(text, tmp_path):
     other = with_other_transformer(text, tmp_path)
     model: Any = load(text.folder / "addon", base=text.folder / "base", transformer=other, device="cpu")
     expected = text.pipe.transformer.proj_out.weight + 1
+    assert torch.equal(model.pipeline.transformer.proj_out.weight, expected)
+    # The other parts are taken from the folder that the transformer lies in.
+    model = load(text.folder / "addon", transformer=other / "transformer", device="cpu")
     assert torch.equal(model.pipeline.transformer.proj_out.weight, expected)
 
 

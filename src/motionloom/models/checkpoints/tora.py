@@ -60,6 +60,23 @@ def holds_tora(layout: Layout) -> bool:
     return place is not None and _has_tora_inside(place)
 
 
+def stock_cogvideox(layout: Layout) -> str | None:
+    """What to do with a stock CogVideoX that follows no tracks as it is: text to video, or a transformer without its
+    other parts; None: it is something else."""
+    if layout.index.get("_class_name") == "CogVideoXPipeline":
+        return (
+            f"{layout.root}: makes videos of text alone and follows no tracks; give what Tora adds to it as the model "
+            'and this folder as its base: motionloom.load("tora-t2v-addon", base=...), -m tora-t2v-addon --base ...'
+        )
+    place = layout.places.get("transformer")
+    if layout.kind == "transformer" and place is not None and _is_cogvideox(place):
+        return (
+            f"{layout.root}: is the transformer of a stock CogVideoX alone; give the folder of the whole model, or an "
+            "add-on of Tora as the model and this folder with transformer="
+        )
+    return None
+
+
 def find_tora_parts(
     given: Layout,
     *,
@@ -82,7 +99,7 @@ def find_tora_parts(
             and what would do.
     """
     adapter = given.places.get("adapter")
-    around = neighbours(given)
+    around = [near for layout in (given, *_listed(transformer)) for near in neighbours(layout)]
     if adapter is None:
         place = given.places["transformer"]
         if transformer is not None:
