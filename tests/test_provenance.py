@@ -130,6 +130,21 @@ def test_fingerprint_follows_inputs_and_not_names():
         assert provenance.fingerprint({**record, **change}) != provenance.fingerprint(record)
 
 
+def test_a_clip_from_no_photograph_is_told_from_one_of_pixels(tmp_path):
+    motion = Tracks.empty(4, (8, 8), 16)
+    given = {"motion": motion, "model": "m", "digest": "d", "parameters": {}}
+    (tmp_path / "a.png").write_bytes(b"picture")
+    none = provenance.run_record(image=None, **given)
+    pixels = provenance.run_record(image=None, from_pixels=True, **given)
+    file = provenance.run_record(image=tmp_path / "a.png", from_pixels=True, **given)
+    assert (none["image"], pixels["image"]) == (None, {"path": None, "sha256": None})
+    assert file["fingerprint"] != none["fingerprint"]
+    for record in (none, file):
+        provenance.check_record({**record, "versions": {}}, tmp_path / "a.mp4")
+    with pytest.raises(FileFormatError, match="pixels in memory"):
+        provenance.check_record({**pixels, "versions": {}}, tmp_path / "a.mp4")
+
+
 def test_versions_and_their_changes():
     found = provenance.versions()
     assert {"motionloom", "python", "torch", "numpy"} <= set(found)

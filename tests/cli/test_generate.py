@@ -540,6 +540,14 @@ def test_text_to_video_needs_a_motion_and_no_photograph(folder, call, dreamer):
     assert record["motion"]["name"] == "slide.motion.json"
 
 
+def test_text_to_video_with_a_lora_takes_the_only_file_as_its_motion(folder, call, dreamer):
+    done = call("generate", "slide.motion.json", "-m", "dreamer", "--lora", "style.safetensors", "-o", "out.webp")
+    assert done.code == 0, done.err
+    assert dreamer.calls[0].tracks.num_tracks > 0
+    refused = call("generate", "slide.motion.json", "-m", "nano", "--lora", "style.safetensors")
+    assert "IMAGE: missing, nano starts from a photograph" in refused.err
+
+
 def test_text_to_video_is_made_again(folder, call, dreamer):
     assert call("generate", "slide.motion.json", "-m", "dreamer", "-o", "out.webp", "--seed", -1).code == 0
     assert call("generate", "--again", "out.webp").lines[-1] == "the frames are those of out.webp, bit for bit"

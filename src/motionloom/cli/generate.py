@@ -173,11 +173,12 @@ def generate(
     if image is None:
         raise InputError("IMAGE: missing, expected a photograph and a motion, a batch file, or --again CLIP")
     from motionloom.batch_file import is_batch
-    from motionloom.jobs import Parameters, parse_option, parse_size, parse_window
+    from motionloom.jobs import Parameters, is_picture, parse_option, parse_size, parse_window
 
     batch = motion is None and is_batch(image)
     photograph: Path | None = image
-    if motion is None and not batch and last_image is None and not (lora or _moves_by_itself(model)):
+    enough = last_image is not None or lora or _moves_by_itself(model)
+    if motion is None and not batch and not (enough and is_picture(image)):
         photograph, motion = None, _motion_alone(image, model)
     parameters = Parameters(
         prompt=prompt, negative_prompt=negative_prompt, seed=seed, size=parse_size(size) if size else None,
