@@ -1,14 +1,18 @@
 """What windows cost and do to a long clip: 52 latent frames (205 frames) in windows of 13, as CogVideoX was trained on.
 
 Cost: one denoising step of a random CogVideoX transformer (256 wide, 2 blocks, 192 tokens a frame) over the whole clip
-at once, and in windows; seconds are the best of several rounds that take turns, and memory is what a process of its own
-needed at most beyond the model and its inputs. Attention grows with the square of the length, so windows are cheaper
-than one pass although they repeat what they share; how much cheaper depends on the tokens per frame.
+at once, and in windows: processor seconds on one thread, the least of several rounds, and what a process of its own
+needed at most beyond the model and its inputs (Linux). Attention grows with the square of the length, so windows are
+cheaper than one pass although they repeat what they share; how much cheaper depends on the tokens per frame.
 
 Likeness: clips of a world whose perfect denoiser is known in closed form, for every way of putting windows together;
 see `_ideal_video.py`. "seam" is the largest squared jump at the borders of windows over the mean elsewhere.
 
-    python benchmarks/tora_windows.py [--json FILE] [--rounds 3] [--seeds 3]
+Trained, with --base FOLDER (the base of ``motionloom train tora``): clips of 9 latent frames from photographs of moving
+shapes, in windows of the 3 that the model knows. "contrast" is the deviation of the last frame's latents over the real
+clips', "likeness" the cosine of first and last frame, beside that of the real clips.
+
+    python benchmarks/tora_windows.py [--json FILE] [--rounds 3] [--seeds 3] [--base FOLDER]
 """
 
 from __future__ import annotations
@@ -24,10 +28,13 @@ import torch
 from _ideal_video import IdealTransformer, denoised, likeness
 from _report import header, write
 from diffusers.models.transformers.cogvideox_transformer_3d import CogVideoXTransformer3DModel
+from diffusers.pipelines.cogvideo.pipeline_cogvideox_image2video import CogVideoXImageToVideoPipeline
 from diffusers.schedulers.scheduling_ddim_cogvideox import CogVideoXDDIMScheduler
 from diffusers.schedulers.scheduling_dpm_cogvideox import CogVideoXDPMScheduler
 
 from motionloom.methods.tora.windows import plan_windows, windowed
+from motionloom.models.nano.codec import CogVideoXBlockCodec
+from motionloom.prepare.procedural import render, sample_scene
 
 FRAMES, LENGTH = 52, 13
 OVERLAPS = (0, 2, 4, 6)
@@ -50,11 +57,11 @@ def transformer() -> Any:
 
 
 def one_step(model: Any, given: dict[str, Any], windows: list[slice]) -> float:
-    """Seconds of one call for the whole clip."""
+    """Processor seconds of one call for the whole clip."""
     with torch.no_grad(), windowed(SimpleNamespace(transformer=model, scheduler=None), windows, order="joint"):
-        begin = time.perf_counter()
+        begin = time.process_time()
         model(**given)
-        return time.perf_counter() - begin
+        return time.process_time() - begin
 
 
 def inputs() -> dict[str, Any]:
@@ -69,46 +76,33 @@ def inputs() -> dict[str, Any]:
 
 
 def cost(rounds: int) -> list[dict[str, Any]]:
-    """Seconds and memory of one step, whole and in windows."""
+    """Processor seconds and memory of one step, whole and in windows; each in a process of its own."""
     plans = {"one pass": [slice(0, FRAMES)]}
     plans |= {f"overlap {overlap}": plan_windows(FRAMES, LENGTH, overlap) for overlap in OVERLAPS}
-    model, given = transformer(), inputs()
-    seconds: dict[str, list[float]] = {name: [] for name in plans}
-    for _ in range(rounds):
-        for name, plan in plans.items():
-            seconds[name].append(one_step(model, given, plan))
-    return [
-        {
-            "plan": name,
-            "windows": len(plan),
-            "frames_computed": sum(window.stop - window.start for window in plan) / FRAMES,
-            "seconds": min(seconds[name]),
-            "ratio": min(seconds[name]) / min(seconds["one pass"]),
-            "megabytes": peak(plan),
-        }
-        for name, plan in plans.items()
-    ]
-
-
-def peak(plan: list[slice]) -> float:
-    """Megabytes that a fresh process needs at most for one step, beyond its model and inputs."""
     context = multiprocessing.get_context("spawn")
-    answer = context.Queue()
-    child = context.Process(target=_peak, args=(plan, torch.get_num_threads(), answer))
-    child.start()
-    found = answer.get()
-    child.join()
+    answers = context.Queue()
+    found: list[dict[str, Any]] = []
+    for name, plan in plans.items():
+        child = context.Process(target=_cost, args=(plan, rounds, answers))
+        child.start()
+        seconds, megabytes = answers.get()
+        child.join()
+        computed = sum(window.stop - window.start for window in plan) / FRAMES
+        found.append(
+            {"plan": name, "windows": len(plan), "computed": computed, "seconds": seconds, "megabytes": megabytes}
+        )
+        found[-1]["ratio"] = seconds / found[0]["seconds"]
     return found
 
 
-def _peak(plan: list[slice], threads: int, answer: Any) -> None:
-    torch.set_num_threads(threads)
+def _cost(plan: list[slice], rounds: int, answers: Any) -> None:
+    torch.set_num_threads(1)
     model, given = transformer(), inputs()
     one_step(model, {**given, "hidden_states": given["hidden_states"][:, :LENGTH]}, [slice(0, LENGTH)])
-    Path("/proc/self/clear_refs").write_text("5")  # Linux: the peak is forgotten
+    Path("/proc/self/clear_refs").write_text("5")  # Linux: the peak so far is forgotten
     before = _resident("VmRSS")
-    one_step(model, given, plan)
-    answer.put((_resident("VmHWM") - before) / 1024)
+    seconds = min(one_step(model, given, plan) for _ in range(rounds))
+    answers.put((seconds, (_resident("VmHWM") - before) / 1024))
 
 
 def _resident(which: str) -> int:
@@ -132,8 +126,54 @@ def measured(scheduler: Any, windows: list[slice], takes_image: bool, how: dict[
     for seed in range(seeds):
         model = IdealTransformer(scheduler.alphas_cumprod, takes_image)
         with windowed(SimpleNamespace(transformer=model, scheduler=scheduler), windows, **{"order": "joint", **how}):
-            found.append(likeness(denoised(model, scheduler, FRAMES, steps=50, seed=seed), edges))
+            found.append(likeness(denoised(model, scheduler, FRAMES, steps=50, seed=seed, size=16), edges))
     return {part: {name: sum(one[part][name] for one in found) / seeds for name in found[0][part]} for part in found[0]}
+
+
+def trained(folder: Path) -> list[dict[str, Any]]:
+    """What windows do to clips of a trained image-to-video model; 12 steps, no guidance, overlap of one latent."""
+    parts: dict[str, Any] = {
+        "vae": CogVideoXBlockCodec.from_pretrained(folder / "vae"),
+        "transformer": CogVideoXTransformer3DModel.from_pretrained(folder / "transformer"),
+        "scheduler": CogVideoXDDIMScheduler.from_pretrained(folder / "scheduler"),
+    }
+    pipe: Any = CogVideoXImageToVideoPipeline(**parts, tokenizer=None, text_encoder=None)  # pyright: ignore
+    pipe.set_progress_bar_config(disable=True)
+    config: Any = pipe.transformer.config
+    side, scale = config.sample_width * pipe.vae_scale_factor_spatial, pipe.vae.config.scaling_factor
+    latents, length = 9, (config.sample_frames - 1) // pipe.vae_scale_factor_temporal + 1
+    frames = (latents - 1) * pipe.vae_scale_factor_temporal + 1
+    videos = render(sample_scene(5, range(8), num_frames=frames, resolution=side), (side, side))
+    with torch.no_grad():
+        real = pipe.vae.encode(videos.transpose(1, 2) * 2 - 1).latent_dist.mode().transpose(1, 2) * scale
+
+    def made(windows: list[slice], **how: Any) -> torch.Tensor:
+        nothing = torch.zeros(len(videos), config.max_text_seq_length, config.text_embed_dim)
+        with windowed(pipe, windows, **how):
+            return pipe(
+                image=videos[:, 0], prompt_embeds=nothing, height=side, width=side, num_frames=frames,
+                num_inference_steps=12, guidance_scale=1.0, generator=torch.Generator().manual_seed(0),
+                output_type="latent",
+            ).frames  # fmt: skip
+
+    windows = plan_windows(latents, length, 1)
+    clips = {"real": real, "one pass": made([slice(0, latents)])}
+    clips |= {name: made(windows, **{"order": "joint", **how}) for name, takes_image, how in ways() if takes_image}
+    edges = sorted({edge for window in windows for edge in (window.start, window.stop) if 0 < edge < latents})
+    found = []
+    for name, clip in clips.items():
+        jumps = clip.diff(dim=1).pow(2).mean((0, 2, 3, 4))
+        elsewhere = [float(jump) for i, jump in enumerate(jumps, 1) if i not in edges]
+        first, last = clip[:, 0].flatten(1), clip[:, -1].flatten(1)
+        row = {
+            "way": name,
+            "seam": max(float(jumps[edge - 1]) for edge in edges) / (sum(elsewhere) / len(elsewhere)),
+            "contrast": float(last.std() / real[:, -1].std()),
+            "likeness": float(torch.nn.functional.cosine_similarity(first, last).mean()),
+        }
+        found.append(row)
+        print(f"{name:22} seam {row['seam']:5.2f}  contrast {row['contrast']:.2f}  likeness {row['likeness']:.2f}")
+    return found
 
 
 def main() -> None:
@@ -141,15 +181,15 @@ def main() -> None:
     parser.add_argument("--json", metavar="FILE", help="write the numbers here as well")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--base", type=Path, metavar="FOLDER", help="a trained base as well")
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    print(", ".join(f"{name} {value}" for name, value in header().items()), f"- {options.threads} thread(s)")
+    torch.set_num_threads(1)
+    print(", ".join(f"{name} {value}" for name, value in header().items()), "- one thread")
     rows = cost(options.rounds)
     print(f"{'one step':12} {'windows':>7} {'frames':>7} {'seconds':>8} {'ratio':>6} {'MB':>6}")
     for row in rows:
         print(
-            f"{row['plan']:12} {row['windows']:7} {row['frames_computed']:6.2f}x {row['seconds']:8.2f} "
+            f"{row['plan']:12} {row['windows']:7} {row['computed']:6.2f}x {row['seconds']:8.2f} "
             f"{row['ratio']:6.2f} {row['megabytes']:6.0f}"
         )
     results = []
@@ -170,7 +210,10 @@ def main() -> None:
                     f"{moving['variance']:10.2f} {moving['error']:6.2f}",
                     flush=True,
                 )
-    write({"threads": options.threads, "rounds": options.rounds, "cost": rows, "likeness": results}, options.json)
+    measurements = {"rounds": options.rounds, "cost": rows, "likeness": results}
+    if options.base is not None:
+        measurements["trained"] = trained(options.base)
+    write(measurements, options.json)
 
 
 if __name__ == "__main__":

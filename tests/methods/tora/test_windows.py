@@ -6,17 +6,20 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from diffusers.hooks.first_block_cache import FirstBlockCacheConfig
 from diffusers.schedulers.scheduling_dpm_cogvideox import CogVideoXDPMScheduler
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
 from motionloom.errors import InputError
 from motionloom.methods.tora.hooks import attach
+from motionloom.methods.tora.pipeline import ToraImageToVideoPipeline, ToraPipeline
 from motionloom.methods.tora.windows import blend_weights, plan_windows, usual_order, windowed
+from motionloom.tracks.tracks import Tracks
 
 tiny = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("tiny.py"))))
 
@@ -75,6 +78,7 @@ def test_plans_cover_the_clip_with_equal_windows(plan):
         assert len(windows) == 1 or (len(windows) - 1) * (length - overlap) + overlap < latent_frames
 
 
+@settings(max_examples=50)
 @given(plans())
 def test_weights_sum_to_one(plan):
     latent_frames, length, overlap, unit = plan
@@ -203,6 +207,7 @@ def test_predictions_are_blended_by_their_weights(kind, overlap):
     torch.testing.assert_close(whole.predicted[0], expected, atol=1e-6, rtol=0)
 
 
+@settings(max_examples=20)
 @given(st.integers(4, 30), st.integers(0, 2), st.booleans())
 def test_a_constant_prediction_stays_constant(latent_frames, overlap, return_dict):
     from diffusers.models.modeling_outputs import Transformer2DModelOutput
@@ -394,3 +399,23 @@ def test_204_frames_with_motion(kind):
     assert differs.tolist() == counts.tolist()
     assert torch.isfinite(clip(features, steps=2)).all()
     assert tokens == {3 * 2 * 2}  # attention never sees more than one window
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["t2v", "learned"])
+def test_204_frames_by_the_pipeline(kind):
+    stock = pipeline(kind, "dpm")
+    made = ToraPipeline if kind == "t2v" else ToraImageToVideoPipeline
+    pipe: Any = made(**{**stock.components, "adapter": tiny.adapter(stock.transformer)})
+    pipe.set_progress_bar_config(disable=True)
+    x = 16 + 12 * np.sin(np.linspace(0, 20, 205))
+    tracks = Tracks(
+        np.stack([x, np.full(205, 16)], -1)[:, None].astype(np.float32), np.ones((205, 1), bool), (32, 32), 8.0
+    )
+    calls = Calls(pipe)
+    given = tiny.inputs(kind, num_frames=205, num_inference_steps=1, output_type="np", guidance_scale=1.0)
+    video = pipe(**given, tracks=tracks).frames[0][:204]
+    assert video.shape == (204, 32, 32, 3)
+    assert np.isfinite(video).all()
+    assert len(calls.inputs) == len(plan_windows(52, 3, 2))
+    assert not np.array_equal(video, pipe(**{**given, "generator": torch.Generator().manual_seed(0)}).frames[0][:204])
