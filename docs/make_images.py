@@ -1,6 +1,7 @@
 """Make the pictures of the documentation from real runs of warp on the example photographs.
 
 readme.webp: two of them with the drawn motion, beside the videos. warp.jpg: all, the drawn motion and three frames.
+tora.jpg: two of them with the drawn motion, what Tora is shown of it, and both in one.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import motionloom as ml
+from motionloom.draw import draw_flow
 from motionloom.examples_data import NAMES, example
 from motionloom.media import write_image
 
@@ -43,6 +45,14 @@ def still_row(name: str) -> NDArray[np.uint8]:
     return np.concatenate([part for cell in cells for part in (cell, gap)][:-1], axis=1)
 
 
+def flow_row(name: str) -> NDArray[np.uint8]:
+    still, clip = drawn_and_moved(name, (240, 360), 25)
+    motion = ml.Motion.load(example(name)[1])
+    shown = draw_flow(motion, size=clip.size, num_frames=clip.num_frames, legend=True)
+    middle = clip.num_frames // 2
+    return np.concatenate([still, shown.frames[middle], draw_flow(motion, clip).frames[middle]], axis=1)
+
+
 def _cell(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """The middle of a picture in the shape of a cell, scaled to it."""
     height, width = picture.shape[:2]
@@ -62,6 +72,8 @@ def main() -> None:
     files.append(
         write_image(FOLDER / "warp.jpg", np.concatenate([part for row in sheet for part in (row, gap)][:-1], axis=0))
     )
+    flows = np.concatenate([flow_row(name) for name in ("rocket", "coffee")])
+    files.append(write_image(FOLDER / "tora.jpg", flows))
     for file in files:
         print(f"{file}: {file.stat().st_size / 1000:.0f} kB")
 
