@@ -134,7 +134,7 @@ def motion_vae(
     ),
     steps: Annotated[int, typer.Option("--steps", help="Steps of one clip.", min=1)] = 2000,
     size: Annotated[str, typer.Option("--size", help="Of the clips.", metavar="WxH")] = "64x64",
-    frames: Annotated[int, typer.Option("--frames", help="Of the clips, 4n + 1.", min=1)] = 9,
+    frames: Annotated[int, typer.Option("--frames", help="Of the clips, 8n + 1.", min=1)] = 9,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the folder's checkpoint.")] = False,
     seed: Annotated[int, typer.Option("--seed", help="Same seed, same training data.", min=0)] = 0,
     device: Annotated[str | None, typer.Option("--device", help="cpu, cuda ...; default: the best there is.")] = None,

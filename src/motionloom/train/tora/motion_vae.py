@@ -37,7 +37,7 @@ class MotionVaeRecipe:
     """How a VAE is tuned.
 
     Attributes:
-        size, num_frames: of the clips; frames are 1 + 4n.
+        size, num_frames: of the clips; frames are 1 + 8n.
         batch, steps: clips per step, and steps; 1 and 200 000 in the paper.
         sparse: share of the clips that show a few trajectories; the others show all flow.
         kl_weight: keeps latents near where they were.
@@ -79,12 +79,13 @@ def tune_motion_vae(
             first, and the result as far as it is).
 
     Raises:
-        InputError: frames that are not 1 + 4n, or an earlier training in ``out`` and ``resume`` off.
+        InputError: frames that are not 1 + 8n, or an earlier training in ``out`` and ``resume`` off.
         CheckpointError: the checkpoint in ``out`` belongs to another recipe.
     """
     recipe = recipe or MotionVaeRecipe()
-    if recipe.num_frames % 4 != 1:
-        raise InputError(f"num_frames: found {recipe.num_frames}, expected 1 + a multiple of 4")
+    if recipe.num_frames % 8 != 1:
+        # The VAE decodes the latents after the first in pairs.
+        raise InputError(f"num_frames: found {recipe.num_frames}, expected 1 + a multiple of 8")
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     checkpoint = out / "vae.safetensors"
