@@ -1,0 +1,81 @@
+"""What the training commands pass on and refuse; the recipes themselves are tested with the library."""
+
+import json
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+
+@pytest.fixture
+def recipes(monkeypatch):
+    """Stand-ins for the real recipes, whose import alone takes seconds; says what they were called with."""
+    given = {}
+
+    def train(out, *, on_progress, **options):
+        on_progress({"elapsed": 1.0, "budget": 2.0})
+        given.update(options, out=out)
+        return out / "adapter"
+
+    def train_on_folder(out, data, base, *, on_progress, **options):
+        on_progress({"step": 1, "steps": 2})
+        given.update(options, out=out, data=data, base=base)
+        return out / "adapter"
+
+    recipe = SimpleNamespace(train=train, ToraRecipe=lambda **values: SimpleNamespace(**values))
+    monkeypatch.setitem(sys.modules, "motionloom.train.tora.recipe", recipe)
+    own = SimpleNamespace(train_on_folder=train_on_folder)
+    monkeypatch.setitem(sys.modules, "motionloom.train.tora.own_videos", own)
+    return given
+
+
+def test_train_tora_passes_its_options(folder, call, recipes):
+    done = call("train", "tora", "--budget", "40m", "--out", "there", "--seed", 5, "--design", "extra_channel")
+    assert done.code == 0, done.err
+    assert (recipes["budget"], recipes["resume"], str(recipes["out"])) == (2400, False, "there")
+    assert (recipes["recipe"].seed, recipes["recipe"].design) == (5, "extra_channel")
+    assert "motionloom generate -m there/adapter --base there/base" in done.out
+
+
+def test_train_tora_on_own_videos(folder, call, recipes):
+    given = ("--data", "mine", "--base", "cog", "--steps", 9, "--size", "64x48", "--frames", 9, "--camera", "still")
+    done = call("train", "tora", *given, "--resume")
+    assert done.code == 0, done.err
+    assert (recipes["steps"], recipes["size"], recipes["num_frames"]) == (9, (48, 64), 9)
+    assert (recipes["camera"], recipes["resume"], str(recipes["data"])) == ("still", True, "mine")
+    assert "--base cog" in done.out
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (("--data", "mine"), "--data, --base: go together"),
+        (("--steps", "9"), "are for training with --data"),
+        (("--budget", "soon"), "--budget"),
+    ],
+)
+def test_train_tora_refuses_halves(folder, call, recipes, given, said):
+    done = call("train", "tora", *given)
+    assert done.code == 2
+    assert said in done.err
+    assert not recipes
+
+
+def test_train_motion_vae_says_what_it_won(folder, call, monkeypatch):
+    def tune_motion_vae(out, vae, *, recipe, on_progress, **options):
+        assert (vae, recipe.steps, recipe.size) == ("loaded cog", 3, (32, 64))
+        on_progress({"step": 1, "steps": 3})
+        (folder / "vae").mkdir()
+        facts = {"psnr_before": {"dense": 20.0}, "psnr_after": {"dense": 24.5}}
+        (folder / "vae" / "training.json").write_text(json.dumps(facts))
+        return folder / "vae"
+
+    tuning = SimpleNamespace(
+        tune_motion_vae=tune_motion_vae,
+        load_vae=lambda path: f"loaded {path}",
+        MotionVaeRecipe=lambda **values: SimpleNamespace(**values),
+    )
+    monkeypatch.setitem(sys.modules, "motionloom.train.tora.motion_vae", tuning)
+    done = call("train", "motion-vae", "cog", "--steps", 3, "--size", "64x32")
+    assert done.code == 0, done.err
+    assert "dense 20.0 to 24.5 dB" in done.out
