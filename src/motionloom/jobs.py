@@ -138,10 +138,13 @@ class Job:
         To be done before the model is loaded, since a chat model needs memory too. Without a prompt the motion's own is
         extended. The clip's provenance holds the prompt that was used, so that making it again needs no extender.
         """
+        from motionloom.models.before_loading import card_before_loading
+        from motionloom.prompt_styles import style_for
         from motionloom.prompts import PromptContext, extend_prompt
 
+        style = style_for(card_before_loading(self.model))
         picture = None if self.image is None else read_image(self.image)
-        context = PromptContext(prompt=self.prompt or "", image=picture, motion=self.motion)
+        context = PromptContext(prompt=self.prompt or "", image=picture, motion=self.motion, style=style)
         return self.with_prompt(extend_prompt(extender, context))
 
     def record(self, digest: str, *, beside: Path | None = None) -> dict[str, Any]:

@@ -635,6 +635,17 @@ def test_extended_prompts_need_no_photograph(folder, call, dreamer):
     assert len(dreamer.calls[0].prompt) > len("a square slides")
 
 
+@pytest.mark.parametrize(("model", "style"), [("dreamer", "photograph"), ("tora-t2v", "caption")])
+def test_prompts_are_extended_as_the_model_was_trained(folder, model, style, monkeypatch, dreamer):
+    from motionloom.jobs import Job
+
+    seen = []
+    monkeypatch.setattr("motionloom.prompts.extend_prompt", lambda name, context: seen.append(context) or "longer")
+    job = Job(None, None, model).with_extended_prompt("motion")
+    assert job.parameters.prompt == "longer"
+    assert [context.style for context in seen] == [style]
+
+
 @pytest.mark.slow
 def test_a_local_folder_of_tora_makes_videos_from_a_motion(folder, call):
     tiny = runpy.run_path(str(Path(__file__).parents[1] / "models" / "tiny_tora.py"))

@@ -254,6 +254,15 @@ def test_longer_clips_are_made_in_windows(made, order, monkeypatch):
     assert made.pipeline.num_timesteps == steps
 
 
+def test_the_usual_order_of_windows(made):
+    takes_image = made.pipeline.transformer.config.in_channels > made.pipeline.transformer.config.out_channels
+    usual, other = ("sequential", "joint") if takes_image else ("joint", "sequential")
+    tracks = make_tracks(frames=25)
+    clips = {order: made({"tracks": tracks, "window_order": order}, num_frames=25) for order in (None, usual, other)}
+    assert torch.equal(clips[None], clips[usual])
+    assert not torch.equal(clips[None], clips[other])
+
+
 def test_in_one_piece_if_asked_for(t2v):
     assert torch.equal(t2v({"window_frames": 25}, num_frames=25), t2v.base(num_frames=25))
     unmoved = t2v(num_frames=25)

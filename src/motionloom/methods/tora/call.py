@@ -43,7 +43,7 @@ from motionloom.methods.tora.motion_latents import (
     part_of,
     tracks_videos,
 )
-from motionloom.methods.tora.windows import ImageCondition, Order, plan_windows, windowed
+from motionloom.methods.tora.windows import ImageCondition, Order, plan_windows, usual_order, windowed
 from motionloom.tracks.tracks import Tracks
 
 Negative = Literal["encoded", "zero"]
@@ -114,7 +114,7 @@ class WithTora:
         negative: Negative = "encoded",
         window_frames: int | None = None,
         window_overlap: int | None = None,
-        window_order: Order = "joint",
+        window_order: Order | None = None,
         window_condition: ImageCondition = "carry",
         **kwargs: Any,
     ) -> Any:
@@ -157,13 +157,15 @@ class WithTora:
         _check("motion_posterior", motion_posterior, Posterior)
         _check("dynamic_guidance", dynamic_guidance, DynamicGuidance)
         _check("negative", negative, Negative)
-        _check("window_order", window_order, Order)
+        if window_order is not None:
+            _check("window_order", window_order, Order)
         _check("window_condition", window_condition, ImageCondition)
         if listed and flows:
             raise InputError("flow: takes the place of tracks; give one of the two")
         if negative == "zero" and arguments.get("negative_prompt"):
             raise InputError('negative_prompt: is not read with negative="zero"; give one of the two')
         pipe: Any = self
+        order = window_order or usual_order(pipe.transformer.config)
         frames = arguments.get("num_frames") or pipe.transformer.config.sample_frames
         windows = self.windows(frames, window_frames, window_overlap)
         moved = guidance.active or (bool(flows) and strength > 0 and window[0] < window[1])
@@ -176,7 +178,7 @@ class WithTora:
             flows,
             (frames - 1) // pipe.vae_scale_factor_temporal + 1,
             windows,
-            turns=len(windows) if window_order == "sequential" else 1,
+            turns=len(windows) if order == "sequential" else 1,
             colours={"scale_blob": scale_blob, "whole_pixels": whole_pixels, "normalisation": flow_normalisation},
             posterior=motion_posterior,
             motion_seed=motion_seed,
@@ -190,7 +192,7 @@ class WithTora:
                     run.attachment = stack.enter_context(self._attached(run, motion_cache))
                 if len(windows) > 1:
                     stack.enter_context(
-                        windowed(self, windows, on_window=self._show, order=window_order, condition=window_condition)
+                        windowed(self, windows, on_window=self._show, order=order, condition=window_condition)
                     )
                 return stock.__call__(**after_each_step(dict(arguments), self._after_step))
         finally:
