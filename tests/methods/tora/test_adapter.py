@@ -93,6 +93,8 @@ def test_motion_latents_of_another_vae():
         adapter.features(torch.randn(1, 4, 3, 4, 4))
     with pytest.raises(InputError, match="found a shape of 6x3x4x4"):
         adapter.features(torch.randn(6, 3, 4, 4))
+    with pytest.raises(InputError, match=r"found torch.bfloat16, but the adapter is torch.float32"):
+        adapter.features(torch.randn(1, 6, 3, 4, 4).bfloat16())
 
 
 def test_eight_bit_weights():

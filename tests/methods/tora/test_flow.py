@@ -292,6 +292,12 @@ def test_bad_input(arguments, match):
         flow_video(**{**good, **arguments})
 
 
+def test_flow_of_any_type():
+    flow = torch.tensor([[[3.0, -1]], [[0.5, 2]]])
+    for other in (flow.bfloat16(), flow.double(), flow.numpy().astype(np.float16), flow.tolist()):
+        assert torch.equal(flow_colours(other), flow_colours(flow))
+
+
 def test_bad_flow():
     with pytest.raises(InputError, match=r"flow: found shape \(3, 4, 5, 2\), expected \[T, 2, H, W\]"):
         flow_colours(np.zeros((3, 4, 5, 2)))

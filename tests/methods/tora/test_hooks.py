@@ -207,6 +207,8 @@ def test_features_that_are_none(pair: Any, features: list[Tensor]):
             attachment.features = features[:1]
         with pytest.raises(InputError, match=r"found torch.float64, but the adapter is torch.float32"):
             attachment.features = [each.double() for each in features]
+        with pytest.raises(InputError, match="found shapes 1x3x8x2x2, 3x8x2x2, expected the same for every block"):
+            attachment.features = [features[0], features[1][0]]
         assert attachment.features is None
 
 
@@ -270,8 +272,9 @@ def test_windows_keep_their_caches(pair: Any, cache: Any):
 def test_caches_belong_to_the_adaptive_norm(pair: Any):
     transformer, _ = pair
     adapter = _tiny["adapter"](transformer, design="extra_channel")
-    with attach(transformer, adapter, cache="spatial") as attachment, pytest.raises(InputError, match="cache: found"):
-        attachment.features = adapter.features(_tiny["motion_latents"]())
+    with pytest.raises(InputError, match="cache: found 'spatial', expected 'features' for this design"):
+        attach(transformer, adapter, cache="spatial")
+    assert not any(module._forward_hooks for module in transformer.modules())
 
 
 def test_pipeline_runs_with_it(pair: Any, features: list[Tensor]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
 from diffusers.models.normalization import CogVideoXLayerNormZero
@@ -128,7 +129,7 @@ class ToraAdapter(ModelMixin, ConfigMixin):
                 adapter's dtype and on its device.
 
         Raises:
-            InputError: another shape or number of channels.
+            InputError: another shape, number of channels or dtype.
         """
         return self(motion_latents)
 
@@ -138,6 +139,10 @@ class ToraAdapter(ModelMixin, ConfigMixin):
             raise InputError(
                 f"motion_latents: found a shape of {'x'.join(map(str, motion_latents.shape))}, expected videos x "
                 f"{channels} channels x frames x height x width"
+            )
+        if motion_latents.dtype != self.dtype and not torch.is_autocast_enabled(motion_latents.device.type):
+            raise InputError(
+                f"motion_latents: found {motion_latents.dtype}, but the adapter is {self.dtype}; convert them first"
             )
         return self.traj_extractor(motion_latents)
 

@@ -15,7 +15,7 @@ Pad = Literal["end", "front"]
 
 
 class TrajectoryExtractor(nn.Module):
-    """Motion latents to one feature map per transformer block, each made from the one before .
+    """Motion latents to one feature map per transformer block, each made from the one before.
 
     Args:
         latent_channels: of the motion latents, 16 for CogVideoX.
@@ -64,11 +64,9 @@ class TrajectoryExtractor(nn.Module):
 
     def _patches(self, latents: Tensor) -> Tensor:
         """[B, channels, T', h, w] to [B T, channels patches, y, x], in a channel the patch's frame, row and column."""
-        frames, rows, columns = (
-            -size % step for size, step in zip(latents.shape[2:], self.patch, strict=True)
-        )  # to be added
-        before, after = (frames, 0) if self.pad == "front" else (0, frames)
-        latents = functional.pad(latents, (0, columns, 0, rows, before, after))
+        lacking, below, beside = (-size % step for size, step in zip(latents.shape[2:], self.patch, strict=True))
+        before, after = (lacking, 0) if self.pad == "front" else (0, lacking)
+        latents = functional.pad(latents, (0, beside, 0, below, before, after))
         batch, channels, time, height, width = latents.shape
         step_t, step, _ = self.patch
         cut = latents.reshape(batch, channels, time // step_t, step_t, height // step, step, width // step, step)

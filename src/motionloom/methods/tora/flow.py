@@ -15,7 +15,7 @@ Shapes: T frames, N trajectories, K displacements, H W pixels. Flow is (x, y) in
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -30,7 +30,6 @@ Normalisation = Literal["inference", "training"]
 """Where the published programs differ. "inference": full colour is the fastest place of the clip, and blobs are
 mirrored at the border. "training": of every few frames, and nothing lies beyond the border."""
 
-NORMALISATIONS: tuple[Normalisation, ...] = ("inference", "training")
 TRAINED_SIZE = (480, 720)
 """(height, width) that the checkpoints were trained at, and that `Blob` is meant for."""
 CHUNK = 2
@@ -156,7 +155,8 @@ def flow_colours(flow: ArrayLike | Tensor, *, normalisation: Normalisation = "in
         InputError: another shape, or values that are not numbers.
     """
     _check(normalisation, chunk)
-    values = np.asarray(flow.detach().cpu() if isinstance(flow, Tensor) else flow, np.float32)
+    # NumPy has no bfloat16.
+    values = np.asarray(flow.detach().float().cpu() if isinstance(flow, Tensor) else flow, np.float32)
     if values.ndim not in (3, 4) or values.shape[-3] != 2:
         raise InputError(f"flow: found shape {values.shape}, expected [T, 2, H, W]")
     if not np.isfinite(values).all():
@@ -200,7 +200,7 @@ def _chosen(blob: Blob | None, scale_blob: bool, size: tuple[int, int]) -> Blob:
 
 
 def _check(normalisation: str, chunk: int) -> None:
-    if normalisation not in NORMALISATIONS:
+    if normalisation not in get_args(Normalisation):
         raise InputError(f"normalisation: found {normalisation!r}, expected 'inference' or 'training'")
     if chunk < 1:
         raise InputError(f"chunk: found {chunk}, expected one frame or more")

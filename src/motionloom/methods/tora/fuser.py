@@ -58,9 +58,13 @@ class Fuser(nn.Module):
         Raises:
             InputError: this design has nothing more to compute in advance.
         """
+        self.check_cache(cache)
+        return features
+
+    def check_cache(self, cache: Cache) -> None:
+        """Raises InputError: see `prepare`."""
         if cache not in self.caches:
             raise InputError(f"cache: found {cache!r}, expected {' or '.join(map(repr, self.caches))} for this design")
-        return features
 
     def forward(self, hidden: Tensor, condition: Condition) -> Tensor:
         raise NotImplementedError

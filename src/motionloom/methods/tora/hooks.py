@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import MutableMapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor
@@ -53,6 +53,8 @@ def attach(transformer: Any, adapter: ToraAdapter, *, cache: Cache = "features")
     adapter.check_fits(transformer)
     if any(isinstance(hook, _Fuse) for block in transformer.transformer_blocks for hook in _hooks(block)):
         raise InputError("transformer: an adapter is attached already; detach it first, or leave its `with` block")
+    for fuser in adapter.fuser:
+        cast(Fuser, fuser).check_cache(cache)
     return Attachment(transformer, adapter, cache)
 
 
@@ -98,6 +100,13 @@ class Attachment:
         features = list(features)
         if len(features) != len(self._hooks):
             raise InputError(f"features: found {len(features)}, expected {len(self._hooks)}, one for every block")
+        shape = features[0].shape
+        if len(shape) != 5 or any(feature.shape != shape for feature in features):
+            raise InputError(
+                f"features: found shapes {', '.join(sorted({'x'.join(map(str, each.shape)) for each in features}))}, "
+                "expected the same for every block: videos x frames x channels x rows x columns, as the adapter gives "
+                "them"
+            )
         dtypes = {feature.dtype for feature in features} - {self.adapter.dtype}
         if dtypes and not torch.is_autocast_enabled(features[0].device.type):
             raise InputError(
