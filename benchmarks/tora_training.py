@@ -5,7 +5,7 @@
                                                  [--compare SECONDS]
 
 Held-out procedural clips of the trained size, with exact tracks. Every way gets the first frame and the same noise;
-"sparse" is shown some tracks, "dense" all flow. Clips are enlarged three times and tracked with the package's offline
+"sparse" is shown some tracks, "dense" all flow. Clips are enlarged six times and tracked with the package's offline
 tracker; errors are in pixels of the clip. The loss is the training's on held-out clips, with the same noise for all.
 
 ``--compare`` also trains, from the same base and for so long in all, the three designs of the fuser, and the published
@@ -36,16 +36,16 @@ from motionloom.methods.tora.flow import dense_flow_video
 from motionloom.methods.tora.hooks import attach
 from motionloom.methods.tora.pipeline import ToraImageToVideoPipeline
 from motionloom.models.nano.codec import CogVideoXBlockCodec
-from motionloom.prepare.procedural import dense_flow, render, sample_scene
+from motionloom.prepare.procedural import dense_flow, render
 from motionloom.tracks.trackers import track
 from motionloom.tracks.tracks import Tracks
 from motionloom.train.nano import VALIDATION_SEED
 from motionloom.train.tora.conditions import Kind, MotionMix
-from motionloom.train.tora.pool import procedural_clips, procedural_pool
+from motionloom.train.tora.pool import procedural_clips, procedural_pool, procedural_scene
 from motionloom.train.tora.stages import AdapterRecipe, Base, Stage, stage_loss, train_adapter
 
 FPS = 8.0
-ENLARGED = 3
+ENLARGED = 6
 """The tracker compares patches of several pixels; these clips are small."""
 
 COMPARED: dict[str, tuple[str, tuple[Kind, ...]]] = {
@@ -60,8 +60,8 @@ COMPARED: dict[str, tuple[str, tuple[Kind, ...]]] = {
 class HeldOut:
     """Clips that were never trained on: true frames uint8 [B, T, H, W, 3], dense flow, and tracks."""
 
-    def __init__(self, count: int, num_tracks: int, size: tuple[int, int], frames: int) -> None:
-        scene = sample_scene(VALIDATION_SEED, range(count), num_frames=frames, resolution=min(size) // 2)
+    def __init__(self, count: int, num_tracks: int, size: tuple[int, int], frames: int, *, camera: bool) -> None:
+        scene = procedural_scene(VALIDATION_SEED, range(count), size, frames, camera=camera)
         video = render(scene, size)
         self.video = video.permute(0, 1, 3, 4, 2).mul(255).round().to(torch.uint8).numpy()
         self.image = video[:, 0] * 2 - 1
@@ -85,9 +85,8 @@ def following_error(videos: NDArray[np.uint8], wanted: list[Tracks]) -> float:
 
 
 def psnr(videos: NDArray[np.uint8], true: NDArray[np.uint8]) -> float:
-    """Against the true frames, the first one left out."""
-    error = ((videos[:, 1:].astype(np.float64) - true[:, 1:]) ** 2).mean((1, 2, 3, 4))
-    return float(np.mean(10 * np.log10(255**2 / error)))
+    """Of the mean squared error against the true frames, the first one left out."""
+    return float(10 * np.log10(255**2 / ((videos[:, 1:].astype(np.float64) - true[:, 1:]) ** 2).mean()))
 
 
 class Trained:
@@ -102,6 +101,7 @@ class Trained:
         config = self.transformer.config
         self.size = (config.sample_height * 4, config.sample_width * 4)
         self.frames = config.sample_frames
+        self.camera: bool = json.loads((folder / "base.json").read_text())["recipe"]["camera"]
         self.base = Base(self.transformer, self.vae, self.scheduler.alphas_cumprod)
 
     def adapters(self) -> dict[str, ToraAdapter]:
@@ -139,7 +139,7 @@ class Trained:
 
     @torch.no_grad()
     def held_out_loss(self, adapter: ToraAdapter, kind: Kind, clips: int) -> float:
-        batch = procedural_clips(self.vae, VALIDATION_SEED, range(clips), self.size, self.frames)
+        batch = procedural_clips(self.vae, VALIDATION_SEED, range(clips), self.size, self.frames, camera=self.camera)
         batch.latents, batch.image, batch.flow = batch.latents.float(), batch.image.float(), batch.flow.float()
         mix = MotionMix(following="tracks", apart=8.0, normalisation="inference")
         with attach(self.transformer, adapter) as attachment:
@@ -166,7 +166,7 @@ def scores(
 def compare(trained: Trained, held: HeldOut, seconds: float, steps: int, seed: int) -> dict[str, Any]:
     """Designs and stages, each trained for the same time from the same base."""
     results: dict[str, Any] = {}
-    pool = procedural_pool(trained.vae, trained.size, trained.frames, 1)
+    pool = procedural_pool(trained.vae, trained.size, trained.frames, 1, camera=trained.camera)
     for name, (design, kinds) in COMPARED.items():
         torch.manual_seed(seed)
         adapter = ToraAdapter.for_transformer(
@@ -205,7 +205,7 @@ def run(
 ) -> dict[str, Any]:
     started = time.monotonic()
     trained = Trained(folder)
-    held = HeldOut(clips, num_tracks, trained.size, trained.frames)
+    held = HeldOut(clips, num_tracks, trained.size, trained.frames, camera=trained.camera)
     pixels = torch.from_numpy(held.video).float().permute(0, 4, 1, 2, 3) / 127.5 - 1
     with torch.no_grad():
         codec = trained.vae.decode(trained.vae.encode(pixels).latent_dist.mode()).sample

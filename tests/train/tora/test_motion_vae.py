@@ -22,13 +22,13 @@ from motionloom.train.tora.motion_vae import (
 )
 
 tiny = runpy.run_path(str(Path(__file__).parents[2] / "methods" / "tora" / "tiny.py"))
-RECIPE = MotionVaeRecipe(size=(32, 32), num_frames=9, batch=2, steps=2)
+RECIPE = MotionVaeRecipe(size=(16, 16), num_frames=9, batch=2, steps=2)
 
 
 def test_clips_are_motion():
     for kind in ("dense", "sparse"):
         video = motion_clips(RECIPE, 1, range(3), kind, np.random.default_rng(0))
-        assert video.shape == (3, 3, 9, 32, 32)
+        assert video.shape == (3, 3, 9, 16, 16)
         assert float(video.min()) >= -1
         assert float(video[:, :, 0].min()) > 0.98  # nothing has moved yet
         assert float(video[:, :, 1:].min()) < 0

@@ -164,7 +164,7 @@ def motion_clips(
     recipe: MotionVaeRecipe, seed: int, indices: range, kind: Kind, rng: np.random.Generator
 ) -> torch.Tensor:
     """Flow colours of procedural clips, float32 [B, 3, T, H, W] in [-1, 1]."""
-    scene = sample_scene(seed, indices, num_frames=recipe.num_frames, resolution=max(8, min(recipe.size) // 2))
+    scene = sample_scene(seed, indices, num_frames=recipe.num_frames, resolution=max(12, min(recipe.size) // 2))
     start = rng.uniform(0, 1, (len(indices), _TRACKS, 2)) * [recipe.size[1], recipe.size[0]]
     points, visible = trace(scene, torch.from_numpy(start).float(), recipe.size)
     nothing = torch.empty(0)

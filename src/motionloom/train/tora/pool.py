@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 import torch
 
-from motionloom.prepare.procedural import dense_flow, render, sample_scene, trace
+from motionloom.prepare.procedural import Scene, dense_flow, render, sample_scene, trace
 from motionloom.train.pool import RenewedPool
 from motionloom.train.tora.base import TEXT_DIM, TEXT_TOKENS
 from motionloom.train.tora.denoising import MovingClips, Vae, video_latents
@@ -15,26 +18,61 @@ TRACKS = 256
 
 
 def procedural_pool(
-    vae: Vae, size: tuple[int, int], num_frames: int, seed: int, *, moving: bool = True, capacity: int = 512
+    vae: Vae,
+    size: tuple[int, int],
+    num_frames: int,
+    seed: int,
+    *,
+    camera: bool = True,
+    moving: bool = True,
+    capacity: int = 512,
 ) -> RenewedPool[MovingClips]:
     """Clips of one data set, made on the fly.
 
     Args:
         vae: encodes the frames.
         seed: names the data set.
+        camera: see `procedural_scene`.
         moving: with flow and tracks; the base is trained without.
     """
-    return RenewedPool(
-        lambda indices: procedural_clips(vae, seed, indices, size, num_frames, moving=moving), seed, capacity=capacity
-    )
+
+    def make(indices: range) -> MovingClips:
+        return procedural_clips(vae, seed, indices, size, num_frames, camera=camera, moving=moving)
+
+    return RenewedPool(make, seed, capacity=capacity)
+
+
+def procedural_scene(
+    seed: int, indices: Sequence[int], size: tuple[int, int], num_frames: int, *, camera: bool = True
+) -> Scene:
+    """Scenes with half the detail of their size, so that a tiny codec can show them.
+
+    Args:
+        camera: off, the ground stands still and everything on it moves as seen from there. The authors of Tora advise
+            to train on such clips.
+    """
+    scene = sample_scene(seed, indices, num_frames=num_frames, resolution=max(12, min(size) // 2))
+    if camera:
+        return scene
+    zoom, pan = scene.scale[:, :1], scene.shift[:, :1]
+    bend = scene.bend_gain.clone()
+    bend[:, 0] = 0
+    return replace(scene, scale=scene.scale / zoom, shift=(scene.shift - pan) / zoom, bend_gain=bend)
 
 
 @torch.no_grad()
 def procedural_clips(
-    vae: Vae, seed: int, indices: range, size: tuple[int, int], num_frames: int, *, moving: bool = True
+    vae: Vae,
+    seed: int,
+    indices: range,
+    size: tuple[int, int],
+    num_frames: int,
+    *,
+    camera: bool = True,
+    moving: bool = True,
 ) -> MovingClips:
     """Latents, frames and flow are kept in half precision."""
-    scene = sample_scene(seed, indices, num_frames=num_frames, resolution=min(size) // 2)
+    scene = procedural_scene(seed, indices, size, num_frames, camera=camera)
     video = render(scene, size).transpose(1, 2) * 2 - 1
     latents, image = video_latents(vae, video).half(), video[:, :, 0].half()
     text = torch.zeros(len(indices), TEXT_TOKENS, TEXT_DIM)

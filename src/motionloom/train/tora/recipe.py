@@ -40,6 +40,7 @@ class ToraRecipe:
         heads, layers, latent_channels: size of the base; 64 channels per head.
         image: a base that starts from a photograph; otherwise one that makes its own.
         design, condition_channels: of the adapter.
+        camera: whether the camera of the clips moves; see `procedural_scene`.
         base_share, dense_share, sparse_share: of the budget.
         base_rate, dense_rate, sparse_rate: learning rates. The published ones, 1e-4 and 5e-5, are for ten thousands of
             steps.
@@ -48,7 +49,7 @@ class ToraRecipe:
     """
 
     seed: int = 0
-    side: int = 64
+    side: int = 32
     num_frames: int = 9
     heads: int = 3
     layers: int = 4
@@ -57,7 +58,8 @@ class ToraRecipe:
     design: Design = "adaptive_norm"
     condition_channels: int = 64
     codec_clips: int = 96
-    batch: int = 8
+    camera: bool = False
+    batch: int = 16
     base_share: float = 0.5
     dense_share: float = 0.25
     sparse_share: float = 0.25
@@ -142,7 +144,7 @@ def train(
     return train_adapter(
         out,
         Base(transformer, vae, build_scheduler().alphas_cumprod),
-        procedural_pool(vae, recipe.size, recipe.num_frames, recipe.seed * 1009 + 1),
+        procedural_pool(vae, recipe.size, recipe.num_frames, recipe.seed * 1009 + 1, camera=recipe.camera),
         adapter=adapter,
         recipe=AdapterRecipe(
             seed=recipe.seed,
@@ -187,7 +189,7 @@ def train_base(
     checkpoint, facts = out / "base.safetensors", asdict(recipe)
     if checkpoint.exists():
         state.load(checkpoint, facts)
-    pool = procedural_pool(vae, recipe.size, recipe.num_frames, recipe.seed * 1009, moving=False)
+    pool = procedural_pool(vae, recipe.size, recipe.num_frames, recipe.seed * 1009, camera=recipe.camera, moving=False)
     alphas = build_scheduler().alphas_cumprod
     started = last_saved = time.monotonic()
     started -= state.elapsed
