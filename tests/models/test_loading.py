@@ -17,7 +17,7 @@ from motionloom.models.checkpoints.layouts import Place
 from motionloom.models.checkpoints.source import TensorSource
 from motionloom.models.digest import digest_of
 from motionloom.models.loading import load
-from motionloom.models.pipelines import dtype_for, load_part
+from motionloom.models.pipeline_parts import dtype_for, load_part
 
 
 @pytest.fixture

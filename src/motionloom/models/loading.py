@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import warnings
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from motionloom.errors import CheckpointError, InputError
+from motionloom.errors import InputError
 from motionloom.models.card import ModelCard, Part, Sampling
-from motionloom.models.catalog import find_model, list_models
-from motionloom.models.checkpoints.layouts import Layout, Place, find_layout, read_json
-from motionloom.models.checkpoints.parts import WEIGHTS
-from motionloom.models.checkpoints.tora import find_tora_parts, holds_tora, stock_cogvideox
-from motionloom.models.digest import digest_of, digest_of_parts
-from motionloom.models.installed import fetch_command, fetched_layouts, layout_of_card, layout_of_files
-from motionloom.models.local_card import card_like, card_of_folder, card_of_tora
+from motionloom.models.checkpoints.layouts import Place
+from motionloom.models.families import find
+from motionloom.models.installed import layout_of_card, layout_of_files
+from motionloom.models.lookup import PathLike, listed, look_up, look_up_bases
 from motionloom.models.model import Model
-from motionloom.models.store import local_files
+from motionloom.models.pipeline_parts import SETTLED
 from motionloom.models.warp import WarpModel
 
 if TYPE_CHECKING:
@@ -30,10 +26,6 @@ if TYPE_CHECKING:
     from motionloom.models.lora import LoraSpec
     from motionloom.models.memory_plans import Plan
     from motionloom.models.parameters import Settings
-
-_HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
-
-PathLike = str | os.PathLike[str]
 
 
 def load(
@@ -88,7 +80,7 @@ def load(
         InputError: no such model or method, or too little memory.
         CheckpointError: the files are missing, incomplete, or of another architecture.
     """
-    card, layout = _resolve(name)
+    card, layout = look_up(name)
     specs, distilling = _specs(loras), _specs(few_step_loras)
     if card is not None and card.name == "warp":
         given = {"base": base, "transformer": transformer, "transformer_2": transformer_2}
@@ -116,77 +108,29 @@ def load(
             layout = layout_of_card(card) if alone else layout_of_files(card)
     assert layout is not None
     orbit = _orbit_loras(card, distilled=bool(distilling)) if card is not None else {}
-    whole = layout.kind == "diffusers" and alone
-    bases = _bases(base)
-    tora = holds_tora(layout)
-    if card is not None and "tora" in card.methods and not tora:
-        local_files(card)  # raises: what Tora adds is not on this disk
-    options: dict[str, Any] = {
-        "dtype": dtype,
-        "device": where,
-        "keep_float8": memory != "max-speed",
-        "on_progress": on_progress,
+    found = find(
+        card,
+        layout,
+        bases=look_up_bases(base),
+        transformer=transformer,
+        transformer_2=transformer_2,
+        any_base=any_base,
+    )
+    card = found.card
+    chosen = _check_method(card, method)
+    few_steps = bool(distilling) or (card.sampling is not None and card.sampling.steps_are_fixed)
+    run: dict[str, Any] = {
+        "preset": memory,
+        "size": size or card.native_size or (480, 832),
+        "num_frames": num_frames or card.num_frames or 81,
+        "batch": num_videos,
+        "caching": fast and not few_steps,
     }
-    from motionloom.models import pipelines
-
-    def planned(card: ModelCard) -> dict[str, Any]:
-        few_steps = bool(distilling) or (card.sampling is not None and card.sampling.steps_are_fixed)
-        return {
-            "preset": memory,
-            "size": size or card.native_size or (480, 832),
-            "num_frames": num_frames or card.num_frames or 81,
-            "batch": num_videos,
-            "caching": fast and not few_steps,
-        }
-
-    extra: dict[str, Any] = {}
-    if tora:
-        parts = find_tora_parts(
-            layout,
-            bases=bases,
-            transformer=None if transformer is None else find_layout(Path(transformer)),
-            fetched=fetched_layouts,
-            remedy=fetch_command,
-            any_base=any_base,
-        )
-        if transformer_2 is not None:
-            raise InputError("transformer_2: CogVideoX has one transformer; leave it out")
-        card = card or card_of_tora(parts.architecture, layout.root)
-        chosen = _check_method(card, method)
-        plan = _plan_ahead(card, parts.places, where, dtype=dtype, **planned(card))
-        del options["keep_float8"]
-        pipeline, extra["adapter"], extra["motion_vae"] = pipelines.tora_pipeline(parts, plan=plan, **options)
-        digest = _digest_of_places(parts.places)
-    elif (bare := stock_cogvideox(layout)) is not None:
-        raise CheckpointError(bare)
-    elif whole:
-        card = card or card_of_folder(layout)
-        chosen = _check_method(card, method)
-        plan = _plan_ahead(card, layout.places, where, dtype=dtype, **planned(card))
-        pipeline = pipelines.pipeline_of_folder(layout, plan=plan, **options)
-        digest = digest_of(layout.root)
-    else:
-        from motionloom.models.checkpoints.search import find_parts
-
-        parts = find_parts(
-            layout,
-            bases=bases,
-            transformer=None if transformer is None else find_layout(Path(transformer)),
-            transformer_2=None if transformer_2 is None else find_layout(Path(transformer_2)),
-            fetched=fetched_layouts,
-            remedy=fetch_command,
-        )
-        if card is not None and card.architecture not in (None, parts.architecture):
-            raise CheckpointError(
-                f"{card.name}: needs a transformer of the architecture {card.architecture}, "
-                f"{parts.places['transformer'].path} is a {parts.architecture}"
-            )
-        card = card or card_like(parts.architecture, parts.places["transformer"].path)
-        chosen = _check_method(card, method)
-        plan = _plan_ahead(card, parts.places, where, dtype=dtype, **planned(card))
-        shift = card.sampling.shift if card.sampling else None
-        pipeline = pipelines.wan_pipeline(parts, shift=shift, plan=plan, **options)
-        digest = _digest_of_places(parts.places)
+    plan = _plan_ahead(card, found.places, where, dtype=dtype, **run)
+    pipeline, beside = found.build(
+        dtype=dtype, device=where, keep_float8=memory != "max-speed", plan=plan, on_progress=on_progress
+    )
+    digest = found.digest()
     adapters: list[dict[str, Any]] = []
     if specs or distilling:
         from motionloom.models.lora import load_loras
@@ -196,7 +140,7 @@ def load(
     if distilling:
         card = replace(card, sampling=few_step_sampling(card.sampling))
     loaded_with = {
-        "base": tuple(os.fspath(entry) for entry in _listed(base)),
+        "base": tuple(os.fspath(entry) for entry in listed(base)),
         "transformer": None if transformer is None else os.fspath(transformer),
         "transformer_2": None if transformer_2 is None else os.fspath(transformer_2),
         "loras": tuple(map(str, specs)),
@@ -215,15 +159,15 @@ def load(
         given=loaded_with,
         orbit=orbit,
         distilled=bool(distilling),
-        **extra,
+        **beside,
     )
     model.adapters = [*adapters, *getattr(model, "adapters", ())]
     if plan is None:
         from motionloom.models.memory import plan_for
 
-        plan, settled = plan_for(model.pipeline, where, **planned(card)), ()
+        plan, settled = plan_for(model.pipeline, where, **run), ()
     else:
-        settled = pipelines.SETTLED
+        settled = SETTLED
     _place(model, where, plan, fast=fast, placed=settled)
     return model
 
@@ -255,61 +199,11 @@ def _plan_ahead(
     )
 
 
-def _resolve(name: PathLike) -> tuple[ModelCard | None, Layout | None]:
-    """The card of a catalogue name, the layout of a path, or both."""
-    path = Path(name)
-    text = os.fspath(name)
-    if isinstance(name, str):
-        # Before what lies in the working folder: "nano" may be where somebody's clips are. Its path is "./nano".
-        named = [card for card in list_models() if text.strip().lower() in (card.name, *card.aliases)]
-        if named:
-            return named[0], None if named[0].folder is None else _layout_of_folder(named[0])
-    if path.exists():
-        return None, find_layout(path)
-    if isinstance(name, str):
-        if _HUB_ID.fullmatch(text) and path.suffix not in WEIGHTS:
-            card = _at_home_in(text)
-            return card, None if card is not None else find_layout(_fetch(text))
-        if not path.suffix and "/" not in text and "\\" not in text:
-            find_model(text)  # raises, with the names there are
-    raise CheckpointError(
-        f"{text}: no such folder or file, expected a model: a folder in diffusers' or the original layout, or a file"
-    )
-
-
-def _layout_of_folder(card: ModelCard) -> Layout | None:
-    if card.folder is None or not card.folder.is_dir():
-        raise CheckpointError(f"{card.name}: the weights are not on this disk (expected in {card.folder})")
-    return find_layout(card.folder)
-
-
 def _check_method(card: ModelCard, method: str | None) -> str:
     chosen = method or card.methods[0]
     if chosen not in card.methods:
         raise InputError(f"method: {card.name} knows {', '.join(card.methods)}, found {method!r}")
     return chosen
-
-
-def _bases(base: PathLike | Sequence[PathLike] | None) -> list[Layout]:
-    layouts: list[Layout] = []
-    for entry in _listed(base):
-        try:
-            card, layout = _resolve(entry)
-        except InputError as error:
-            raise InputError(f"base: {str(error).removeprefix('model: ')}") from error
-        if layout is None and card is not None:
-            if not card.files:
-                raise InputError(f"base: {card.name} has no parts that another model could use")
-            layout = layout_of_files(card)
-        assert layout is not None
-        layouts.append(layout)
-    return layouts
-
-
-def _listed(base: PathLike | Sequence[PathLike] | None) -> list[PathLike]:
-    if base is None:
-        return []
-    return [base] if isinstance(base, (str, os.PathLike)) else list(base)
 
 
 FEW_STEP_SHIFT = 5.0
@@ -343,14 +237,6 @@ def _specs(loras: Iterable[str | LoraSpec]) -> list[LoraSpec]:
     from motionloom.models.lora import LoraSpec
 
     return [LoraSpec.parse(entry) if isinstance(entry, str) else entry for entry in given]
-
-
-def _digest_of_places(places: Mapping[str, Place]) -> str:
-    from motionloom.models.checkpoints.source import open_source
-
-    return digest_of_parts(
-        (name, file) for name, place in places.items() if place.files for file in open_source(place.files).files
-    )
 
 
 def _model(
@@ -417,40 +303,3 @@ def _place(model: Any, device: str, plan: Plan, *, fast: bool, placed: Collectio
         few_steps = sampling is not None and sampling.steps_are_fixed
         notes += apply_fast(pipeline, FastOptions(few_steps=few_steps))
     model.plan, model.notes = plan, tuple(notes)
-
-
-def _at_home_in(repo: str) -> ModelCard | None:
-    """The model of the catalogue that has its transformer from a repository, preferably everything else too."""
-    cards = [card for card in list_models() if any(f.repo == repo and f.part == "transformer" for f in card.files)]
-    return next((card for card in cards if all(file.repo == repo for file in card.files)), next(iter(cards), None))
-
-
-def _fetch(hub_id: str) -> Path:
-    """The local folder of a hub model: what the hub's own cache holds, else what is fetched now, with progress."""
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
-    from tqdm.auto import tqdm
-
-    from motionloom.models.fetch import fetch_repository
-
-    try:
-        cached = Path(snapshot_download(hub_id, local_files_only=True))
-        if _is_complete(cached):
-            return cached
-    except (LocalEntryNotFoundError, HFValidationError, OSError):
-        pass
-    with tqdm(desc=hub_id, unit="B", unit_scale=True, delay=1.0) as bar:
-
-        def show(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
-        return fetch_repository(hub_id, on_progress=show)
-
-
-def _is_complete(folder: Path) -> bool:
-    if not (folder / "model_index.json").is_file():
-        return False
-    index = read_json(folder / "model_index.json")
-    parts = [name for name, entry in index.items() if isinstance(entry, list) and None not in entry]
-    return all((folder / part).is_dir() for part in parts)

@@ -512,7 +512,7 @@ def test_circle_rotate_from_the_files_of_three_repositories(
             *files(("c.safetensors", "lora_fast"), ("d.safetensors", "lora_fast_2"), repo="some/fast"),
         ),
     )
-    monkeypatch.setattr("motionloom.models.loading.list_models", lambda: [card])
+    monkeypatch.setattr("motionloom.models.lookup.list_models", lambda: [card])
     monkeypatch.setattr("motionloom.models.installed.list_models", lambda: [card])
     loaded: Any = load("circle-rotate", device="cpu")
     assert [facts["experts"] for facts in loaded.adapters] == [["high"], ["low"]]

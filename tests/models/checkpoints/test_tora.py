@@ -452,7 +452,7 @@ def test_a_fetched_model_is_loaded_by_its_name(text, tmp_path, monkeypatch):
 
 def test_hub_ids_of_the_base_are_its_own_cards(tmp_path, monkeypatch):
     """CogVideoX-5b-I2V's repository holds the transformer of several cards."""
-    from motionloom.models.loading import _at_home_in
+    from motionloom.models.lookup import _at_home_in
 
     homes = {repo: _at_home_in(repo) for repo in ("zai-org/CogVideoX-5b-I2V", "bytedance-research/ATI")}
     assert {repo: card and card.name for repo, card in homes.items()} == {

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from motionloom.models.checkpoints.word_pieces import tokenizer_of_pieces
-from motionloom.models.pipelines import load_tokenizer
+from motionloom.models.pipeline_parts import load_tokenizer
 
 TEXTS = ["a cat looks up", "a  catlooks", "", "Zebra 9 up a"]
 
