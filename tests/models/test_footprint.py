@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import runpy
 import weakref
 from pathlib import Path
 
@@ -13,6 +14,8 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from motionloom.methods.tora.pipeline import ToraPipeline
+from motionloom.methods.tora.windows import plan_windows
 from motionloom.models.catalog import find_model
 from motionloom.models.footprint import (
     SHAPES,
@@ -21,6 +24,7 @@ from motionloom.models.footprint import (
     castable_layers,
     decode_bytes,
     module_bytes,
+    need_of,
     need_of_shape,
     shape_of,
     token_count,
@@ -233,6 +237,31 @@ def test_what_tora_adds_is_counted():
     tokens = token_count((480, 720), 49, (4, 8), 2)
     assert need.activations - plain.activations == 42 * tokens * 128 * 2  # the features of every block
     assert shape_of(find_model("cogvideox")) == SHAPES["cogvideox-5b-i2v"]
+
+
+def test_a_long_clip_of_tora_is_denoised_a_window_at_a_time_and_decoded_whole():
+    shape = shape_of(find_model("tora-i2v"))
+    assert shape is not None
+    short, long = (need_of_shape(shape, (480, 720), frames) for frames in (49, 205))
+    plain = need_of_shape(SHAPES["cogvideox-5b-i2v"], (480, 720), 205)
+    assert (short.at_once, long.at_once, plain.at_once) == (49, 49, 205)
+    features = 42 * 30 * 45 * 128 * 2  # of a latent frame
+    windows = plan_windows(52, 13, 4)
+    kept = long.activations - short.activations + 13 * features
+    assert 1 < kept / (13 * len(windows) * features) < 1.4
+    assert long.activations < plain.activations / 2
+    assert (long.decode, long.decode_tiled) == (plain.decode, plain.decode_tiled)
+
+    tiny = runpy.run_path(str(Path(__file__).parents[1] / "methods" / "tora" / "tiny.py"))
+    stock = tiny["t2v"]()
+    pipeline = ToraPipeline(**{**stock.components, "adapter": tiny["adapter"](stock.transformer)})
+    few, many, fewer = need_of(pipeline, (32, 32), 9), need_of(pipeline, (32, 32), 41), need_of(stock, (32, 32), 9)
+    kept = few.activations - fewer.activations
+    assert (few.at_once, many.at_once) == (9, 9)
+    assert many.activations - fewer.activations == kept * len(pipeline.windows(41))
+    assert many.decode - few.decode == int(1.2 * 3 * 32 * 32 * 32 * 4)
+    once = need_of(pipeline, (32, 32), 41, windows=[slice(0, 11)])
+    assert once.activations == pytest.approx(few.activations * 11 / 3, rel=1e-4)
 
 
 def test_published_numbers_of_weights():

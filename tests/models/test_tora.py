@@ -315,8 +315,13 @@ def test_the_look_shows_the_clean_clip_in_its_colours(t2v, monkeypatch):
     frames.start(torch.randn(latents.shape))
     frames.listen((torch.randn(latents.shape), latents))
     frames.after_step(0, torch.randn(latents.shape))
+    frames.listen((torch.randn(1, 2, 4, 4, 4), latents[:, :2]))  # of a window
+    monkeypatch.setattr(frames, "_due", 0.0)
+    frames.after_step(1, torch.randn(latents.shape))
     expected = np.stack([colours, -colours, colours.T], -1) * 127.5 + 127.5
-    assert np.abs(shown[0] - expected).max() <= 4
+    assert len(shown) == 2
+    for frame in shown:
+        assert np.abs(frame - expected).max() <= 4
 
 
 def test_a_run_that_its_plan_has_no_memory_for_is_refused(monkeypatch):
@@ -325,9 +330,10 @@ def test_a_run_that_its_plan_has_no_memory_for_is_refused(monkeypatch):
     made = make_model()
     made.plan = Plan("balanced")
     monkeypatch.setattr(Budget, "measure", lambda *_, **__: Budget(None, None, 1000, 0))
-    # A window at a time.
-    with pytest.raises(InputError, match=r"memory: balanced needs .* for 32x32, 9 frames"):
+    with pytest.raises(InputError, match=r"memory: balanced needs .* for 32x32, 41 frames in windows of 9 \("):
         made.generate(None, make_tracks(), num_frames=41)
+    with pytest.raises(InputError, match=r"memory: balanced needs .* for 32x32, 41 frames in windows of 5 \("):
+        made.generate(None, make_tracks(), num_frames=41, options={"window_frames": 5})
 
 
 def _noting(stock: Any, found: dict[str, Any]) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import warnings
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -92,9 +92,8 @@ class CogVideoXBase(DiffusersModel):
         if request.on_progress is not None:
             request.on_progress(0, steps)
         height, width = request.size
-        at_once = self._frames_at_once(request, frames)
-        fits = fitting(self.plan, self.pipeline, request.size, at_once)
-        shared = self._shared(request, at_once, scale)
+        fits = fitting(self.plan, self.pipeline, request.size, frames, windows=self._windows(request, frames))
+        shared = self._shared(request, frames, scale)
         arguments = {
             "height": height,
             "width": width,
@@ -136,9 +135,9 @@ class CogVideoXBase(DiffusersModel):
         """The frames that the model makes for so many."""
         return self.shape.most_frames or self.shape.whole_latents(num_frames)
 
-    def _frames_at_once(self, request: Request, frames_made: int) -> int:
-        """The frames that the transformer sees in one call."""
-        return frames_made
+    def _windows(self, request: Request, frames_made: int) -> Sequence[slice] | None:
+        """The latent frames that the transformer sees in each call, where it makes a clip in windows."""
+        return None
 
     def _shared(self, request: Request, num_frames: int, guidance_scale: float) -> AbstractContextManager[Any]:
         if self.sharing is None:

@@ -9,7 +9,7 @@ frames at a time, so its peak depends on the frame's area and hardly on how many
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +47,7 @@ class Shape:
         text_leaf: the largest single layer of the text encoder, its table of words.
         adapter: weights of the modules beside the transformer that a method adds (Tora's extractor and fusers);
             adapter_leaf: of the largest layer of them; adapter_channels: of the features they keep for every block.
+        window: frames that it makes at once at most, longer clips in windows that overlap by less than half; None: all.
     """
 
     dim: int
@@ -64,6 +65,7 @@ class Shape:
     adapter: int = 0
     adapter_leaf: int = 0
     adapter_channels: int = 0
+    window: int | None = None
 
 
 def wan_weights(
@@ -135,7 +137,7 @@ def shape_of(card: ModelCard) -> Shape | None:
     shape = SHAPES.get(card.architecture or "")
     if shape is None or "tora" not in card.methods:
         return shape
-    return replace(shape, adapter=_TORA_WEIGHTS, adapter_leaf=3 * 768 * 3072, adapter_channels=128)
+    return replace(shape, adapter=_TORA_WEIGHTS, adapter_leaf=3 * 768 * 3072, adapter_channels=128, window=49)
 
 
 @dataclass(frozen=True)
@@ -150,6 +152,7 @@ class Need:
         encoders: text and image encoder together; largest_encoder; largest_layer: of any of their layers.
         vae: weights. decode, decode_tiled: what decoding takes beside them.
         activations: what one pass of the transformer takes beside its weights.
+        at_once: frames of one pass; fewer than ``num_frames`` where a clip is made in windows.
         adapter: weights of what a method adds beside the transformer; adapter_layer: of its largest layer.
         size, num_frames, batch: of the run.
     """
@@ -167,6 +170,7 @@ class Need:
     activations: int
     size: tuple[int, int]
     num_frames: int
+    at_once: int
     batch: int = 1
     experts: int = 1
     adapter: int = 0
@@ -188,9 +192,10 @@ def need_of_shape(
         itemsize: bytes per weight of transformer and encoders as loaded; the VAE's are those of its shape.
         caching: with a step cache (`models.caches`), which keeps three hidden states per branch of guidance.
     """
-    tokens = token_count(size, num_frames, shape.vae.stride, shape.patch)
+    at_once = min(num_frames, shape.window or num_frames)
+    tokens, whole = (token_count(size, frames, shape.vae.stride, shape.patch) for frames in (at_once, num_frames))
     decode, tiled = decode_bytes(shape.vae, size, num_frames, shape.vae.itemsize)
-    features = shape.layers * tokens * shape.adapter_channels * itemsize
+    features = shape.layers * shape.adapter_channels * (tokens if at_once == num_frames else 2 * whole) * itemsize
     return Need(
         transformer=shape.weights * itemsize,
         transformer_fp8=(shape.weights - shape.cast) * itemsize + shape.cast,
@@ -207,6 +212,7 @@ def need_of_shape(
         + activation_bytes(tokens, shape.dim, shape.ffn_dim, itemsize, batch=batch * shape.branches, caching=caching),
         size=size,
         num_frames=num_frames,
+        at_once=at_once,
         batch=batch,
         adapter=shape.adapter * itemsize,
         adapter_layer=shape.adapter_leaf * itemsize,
@@ -222,9 +228,20 @@ def need_of_card(card: ModelCard, *, itemsize: int = 2) -> Need | None:
 
 
 def need_of(
-    pipeline: Any, size: tuple[int, int], num_frames: int, *, batch: int = 1, caching: bool = False
-) -> Need:  # fmt: skip
-    """What a loaded pipeline needs, from its own modules: any diffusers video pipeline with a ``transformer``."""
+    pipeline: Any,
+    size: tuple[int, int],
+    num_frames: int,
+    *,
+    windows: Sequence[slice] | None = None,
+    batch: int = 1,
+    caching: bool = False,
+) -> Need:
+    """What a loaded pipeline needs, from its own modules: any diffusers video pipeline with a ``transformer``.
+
+    Args:
+        windows: latent frames of each, where a clip is made in windows; by default those that the pipeline itself would
+            choose.
+    """
     from torch import nn
 
     parts: dict[str, Any] = {name: part for name, part in pipeline.components.items() if isinstance(part, nn.Module)}
@@ -236,7 +253,13 @@ def need_of(
     dim, ffn_dim = _widths(first)
     stride = (int(pipeline.vae_scale_factor_temporal), int(pipeline.vae_scale_factor_spatial))
     patch = first.config.patch_size
-    tokens = token_count(size, num_frames, stride, patch if isinstance(patch, int) else int(patch[-1]))
+    latents = (num_frames - 1) // stride[0] + 1
+    if windows is None:
+        windows = pipeline.windows(num_frames) if hasattr(pipeline, "windows") else [slice(0, latents)]
+    lengths = [window.stop - window.start for window in windows]
+    at_once = min(num_frames, (lengths[0] - 1) * stride[0] + 1)
+    per_latent = token_count(size, 1, stride, patch if isinstance(patch, int) else int(patch[-1]))
+    tokens = per_latent * min(latents, lengths[0])
     decode, tiled = decode_bytes(_vae_of(vae, stride), size, num_frames, vae.dtype.itemsize)
     adapter = parts.get("adapter")
     kept = 0 if adapter is None else adapter.config.num_layers * adapter.config.condition_channels
@@ -253,10 +276,11 @@ def need_of(
         vae=module_bytes(vae),
         decode=decode,
         decode_tiled=tiled,
-        activations=kept * tokens * first.dtype.itemsize
+        activations=kept * per_latent * sum(lengths) * first.dtype.itemsize
         + activation_bytes(tokens, dim, ffn_dim, first.dtype.itemsize, batch=batch * branches, caching=caching),
         size=size,
         num_frames=num_frames,
+        at_once=at_once,
         batch=batch,
         adapter=0 if adapter is None else module_bytes(adapter),
         adapter_layer=0 if adapter is None else max(tensor_bytes(layer) for layer in adapter.modules()),

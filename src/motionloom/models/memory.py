@@ -134,19 +134,25 @@ def plan_for(
 
 @contextmanager
 def fitting(
-    plan: Plan | None, pipeline: Any, size: tuple[int, int], num_frames: int, *, batch: int = 1
+    plan: Plan | None,
+    pipeline: Any,
+    size: tuple[int, int],
+    num_frames: int,
+    *,
+    windows: Sequence[slice] | None = None,
+    batch: int = 1,
 ) -> Iterator[None]:
     """One run of a pipeline that a plan is in force for: `check` before it, `out_of_memory` around it.
 
     Args:
         plan: None: nothing is planned, nothing is refused.
-        size, num_frames, batch: of the run; see `footprint.need_of`.
+        size, num_frames, windows, batch: of the run; see `footprint.need_of`.
     """
     if plan is None:
         yield
         return
     caching = bool(getattr(pipeline.transformer, "is_cache_enabled", False))
-    need = need_of(pipeline, size, num_frames, batch=batch, caching=caching)
+    need = need_of(pipeline, size, num_frames, windows=windows, batch=batch, caching=caching)
     check(plan, need, Budget.measure(pipeline._execution_device, pipeline=pipeline))
     with out_of_memory(plan, need):
         yield
@@ -284,7 +290,7 @@ def _preset_that_fits(need: Need, budget: Budget) -> Plan | None:
 def _fewer_frames(plan: Plan, need: Need, budget: Budget) -> int | None:
     """The most frames, 1 + a multiple of 4, that the plan has memory for; None where that is none or all of them."""
     for frames in range((need.num_frames - 2) // 4 * 4 + 1, 4, -4):
-        share = ((frames - 1) // 4 + 1) / ((need.num_frames - 1) // 4 + 1)
+        share = ((min(frames, need.at_once) - 1) // 4 + 1) / ((need.at_once - 1) // 4 + 1)
         fewer = replace(need, activations=int(need.activations * share), num_frames=frames)
         if peak_bytes(plan, fewer, on_gpu=budget.gpu_free is not None) <= capacity_of(budget):
             return frames
@@ -292,8 +298,9 @@ def _fewer_frames(plan: Plan, need: Need, budget: Budget) -> int | None:
 
 
 def _run(need: Need) -> str:
+    windows = f" in windows of {need.at_once}" if need.at_once < need.num_frames else ""
     several = f", {need.batch} videos at once" if need.batch > 1 else ""
-    return f"{need.size[1]}x{need.size[0]}, {need.num_frames} frames{several}"
+    return f"{need.size[1]}x{need.size[0]}, {need.num_frames} frames{windows}{several}"
 
 
 __all__ = [

@@ -135,8 +135,11 @@ class PreviewFrames:
 
     def _clean(self, step: int, latents: Tensor) -> Tensor:
         """The predicted clean latents [C, T, h, w] of the first video, else the present ones."""
-        if self._predicted is not None and self._predicted.shape == latents.shape:
-            return self._by_time(self._predicted)[0]
+        if self._predicted is not None:
+            predicted, present = self._by_time(self._predicted)[0], self._by_time(latents)[0]
+            # Tora's windows in turn predict one window of the clip after the other.
+            if predicted[:, :0].shape == present[:, :0].shape:
+                return predicted
         scheduler = self._pipeline.scheduler
         config = getattr(scheduler, "config", {})
         outputs = [each for each in getattr(scheduler, "model_outputs", None) or () if isinstance(each, Tensor)]

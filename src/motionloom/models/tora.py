@@ -103,10 +103,6 @@ class ToraModel(CogVideoXBase):
         least = config.sample_frames if config.use_learned_positional_embeddings else 1
         return max(least, self.shape.whole_latents(num_frames))
 
-    def _frames_at_once(self, request: Request, frames_made: int) -> int:
-        window = self._windows(request, frames_made)[0]
-        return min(frames_made, (window.stop - 1) * self.pipeline.vae_scale_factor_temporal + 1)
-
     def _windows(self, request: Request, frames_made: int) -> list[slice]:
         chosen = {key: request.options[key] for key in ("window_frames", "window_overlap") if key in request.options}
         return self.pipeline.windows(frames_made, **chosen)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import functools
 import itertools
 import runpy
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +142,29 @@ def test_the_motion_is_computed_once(made, monkeypatch):
     made({"tracks": make_tracks()}, num_inference_steps=3)
     assert len(features) == 1
     assert sum(video.shape[2] > 1 for video in coded) == 1
+
+
+def test_the_motion_is_let_go_before_the_video_is_decoded(made, monkeypatch):
+    held: list[Any] = []
+    features = made.adapter.features
+    decode = made.pipeline.vae.decode
+
+    def keep(*args: Any) -> Any:
+        found = features(*args)
+        held.extend(weakref.ref(each) for each in found)
+        return found
+
+    def decoding(*args: Any, **kwargs: Any) -> Any:
+        assert held
+        assert all(each() is None for each in held)
+        return decode(*args, **kwargs)
+
+    monkeypatch.setattr(made.adapter, "features", keep)
+    monkeypatch.setattr(made.pipeline.vae, "decode", decoding)
+    for cache in ("features", "modulation"):
+        for frames in (9, 17):
+            of = {"tracks": make_tracks(), "motion_cache": cache}
+            assert made(of, num_frames=frames, num_inference_steps=1, output_type="np").shape[1] >= frames
 
 
 @pytest.mark.parametrize(("window", "seen"), [((0.0, 1.0), 4), ((0.0, 0.5), 2), ((0.25, 0.5), 1), ((0.9, 1.0), 0)])

@@ -120,7 +120,8 @@ class WithTora:
     ) -> Any:
         """The stock `__call__`, following the tracks.
 
-        Without tracks, and with ``strength`` 0, it is the stock pipeline bit for bit.
+        Without tracks, and with ``strength`` 0, it is the stock pipeline bit for bit; a clip longer than a window is
+        made in the same windows as with tracks.
 
         Args:
             *args, **kwargs: of the pipeline. ``use_dynamic_cfg=True``, as published, takes the form that
@@ -248,6 +249,14 @@ class WithTora:
         if self._run is not None and self._run.attachment is not None:
             self._compute_features(self._run, outputs[0] if isinstance(outputs, tuple) else outputs)
         return outputs
+
+    def decode_latents(self, latents: Tensor) -> Tensor:
+        """The stock frames. The motion has been seen by then, and leaves its memory to them."""
+        stock: Any = super()
+        if self._run is not None and self._run.attachment is not None:
+            self._run.features.clear()
+            self._run.attachment.features = None
+        return stock.decode_latents(latents)
 
     def _compute_features(self, run: _Run, latents: Tensor) -> None:
         """Features for latents [B, T', C, h, w]: of every window, for one motion or for B."""
