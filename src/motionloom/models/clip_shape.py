@@ -189,7 +189,7 @@ def _configurations(card: ModelCard) -> dict[str, dict[str, Any]]:
 
     folder: Path | None = card.folder
     if folder is not None and (folder / "transformer" / "config.json").is_file():
-        from motionloom.models.checkpoints.layouts import read_json
+        from motionloom.models.checkpoints.folders import read_json
 
         return {
             part: read_json(folder / part / "config.json")

@@ -81,7 +81,7 @@ def _tora(
         transformer=transformer,
         fetched=fetched_layouts,
         remedy=fetch_command,
-        any_base=any_base,
+        any_base=any_base or card is not None,  # the catalogue says which base each of its add-ons is for
     )
     _check_architecture(card, parts.architecture, parts.places["transformer"])
 

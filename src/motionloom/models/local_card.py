@@ -10,7 +10,8 @@ from typing import Any
 
 from motionloom.models.card import ModelCard
 from motionloom.models.catalog import list_models
-from motionloom.models.checkpoints.layouts import Layout, read_json
+from motionloom.models.checkpoints.folders import read_json
+from motionloom.models.checkpoints.layouts import Layout
 
 
 def card_of_folder(layout: Layout) -> ModelCard:

@@ -10,7 +10,8 @@ from pathlib import Path
 from motionloom.errors import CheckpointError, InputError
 from motionloom.models.card import ModelCard
 from motionloom.models.catalog import find_model, list_models
-from motionloom.models.checkpoints.layouts import Layout, find_layout, read_json
+from motionloom.models.checkpoints.folders import read_json
+from motionloom.models.checkpoints.layouts import Layout, find_layout
 from motionloom.models.checkpoints.parts import WEIGHTS
 from motionloom.models.installed import layout_of_files
 

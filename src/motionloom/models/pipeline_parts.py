@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from motionloom.errors import CheckpointError
-from motionloom.models.checkpoints.layouts import WITHOUT_WEIGHTS, Place, read_json
+from motionloom.models.checkpoints.folders import read_json
+from motionloom.models.checkpoints.layouts import WITHOUT_WEIGHTS, Place
 
 if TYPE_CHECKING:
     import torch

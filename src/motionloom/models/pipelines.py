@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from motionloom.errors import CheckpointError
-from motionloom.models.checkpoints.layouts import Layout, Place, read_json
+from motionloom.models.checkpoints.folders import read_json
+from motionloom.models.checkpoints.layouts import Layout, Place
 from motionloom.models.pipeline_parts import Report, dtype_of_all, library_class, load_part, refuse_code
 
 if TYPE_CHECKING:

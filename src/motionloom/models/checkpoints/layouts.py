@@ -17,16 +17,22 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from motionloom.errors import CheckpointError
+from motionloom.models.checkpoints.folders import (
+    config_beside,
+    is_searched,
+    is_shard,
+    is_weights,
+    read_json,
+    weights_in,
+)
 from motionloom.models.checkpoints.parts import WEIGHTS, Contents, contents
-from motionloom.models.checkpoints.tora_files import addon_files, sat_file
+from motionloom.models.checkpoints.tora_files import addon_files, sat_file, transformer_file
 
 LayoutKind = Literal[
     "diffusers", "original", "transformer", "comfyui", "loose", "file", "sat", "addon", "tokenizer", "fetched"
@@ -173,12 +179,12 @@ def find_layout(path: Path) -> Layout:
             f"{path}: holds a {kind}, expected a transformer of Wan or CogVideoX, an adapter of Tora, or a whole model"
         )
     if (checkpoint := sat_file(path)) is not None:
-        return _of_file(checkpoint)
+        return replace(_of_file(checkpoint), root=path)
     if any((path / part).is_dir() for part in ("transformer", "text_encoder", "image_encoder", "scheduler")):
         return _diffusers(path)
     for root in (path, path / "models"):
         folders = [name for names in _COMFYUI.values() for name in names if (root / name).is_dir()]
-        if folders and not any(_is_weights(file) for file in root.iterdir()):
+        if folders and not any(is_weights(file) for file in root.iterdir()):
             return _comfyui(root)
     if any((path / name).is_file() for name in _TOKENIZER_FILES):
         return Layout("tokenizer", path, {"tokenizer": Place("tokenizer", path)})
@@ -197,7 +203,7 @@ def neighbours(layout: Layout) -> list[Layout]:
     if layout.kind != "file":
         return []
     found = [_comfyui(above.parent) for above in layout.root.parents if above.name in _COMFYUI["transformer"]][:1]
-    beside = tuple(path for path in sorted(layout.root.parent.iterdir()) if _is_searched(path) and path != layout.root)
+    beside = tuple(path for path in sorted(layout.root.parent.iterdir()) if is_searched(path) and path != layout.root)
     folder = Layout(
         "loose", layout.root.parent, unsorted=dict.fromkeys(("vae", "text_encoder", "image_encoder"), beside)
     )
@@ -215,6 +221,12 @@ def _of_file(path: Path) -> Layout:
         return Layout(
             "sat" if path.suffix == ".pt" else "file", path, {"transformer": place_of_file("transformer", path)}
         )
+    if (
+        kind == "adapter"
+        and (config := config_beside(path)) is not None
+        and read_json(config).get("_class_name") == "ToraAdapter"
+    ):
+        return _adapter(path.parent)
     if files := addon_files(path):
         return _addon(path, files)
     return Layout("file", path, {kind: place_of_file(kind, path)})
@@ -222,7 +234,7 @@ def _of_file(path: Path) -> Layout:
 
 def place_of_file(part: str, path: Path) -> Place:
     """A part in one file, with the config.json of its own folder if it is that of such a part."""
-    return Place(part, path, (path,), _beside(path))
+    return Place(part, path, (path,), config_beside(path))
 
 
 def _diffusers(folder: Path) -> Layout:
@@ -274,7 +286,7 @@ def _original(folder: Path) -> Layout:
     rest = tuple(
         path
         for path in sorted(folder.iterdir())
-        if _is_weights(path) and not _is_shard(path) and not path.name.startswith("diffusion_pytorch_model")
+        if is_weights(path) and not is_shard(path) and not path.name.startswith("diffusion_pytorch_model")
     )
     searched = ("vae", "text_encoder", "image_encoder", *(part for part in parts if part not in layout.places))
     layout.unsorted = dict.fromkeys(searched, rest)
@@ -308,7 +320,7 @@ def _addon(path: Path, files: tuple[Path, ...]) -> Layout:
 def _comfyui(root: Path) -> Layout:
     layout = Layout("comfyui", root)
     layout.unsorted = {
-        part: tuple(path for name in names for path in sorted((root / name).rglob("*")) if _is_searched(path))
+        part: tuple(path for name in names for path in sorted((root / name).rglob("*")) if is_searched(path))
         for part, names in _COMFYUI.items()
     }
     _add_tokenizer(layout)
@@ -317,7 +329,7 @@ def _comfyui(root: Path) -> Layout:
 
 def _loose(folder: Path) -> Layout:
     index = sorted(folder.glob("*.index.json"))
-    files = tuple(path for path in sorted(folder.iterdir()) if _is_weights(path) and not (index and _is_shard(path)))
+    files = tuple(path for path in sorted(folder.iterdir()) if is_weights(path) and not (index and is_shard(path)))
     if not files and not index:
         listed = sorted(path.name for path in folder.iterdir())
         raise CheckpointError(
@@ -328,7 +340,10 @@ def _loose(folder: Path) -> Layout:
     layout = Layout("loose", folder)
     for path in index:
         kind = contents(path).kind
-        layout.places[kind] = Place(kind, folder, (path,))
+        part = "transformer" if kind == "tora" else kind
+        layout.places[part] = Place(part, folder, (path,))
+    if "transformer" not in layout.places and (tora := transformer_file(files)) is not None:
+        layout.places["transformer"] = place_of_file("transformer", tora)
     layout.unsorted = {part: files for part in _COMFYUI if part not in layout.places}
     _add_tokenizer(layout)
     return layout
@@ -340,54 +355,3 @@ def _add_tokenizer(layout: Layout) -> None:
         if any((folder / file).is_file() for file in _TOKENIZER_FILES):
             layout.places["tokenizer"] = Place("tokenizer", folder)
             return
-
-
-def weights_in(folder: Path) -> tuple[Path, ...]:
-    """What `source.open_source` is to open for the one model in a folder: its index, its files, or none there are.
-
-    Of several sets that lie side by side (types, variants) the one with the plain name is taken.
-    """
-    if not folder.is_dir():
-        return ()
-    plainest = sorted(folder.glob("*.index.json"), key=lambda path: (path.name.count("."), len(path.name)))
-    if plainest:
-        return (plainest[0],)
-    named = sorted(folder.glob("diffusion_pytorch_model*.safetensors"))
-    if named:  # any one shard stands for its set
-        return (min(named, key=lambda path: (not _is_shard(path), len(path.name), path.name)),)
-    return (folder,) if any(_is_weights(path) for path in folder.iterdir()) else ()
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a file.
-
-    Raises:
-        CheckpointError: no such file, not JSON, or not an object.
-    """
-    if not path.is_file():
-        raise CheckpointError(f"{path}: no such file, expected a model folder in diffusers' layout")
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise CheckpointError(f"{path}: is not JSON ({error})") from error
-    if not isinstance(value, dict):
-        raise CheckpointError(f"{path}: holds a {type(value).__name__}, expected an object")
-    return value
-
-
-def _is_searched(path: Path) -> bool:
-    """Whether to look into a file in a folder of many. Old torch files would have to be read as a whole."""
-    return _is_weights(path) and path.suffix in (".safetensors", ".sft", ".gguf", ".pth")
-
-
-def _is_weights(path: Path) -> bool:
-    return path.suffix in WEIGHTS and not path.name.startswith(".") and path.is_file()
-
-
-def _is_shard(path: Path) -> bool:
-    return re.search(r"-\d{5}-of-\d{5}\.", path.name) is not None
-
-
-def _beside(path: Path) -> Path | None:
-    config = path.parent / "config.json"
-    return config if config.is_file() else None

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from motionloom.errors import CheckpointError
-from motionloom.models.checkpoints.layouts import Layout, Place, neighbours, place_of_file, read_json
+from motionloom.models.checkpoints.folders import read_json
+from motionloom.models.checkpoints.layouts import Layout, Place, neighbours, place_of_file
 from motionloom.models.checkpoints.parts import CALLED, Contents, contents
 
 BOUNDARIES: Mapping[str, float] = {"wan2.2-i2v-a14b": 0.9}

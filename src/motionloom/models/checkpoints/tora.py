@@ -14,7 +14,8 @@ from typing import Any
 from motionloom.errors import CheckpointError
 from motionloom.methods.tora.checkpoint import kind_of
 from motionloom.models.checkpoints.configs import published_config
-from motionloom.models.checkpoints.layouts import Layout, Place, neighbours, read_json
+from motionloom.models.checkpoints.folders import read_json
+from motionloom.models.checkpoints.layouts import Layout, Place, neighbours
 from motionloom.models.checkpoints.tora_files import for_photographs
 
 TEXT, IMAGE = "cogvideox-5b", "cogvideox-5b-i2v"
@@ -22,6 +23,7 @@ TEXT, IMAGE = "cogvideox-5b", "cogvideox-5b-i2v"
 
 _FAMILIES = {(1920, 30): "CogVideoX-2B", (3072, 42): "CogVideoX-5B"}
 _CLASSES = ("CogVideoXTransformer3DModel", "ToraTransformer3DModel")
+_PIPELINES = ("ToraPipeline", "ToraImageToVideoPipeline")
 _OWN = {
     "vae": ("diffusers", "AutoencoderKLCogVideoX"),
     "motion_vae": ("diffusers", "AutoencoderKLCogVideoX"),
@@ -53,8 +55,8 @@ class ToraParts:
 
 
 def holds_tora(layout: Layout) -> bool:
-    """Whether a layout has anything of Tora in it; only headers are read."""
-    if "adapter" in layout.places:
+    """Whether a layout has, or says it has, anything of Tora in it; only headers are read."""
+    if "adapter" in layout.places or layout.index.get("_class_name") in _PIPELINES:
         return True
     place = layout.places.get("transformer")
     return place is not None and _has_tora_inside(place)
@@ -92,21 +94,23 @@ def find_tora_parts(
         given: what was asked for; bases: where to look for what it lacks, in this order.
         transformer: whose transformer an add-on is put on, before that of any base.
         fetched, remedy: see `search.find_parts`.
-        any_base: an add-on may be put on a base of the other task than its file name says, without a warning.
+        any_base: an add-on on a base of the other task than its file name says is meant: no warning.
 
     Raises:
         CheckpointError: an adapter for another base, or parts that are in none of the places; the message lists them
             and what would do.
     """
     adapter = given.places.get("adapter")
-    around = [near for layout in (given, *_listed(transformer)) for near in neighbours(layout)]
+    around = [near for layout in (given, *_listed(transformer), *bases) for near in neighbours(layout)]
     if adapter is None:
-        place = given.places["transformer"]
+        place = _transformer_with_tora(given)
         if transformer is not None:
             raise CheckpointError(f"{place.path}: is a transformer itself, with Tora inside; leave transformer out")
     else:
         place = _base_transformer(adapter, [*_listed(transformer), given, *bases, *around], fetched, remedy)
     layouts = [given, *bases, *around]
+    if not place.files:
+        raise CheckpointError(f"{place.path}: holds no weights; the download is incomplete, fetch the folder again")
     config = _config_of(place, [layout.places["transformer"] for layout in layouts if "transformer" in layout.places])
     architecture = IMAGE if config["in_channels"] == 2 * config["out_channels"] else TEXT
     places = {"transformer": place}
@@ -118,6 +122,21 @@ def find_tora_parts(
     layouts += fetched(architecture)
     places |= _rest(layouts, config, place, architecture, remedy)
     return ToraParts(architecture, config, places, inside=adapter is None)
+
+
+def _transformer_with_tora(given: Layout) -> Place:
+    place = given.places.get("transformer")
+    if place is None:
+        raise CheckpointError(
+            f"{given.root / 'transformer'}: missing, although model_index.json names it; fetch the folder again"
+        )
+    if place.files and not _has_tora_inside(place):
+        raise CheckpointError(
+            f"{given.root}: calls itself a {given.index.get('_class_name')} and holds a stock CogVideoX, without what "
+            "Tora adds (a folder adapter, or a transformer with the fusers inside); fetch the folder again, or give an "
+            "add-on of Tora as the model and this folder as its base"
+        )
+    return place
 
 
 def _has_tora_inside(place: Place) -> bool:
@@ -221,8 +240,8 @@ def _warn_of_other_task(adapter: Place, place: Place, architecture: str) -> None
     warnings.warn(
         f"{file}: is by its name Tora's add-on for {given} to video, and {place.path} makes videos from "
         f"{'a photograph' if architecture == IMAGE else 'text alone'}; the published file for it is {needed}. Nothing "
-        "but the name tells them apart: load it with any_base=True if it is the right one all the same",
-        stacklevel=4,
+        "but the name tells them apart, so it is taken; any_base=True of motionloom.load says that this is meant",
+        stacklevel=6,  # in the caller of `motionloom.load`
     )
 
 
@@ -234,21 +253,22 @@ def _rest(
     remedy: Callable[[str, Sequence[str]], str],
 ) -> dict[str, Place]:
     """The other parts of the pipeline, from the first layout that has one that fits."""
-    fits = {"vae": ("latent_channels", config["out_channels"]), "text_encoder": ("d_model", config["text_embed_dim"])}
     places: dict[str, Place] = {}
     absent: dict[str, str] = {}
+    others: list[Layout] = []  # whose text encoder is another model's, and the tokenizer with it
     for part in ("vae", "text_encoder", "tokenizer", "scheduler", "motion_vae"):
         notes: list[str] = []
         for layout in layouts:
             place = layout.places.get(part)
-            if place is None:
+            if place is None or (part == "tokenizer" and layout in others):
                 continue
-            name, wanted = fits.get(part, ("", None))
-            found = read_json(place.config).get(name) if name and place.config is not None else wanted
-            if found == wanted:
+            wrong = _misfit(place, config)
+            if wrong is None:
                 places[part] = place if place.component else replace(place, component=_OWN.get(part))
                 break
-            notes.append(f"{place.path} has {name} {found}, the transformer needs {wanted}")
+            notes.append(f"{place.path} {wrong}")
+            if part == "text_encoder":
+                others.append(layout)
         without = any(layout.index.get(part) in ([None, None], (None, None)) for layout in layouts)
         if part in _CALLED and part not in places and not without:
             absent[part] = _CALLED[part] + (f" (found, but not taken: {'; '.join(notes)})" if notes else "")
@@ -262,6 +282,24 @@ def _rest(
             + (f", or {fetch}" if fetch else "")
         )
     return places
+
+
+def _misfit(place: Place, config: Mapping[str, Any]) -> str | None:
+    """What is wrong with a part for a transformer; None: it fits, as far as its config.json says."""
+    if place.part not in _OWN:
+        return None
+    if place.config is None:
+        return "has no config.json"
+    stated, kind = read_json(place.config), _OWN[place.part][1]
+    found = stated.get("_class_name") or (stated.get("architectures") or [kind])[0]
+    if found != kind:
+        return f"is a {found}, expected a {kind}"
+    name, wanted = (
+        ("d_model", config["text_embed_dim"])
+        if place.part == "text_encoder"
+        else ("latent_channels", config["out_channels"])
+    )
+    return None if stated.get(name) == wanted else f"has {name} {stated.get(name)}, the transformer needs {wanted}"
 
 
 def _size(config: Mapping[str, Any]) -> tuple[int, int]:

@@ -15,6 +15,7 @@ SAT_FILE = "mp_rank_00_model_states.pt"
 
 _HALVES: tuple[Kind, Kind] = ("fuser", "traj_extractor")
 _FILES = {"fuser": "fuser.safetensors or fuser_I2V.safetensors", "traj_extractor": "traj_extractor*.safetensors"}
+_SAYS_IMAGE = re.compile(r"i2v|img2vid|image[-_ ]?(to|2)[-_ ]?video", re.IGNORECASE)
 _SUFFIXES = (".safetensors", ".sft", ".pth")
 
 
@@ -43,6 +44,22 @@ def sat_file(folder: Path) -> Path | None:
             "it with the program that wrote it"
         )
     return found[0]
+
+
+def transformer_file(files: Sequence[Path]) -> Path | None:
+    """Of the weight files of a folder the transformer with Tora inside, under whatever name; None: there is none.
+
+    Raises:
+        CheckpointError: there are several.
+    """
+    # Of many files only those are looked into that have their names up front.
+    found = [file for file in files if (len(files) == 1 or file.suffix in _SUFFIXES) and _kind(file) == "tora"]
+    if len(found) > 1:
+        raise CheckpointError(
+            f"{found[0].parent}: holds several transformers with Tora inside "
+            f"({', '.join(file.name for file in found)}); give the file of the one that is meant"
+        )
+    return found[0] if found else None
 
 
 def addon_files(path: Path) -> tuple[Path, ...]:
@@ -75,7 +92,7 @@ def addon_files(path: Path) -> tuple[Path, ...]:
 def for_photographs(paths: Iterable[Path]) -> bool:
     """Whether the names of an add-on say that it is for image to video. Nothing else tells: its tensors have the same
     names and shapes."""
-    return any(re.search(r"i2v|img2vid|image", name, re.IGNORECASE) for path in paths for name in path.parts[-2:])
+    return any(_SAYS_IMAGE.search(name) for path in paths for name in path.parts[-2:])
 
 
 def _other_half(path: Path, kind: Kind) -> Path:
@@ -107,4 +124,6 @@ def _kind(path: Path) -> Kind | None:
     try:
         return kind_of(contents(path).shapes)
     except CheckpointError:
+        if any(half in path.name for half in _HALVES):  # cut short, and not to be called missing
+            raise
         return None
