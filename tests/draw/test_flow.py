@@ -50,6 +50,9 @@ def test_a_picture_shows_where_nothing_moves():
     # A quarter of the speed: half opaque.
     assert clip.frames[1, 40, 150].tolist() == pytest.approx([177, 164, 50], abs=2)
     assert np.array_equal(clip.frames[1, 112:], GREY[112:])
+    faint = draw_flow(tracks).frames[1].min(-1) == 254  # no more than rounding
+    assert faint.sum() > 100
+    assert (clip.frames[1][faint] == 100).all()
     assert np.array_equal(GREY, np.full((*SIZE, 3), 100))
 
 

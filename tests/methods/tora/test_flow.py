@@ -163,6 +163,10 @@ def test_fractions_count_and_whole_pixels_are_an_option():
     assert (moves.frame.tolist(), moves.row.tolist(), moves.column.tolist()) == ([1], [2], [3])
     assert moves.value[0] == pytest.approx([1.4, 0.7], abs=1e-6)
     assert moves_of(points, (8, 8), whole_pixels=True).value.tolist() == [[2.0, 0.0]]
+    # Cut towards zero, as the program does: what lies less than a pixel beyond the border is on it.
+    beyond = [[[-0.9, 2.2]], [[-2.9, 2.9]]]
+    assert not len(moves_of(beyond, (8, 8)).frame)
+    assert moves_of(beyond, (8, 8), whole_pixels=True).value.tolist() == [[-2.0, 0.0]]
 
 
 def test_sources_off_the_canvas_are_left_out_and_ends_may_lie_there():

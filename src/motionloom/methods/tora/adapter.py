@@ -37,7 +37,7 @@ class ToraAdapter(ModelMixin, ConfigMixin):
         InputError: sizes that a design cannot have.
     """
 
-    _skip_layerwise_casting_patterns: ClassVar = ["conv_in", "bn", "norm"]
+    _skip_layerwise_casting_patterns: ClassVar = ["conv_in"]
     _no_split_modules: ClassVar = ["ResidualBlock", "MotionFuser", "ChannelFuser", "AttentionFuser"]
 
     @register_to_config

@@ -35,7 +35,10 @@ class ColourWheel:
         return float(np.sqrt(u.max(initial=0.0)))
 
     def paint(self, flow: NDArray[np.float32], largest: float, out: NDArray[np.uint8]) -> None:
-        """Colours of flow [2, h, w] into ``out`` [3, h, w]; a vector as long as ``largest`` gets the full colour."""
+        """Colours of flow [2, h, w] into ``out`` [3, h, w]; a vector as long as ``largest`` gets the full colour.
+
+        One that rounding makes a little longer still is full; in torchvision its empty channels wrap around to 255.
+        """
         u, v, place, colour, beside = self._like(flow)
         scale = -(np.float32(largest) + np.finfo(np.float32).eps)
         np.divide(flow[0], scale, out=u)
