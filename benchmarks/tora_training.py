@@ -29,19 +29,19 @@ from diffusers import CogVideoXDDIMScheduler, CogVideoXTransformer3DModel
 from numpy.typing import NDArray
 from safetensors.torch import load_file
 
-from motionloom.evaluate.make_bench import pick_tracks
 from motionloom.evaluate.tracks import epe
 from motionloom.methods.tora.adapter import ToraAdapter
 from motionloom.methods.tora.flow import dense_flow_video
 from motionloom.methods.tora.hooks import attach
 from motionloom.methods.tora.pipeline import ToraImageToVideoPipeline
 from motionloom.models.nano.codec import CogVideoXBlockCodec
-from motionloom.prepare.procedural import dense_flow, render
+from motionloom.prepare.procedural import dense_flow, render, trace
 from motionloom.tracks.trackers import track
 from motionloom.tracks.tracks import Tracks
 from motionloom.train.nano import VALIDATION_SEED
 from motionloom.train.tora.conditions import Kind, MotionMix
 from motionloom.train.tora.pool import procedural_clips, procedural_pool, procedural_scene
+from motionloom.train.tora.selection import select_tracks
 from motionloom.train.tora.stages import AdapterRecipe, Base, Stage, stage_loss, train_adapter
 
 FPS = 8.0
@@ -66,7 +66,16 @@ class HeldOut:
         self.video = video.permute(0, 1, 3, 4, 2).mul(255).round().to(torch.uint8).numpy()
         self.image = video[:, 0] * 2 - 1
         self.flow = [dense_flow_video(flow, normalisation="inference") for flow in dense_flow(scene, size)]
-        self.tracks: list[Tracks] = pick_tracks(scene, num_tracks, size, FPS, seed=VALIDATION_SEED)
+        start = torch.rand(count, 256, 2, generator=torch.Generator().manual_seed(0)) * torch.tensor([size[1], size[0]])
+        points, visible = trace(scene, start, size)
+        rng = np.random.default_rng(0)
+        # Of random points mostly those that travel, as people draw them; at most as many as asked for.
+        chosen = [
+            select_tracks(p, v, size, rng, most=num_tracks, spacing=4.0) for p, v in zip(points, visible, strict=True)
+        ]
+        self.tracks = [
+            Tracks(points[i][:, some].numpy(), visible[i][:, some].numpy(), size, FPS) for i, some in enumerate(chosen)
+        ]
 
 
 def following_error(videos: NDArray[np.uint8], wanted: list[Tracks]) -> float:
@@ -76,6 +85,8 @@ def following_error(videos: NDArray[np.uint8], wanted: list[Tracks]) -> float:
         larger = np.stack(
             [cv2.resize(f, None, fx=ENLARGED, fy=ENLARGED, interpolation=cv2.INTER_CUBIC) for f in frames]
         )
+        if not tracks.num_tracks:
+            continue
         start = tracks.points[0] * ENLARGED
         found = track(larger, np.concatenate([np.zeros((len(start), 1)), start], axis=1), fps=FPS)
         error = epe(found.points / ENLARGED, tracks.points, tracks.visible)
