@@ -21,6 +21,7 @@ def saved(request, tmp_path_factory):
     adapter = tiny["adapter"](pipe)
     tiny["save_diffusers"](folder / "diffusers", pipe, adapter)
     tiny["save_sat"](folder / "sat", pipe, adapter)
+    tiny["save_addon"](folder / "addon", adapter, "_I2V" if request.param == "learned" else "")
     return folder, request.param == "learned"
 
 
@@ -48,8 +49,22 @@ def test_the_sizes_of_a_folder_are_those_of_the_loaded_model(saved):
     assert (shape.strides, shape.step, shape.native_size) == (made.strides, made.step, made.native_size)
 
 
+def test_checkpoints_without_a_configuration_say_it_by_their_shapes(saved):
+    folder, takes_image = saved
+    for path in (folder / "sat", next((folder / "sat").rglob("*.pt"))):
+        card = card_before_loading(path)
+        assert (card.methods, card.takes_image) == (("tora",), takes_image)
+
+
 def test_what_only_loading_tells(saved, tmp_path):
     folder, _ = saved
     (tmp_path / "empty").mkdir()
-    for path in (folder / "sat", tmp_path / "empty", tmp_path / "none", "somebody/model", "dream"):
+    for path in (folder / "addon", tmp_path / "empty", tmp_path / "none", "somebody/model", "dream"):
         assert card_before_loading(path) is None
+
+
+def test_a_stock_model_that_follows_no_tracks_has_no_card(tmp_path):
+    for kind in ("t2v", "learned"):
+        tiny["pipeline"](kind).save_pretrained(tmp_path / kind)
+    assert card_before_loading(tmp_path / "t2v") is None  # loading says what to do with it
+    assert card_before_loading(tmp_path / "learned").takes_image

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from motionloom.errors import InputError
+from motionloom.errors import CheckpointError, InputError
 from motionloom.methods.ati import ati
 from motionloom.methods.wan_move import wan_move
 from motionloom.models.catalog import find_model
@@ -300,3 +300,21 @@ def test_a_local_folder_of_tora_is_offered_as_what_it_is(tmp_path):
         found = received(motion, motion.size, card, GenerationSettings(num_frames=9))
         assert (found.width, found.height, found.num_frames, found.num_tracks) == (32, 32, 9, 1)
         assert found.grid.sources == [0]
+
+
+def test_tora_in_the_layouts_of_its_publications_is_offered_a_stock_model_is_not(tmp_path):
+    from motionloom.studio.models_facts import local_card
+
+    tiny = runpy.run_path(str(Path(__file__).parents[1] / "models" / "tiny_tora.py"))
+    for kind, tag, takes_image in (("t2v", "", False), ("learned", "_I2V", True)):
+        pipe = tiny["pipeline"](kind)
+        adapter = tiny["adapter"](pipe)
+        for folder in (
+            tiny["save_sat"](tmp_path / f"sat_{kind}", pipe, adapter),
+            tiny["save_addon"](tmp_path / f"addon_{kind}", adapter, tag),
+        ):
+            card = local_card(folder)
+            assert (card.methods, card.takes_image) == (("tora",), takes_image)
+    tiny["pipeline"]("t2v").save_pretrained(tmp_path / "stock")
+    with pytest.raises(CheckpointError, match="follows no tracks"):
+        local_card(tmp_path / "stock")

@@ -109,10 +109,16 @@ def local_card(folder: Path) -> ModelCard:
 
     from motionloom.models.before_loading import card_of_layout
     from motionloom.models.checkpoints.layouts import find_layout
-    from motionloom.models.local_card import card_of_folder
+    from motionloom.models.checkpoints.tora import IMAGE, TEXT
+    from motionloom.models.checkpoints.tora_files import for_photographs
+    from motionloom.models.local_card import card_of_folder, card_of_tora
 
     layout = find_layout(folder)
-    card = card_of_layout(layout) or card_of_folder(layout)
+    card = card_of_layout(layout)
+    if card is None and (addon := layout.places.get("adapter")) is not None:
+        # Put on the stock model of its own task, which lies beside it or was fetched.
+        card = card_of_tora(IMAGE if for_photographs([addon.path, *addon.files]) else TEXT, layout.root)
+    card = card or card_of_folder(layout)
     return replace(card, title=folder.name, description="A model in a folder of this server.")
 
 
