@@ -122,9 +122,9 @@ def make_request(on_preview, image=None):
     )
 
 
-def make_pipeline(scheduler, kind="WanTransformer3DModel"):
-    transformer = type(kind, (), {})()
-    return types.SimpleNamespace(transformer=transformer, scheduler=scheduler, vae=object(), num_timesteps=4)
+def make_pipeline(scheduler, kind="WanTransformer3DModel", **config):
+    transformer, vae = type(kind, (), {})(), types.SimpleNamespace(config=types.SimpleNamespace(**config))
+    return types.SimpleNamespace(transformer=transformer, scheduler=scheduler, vae=vae, num_timesteps=4)
 
 
 def latents_of(pictures, channels=16):
@@ -140,8 +140,15 @@ def small(image):
     return cv2.resize(image, (10, 6), interpolation=cv2.INTER_AREA)
 
 
-@pytest.mark.parametrize("kind", ["WanTransformer3DModel", "CogVideoXTransformer3DModel"])
-def test_colours_are_found_from_the_photograph_alone(kind):
+@pytest.mark.parametrize(
+    ("kind", "config", "scale"),
+    [
+        ("WanTransformer3DModel", {}, 1),
+        ("CogVideoXTransformer3DModel", {"invert_scale_latents": False}, 1),
+        ("CogVideoXTransformer3DModel", {"invert_scale_latents": True, "scaling_factor": 0.7}, 1 / 0.49),  # 1.5
+    ],
+)
+def test_colours_are_found_from_the_photograph_alone(kind, config, scale):
     """The middle frame shows other colours than the photograph; the map fitted to that gives them all the same."""
     request = make_request((found := []).append)
     other = 255 - small(request.image)[::-1]
@@ -149,8 +156,8 @@ def test_colours_are_found_from_the_photograph_alone(kind):
     latents = latents_of(video)
     condition = torch.cat([torch.ones(1, 4, 3, 6, 10), latents], dim=1)
     if kind.startswith("CogVideoX"):
-        latents, condition = latents.transpose(1, 2), latents.transpose(1, 2)
-    frames = PreviewFrames(make_pipeline(types.SimpleNamespace(config={}), kind), request)
+        latents, condition = latents.transpose(1, 2), latents.transpose(1, 2) * scale
+    frames = PreviewFrames(make_pipeline(types.SimpleNamespace(config={}), kind, **config), request)
     frames.start((latents, condition))
     frames.after_step(0, latents)
     assert found[0].shape == (6, 10, 3)

@@ -255,7 +255,7 @@ def need_of(
     patch = first.config.patch_size
     latents = (num_frames - 1) // stride[0] + 1
     if windows is None:
-        windows = pipeline.windows(num_frames) if hasattr(pipeline, "windows") else [slice(0, latents)]
+        windows = [slice(0, latents)] if not hasattr(pipeline, "windows") else list(pipeline.windows(num_frames))
     lengths = [window.stop - window.start for window in windows]
     at_once = min(num_frames, (lengths[0] - 1) * stride[0] + 1)
     per_latent = token_count(size, 1, stride, patch if isinstance(patch, int) else int(patch[-1]))

@@ -23,6 +23,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from motionloom.methods.tora.motion_latents import photograph_scale
 from motionloom.models.model import Request
 
 log = logging.getLogger("motionloom")
@@ -108,6 +109,8 @@ class PreviewFrames:
         channels = latents.shape[1]
         if condition.ndim == 5 and condition.shape[1] >= channels:
             self._known = condition[0, -channels:, 0].detach()
+            if self._time_first:
+                self._known = self._known / photograph_scale(self._pipeline.vae)
 
     def listen(self, outputs: Any) -> None:
         """Remember what a step of the scheduler expects the clean latents to be, if it returns (latents, clean)."""

@@ -235,6 +235,28 @@ def constant() -> Any:
     return SimpleNamespace(transformer=Constant(), scheduler=tiny.scheduler())
 
 
+@pytest.mark.parametrize("order", ["joint", "sequential"])
+def test_photographs_of_1_5_are_scaled_the_other_way_round(order):
+    pipe, estimates = pipeline("1.5"), []
+    assert pipe.vae.config.invert_scale_latents
+    step = pipe.scheduler.step
+
+    def keep(*args: Any, **kwargs: Any) -> Any:
+        found = step(*args, **kwargs)
+        estimates.append(found[1])
+        return found
+
+    pipe.scheduler.step = keep
+    calls = Calls(pipe)
+    windows = plan_windows(8, 4, 2)
+    with windowed(pipe, windows, order=order):
+        make(pipe, "1.5", num_frames=29, num_inference_steps=2)
+    # The photograph is divided by the scaling factor, latents of a video are multiplied by it.
+    at, known = (len(windows) + 1, estimates[0][:, 2]) if order == "joint" else (2, estimates[1][:, 2])
+    found = calls.inputs[at]["hidden_states"][0, 0, 4:]
+    torch.testing.assert_close(found, known[0] / pipe.vae.config.scaling_factor**2)
+
+
 def shown(condition: Any) -> tuple[list[Tensor], list[Tensor]]:
     """What stands in the place of the photograph, [windows, L, C, h, w] for each step; and each step's estimate."""
     pipe = pipeline("i2v")

@@ -108,7 +108,7 @@ def motion_latents(
 
     Returns:
         [B, C, T', h, w] in the VAE's type, multiplied by its scaling factor. They are never divided by it: a model with
-        ``invert_scale_latents`` does so with photographs only.
+        ``invert_scale_latents`` does so with photographs only, see `photograph_scale`.
     """
     coded: list[Tensor] = []
     for video in videos:
@@ -116,3 +116,11 @@ def motion_latents(
         distribution = vae.encode(pixels).latent_dist
         coded.append(distribution.mode() if posterior == "mode" else distribution.sample(generator))
     return torch.cat(coded) * vae.config.scaling_factor
+
+
+def photograph_scale(vae: Any) -> float:
+    """What latents of a video are multiplied by to be those of a photograph that an image-to-video model starts from.
+
+    1; but CogVideoX 1.5 was trained with photographs divided by the VAE's scaling factor instead of multiplied by it.
+    """
+    return vae.config.scaling_factor**-2 if vae.config.invert_scale_latents else 1.0

@@ -27,13 +27,14 @@ class WindowHook(ModelHook):
         windows: latent frames of the clip.
         on_window: called with the window's number before the transformer is.
         config: the transformer's.
+        scale: of latents that stand where the photograph does in the first window; see `photograph_scale`.
     """
 
     _is_stateful = True
 
-    def __init__(self, windows: Sequence[slice], on_window: Callable[[int], None], config: Any) -> None:
+    def __init__(self, windows: Sequence[slice], on_window: Callable[[int], None], config: Any, scale: float) -> None:
         super().__init__()
-        self.windows, self.on_window = windows, on_window
+        self.windows, self.on_window, self.scale = windows, on_window, scale
         self.unit, self.patch = config.patch_size_t or 1, config.patch_size
         self.channels = config.out_channels
         self.takes_image = config.in_channels > config.out_channels
@@ -90,9 +91,15 @@ class JointWindows(WindowHook):
     """
 
     def __init__(
-        self, windows: Any, on_window: Any, config: Any, weights: list[Tensor], condition: ImageCondition
+        self,
+        windows: Any,
+        on_window: Any,
+        config: Any,
+        scale: float,
+        weights: list[Tensor],
+        condition: ImageCondition,
     ) -> None:
-        super().__init__(windows, on_window, config)
+        super().__init__(windows, on_window, config, scale)
         self.weights = weights
         self.condition: ImageCondition = condition
         self.clean: Tensor | None = None
@@ -130,7 +137,7 @@ class JointWindows(WindowHook):
             image = hidden[:, : part.shape[1], self.channels :]
         elif self.clean is not None and self.windows[k].start < self.windows[k - 1].stop:
             # Only what another window makes: shown its own, a window would believe its first guess ever more.
-            image[:, 0] = _for_each_branch(self.clean[:, self.windows[k].start], part)
+            image[:, 0] = self.scale * _for_each_branch(self.clean[:, self.windows[k].start], part)
         return torch.cat([part[:, :, : self.channels], image], dim=2)
 
 
@@ -142,8 +149,8 @@ class WindowsInTurn(WindowHook):
     the prediction there is a blend of the model's and of the one that leads to the finished latents.
     """
 
-    def __init__(self, windows: Any, on_window: Any, config: Any, scheduler: Any) -> None:
-        super().__init__(windows, on_window, config)
+    def __init__(self, windows: Any, on_window: Any, config: Any, scale: float, scheduler: Any) -> None:
+        super().__init__(windows, on_window, config, scale)
         if scheduler.config.prediction_type != "v_prediction":
             raise InputError(
                 f"order: sequential windows are for models that predict v, as all of CogVideoX do; found a scheduler "
@@ -209,7 +216,7 @@ class WindowsInTurn(WindowHook):
         if k > 0 and self.takes_image:
             image = part.new_zeros(part.shape)[:, :, self.channels :]
             if finished is not None:
-                image[:, 0] = finished[:, 0]
+                image[:, 0] = self.scale * finished[:, 0]
             part = torch.cat([part[:, :, : self.channels], image], dim=2)
         output = self.run(module, k, part, args, kwargs)
         predicted = output[0]

@@ -25,6 +25,7 @@ from diffusers.hooks.hooks import HookRegistry
 from torch import Tensor
 
 from motionloom.errors import InputError
+from motionloom.methods.tora.motion_latents import photograph_scale
 from motionloom.methods.tora.window_hooks import ImageCondition, JointWindows, WindowHook, WindowsInTurn
 
 Order = Literal["joint", "sequential"]
@@ -134,16 +135,18 @@ def windowed(
     config = transformer.config
     order = order or usual_order(config)
     _check(windows, config.patch_size_t or 1)
+    vae = getattr(pipeline, "vae", None)
+    scale = 1.0 if vae is None else photograph_scale(vae)
     registry = HookRegistry.check_if_exists_or_initialize(transformer)
     with ExitStack() as stack:
         if len(windows) == 1:
-            hook = WindowHook(windows, on_window, config)
+            hook = WindowHook(windows, on_window, config, scale)
         elif order == "sequential":
-            hook = WindowsInTurn(windows, on_window, config, pipeline.scheduler)
+            hook = WindowsInTurn(windows, on_window, config, scale, pipeline.scheduler)
             stack.enter_context(hook.scheduling())
         else:
             weights = blend_weights(windows, unit=config.patch_size_t or 1)
-            hook = JointWindows(windows, on_window, config, weights, condition)
+            hook = JointWindows(windows, on_window, config, scale, weights, condition)
             if hook.takes_image and condition == "carry":
                 stack.enter_context(hook.listening(pipeline.scheduler))
         registry.register_hook(hook, _HOOK)

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from diffusers.pipelines.cogvideo.pipeline_cogvideox import CogVideoXPipeline
 
+from motionloom.methods.tora.motion_latents import photograph_scale
 from motionloom.train.tora.losses import (
     IMAGE_DROPOUT,
     TEXT_DROPOUT,
@@ -119,8 +120,7 @@ def video_latents(vae: Vae, video: torch.Tensor, generator: torch.Generator | No
 
 def image_latents(vae: Vae, image: torch.Tensor) -> torch.Tensor:
     """First frames [B, 3, H, W] -> [B, 1, C, h, w], scaled as the stock pipeline does: in 1.5 the other way round."""
-    latents = video_latents(vae, image.unsqueeze(2))
-    return latents / vae.config.scaling_factor**2 if vae.config.invert_scale_latents else latents
+    return video_latents(vae, image.unsqueeze(2)) * photograph_scale(vae)
 
 
 def rotary(transformer: Any, latents: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor] | None:
