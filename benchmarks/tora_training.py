@@ -40,7 +40,7 @@ from motionloom.tracks.trackers import track
 from motionloom.tracks.tracks import Tracks
 from motionloom.train.nano import VALIDATION_SEED
 from motionloom.train.tora.conditions import Kind, MotionMix
-from motionloom.train.tora.pool import procedural_clips, procedural_pool, procedural_scene
+from motionloom.train.tora.pool import World, procedural_clips, procedural_pool, procedural_scene
 from motionloom.train.tora.selection import select_tracks
 from motionloom.train.tora.stages import AdapterRecipe, Base, Stage, stage_loss, train_adapter
 
@@ -60,8 +60,8 @@ COMPARED: dict[str, tuple[str, tuple[Kind, ...]]] = {
 class HeldOut:
     """Clips that were never trained on: true frames uint8 [B, T, H, W, 3], dense flow, and tracks."""
 
-    def __init__(self, count: int, num_tracks: int, size: tuple[int, int], frames: int, *, camera: bool) -> None:
-        scene = procedural_scene(VALIDATION_SEED, range(count), size, frames, camera=camera)
+    def __init__(self, count: int, num_tracks: int, size: tuple[int, int], frames: int, *, world: World) -> None:
+        scene = procedural_scene(VALIDATION_SEED, range(count), size, frames, world=world)
         video = render(scene, size)
         self.video = video.permute(0, 1, 3, 4, 2).mul(255).round().to(torch.uint8).numpy()
         self.image = video[:, 0] * 2 - 1
@@ -112,7 +112,7 @@ class Trained:
         config = self.transformer.config
         self.size = (config.sample_height * 4, config.sample_width * 4)
         self.frames = config.sample_frames
-        self.camera: bool = json.loads((folder / "base.json").read_text())["recipe"]["camera"]
+        self.world: World = json.loads((folder / "base.json").read_text())["recipe"]["world"]
         self.base = Base(self.transformer, self.vae, self.scheduler.alphas_cumprod)
 
     def adapters(self) -> dict[str, ToraAdapter]:
@@ -150,7 +150,7 @@ class Trained:
 
     @torch.no_grad()
     def held_out_loss(self, adapter: ToraAdapter, kind: Kind, clips: int) -> float:
-        batch = procedural_clips(self.vae, VALIDATION_SEED, range(clips), self.size, self.frames, camera=self.camera)
+        batch = procedural_clips(self.vae, VALIDATION_SEED, range(clips), self.size, self.frames, world=self.world)
         batch.latents, batch.image, batch.flow = batch.latents.float(), batch.image.float(), batch.flow.float()
         mix = MotionMix(following="tracks", apart=8.0, normalisation="inference")
         with attach(self.transformer, adapter) as attachment:
@@ -177,7 +177,7 @@ def scores(
 def compare(trained: Trained, held: HeldOut, seconds: float, steps: int, seed: int) -> dict[str, Any]:
     """Designs and stages, each trained for the same time from the same base."""
     results: dict[str, Any] = {}
-    pool = procedural_pool(trained.vae, trained.size, trained.frames, 1, camera=trained.camera)
+    pool = procedural_pool(trained.vae, trained.size, trained.frames, 1, world=trained.world)
     for name, (design, kinds) in COMPARED.items():
         torch.manual_seed(seed)
         adapter = ToraAdapter.for_transformer(
@@ -216,7 +216,7 @@ def run(
 ) -> dict[str, Any]:
     started = time.monotonic()
     trained = Trained(folder)
-    held = HeldOut(clips, num_tracks, trained.size, trained.frames, camera=trained.camera)
+    held = HeldOut(clips, num_tracks, trained.size, trained.frames, world=trained.world)
     pixels = torch.from_numpy(held.video).float().permute(0, 4, 1, 2, 3) / 127.5 - 1
     with torch.no_grad():
         codec = trained.vae.decode(trained.vae.encode(pixels).latent_dist.mode()).sample

@@ -2,6 +2,7 @@
 
 import json
 import runpy
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,10 @@ from diffusers import CogVideoXDDIMScheduler, CogVideoXImageToVideoPipeline, Cog
 
 from motionloom.errors import InputError
 from motionloom.models.nano.codec import CogVideoXBlockCodec
-from motionloom.prepare.procedural import render, sample_scene, trace
+from motionloom.prepare.procedural import dense_flow, render, sample_scene, trace
 from motionloom.train.tora.base import build_base, build_scheduler, fit_codec, save_base
 from motionloom.train.tora.denoising import Clips, denoising_loss, image_latents, rotary, video_latents
-from motionloom.train.tora.pool import procedural_clips, procedural_pool
+from motionloom.train.tora.pool import procedural_clips, procedural_pool, procedural_scene
 
 tiny = runpy.run_path(str(Path(__file__).parents[2] / "methods" / "tora" / "tiny.py"))
 SIZE = (32, 32)
@@ -147,3 +148,26 @@ def test_clips_move_as_their_flow_and_tracks_say(codec):
     torch.testing.assert_close(clips.flow[:, 0, :, 20, 10].float(), moved, atol=2e-2, rtol=1e-2)
     again = [procedural_pool(codec, SIZE, 5, 3, moving=False, capacity=32).batch(4, 3) for _ in range(2)]
     assert torch.equal(again[0].latents, again[1].latents)
+
+
+def test_worlds():
+    free, grounded, sliding = (
+        procedural_scene(3, range(12), SIZE, 5, world=world) for world in ("free", "grounded", "sliding")
+    )
+    in_front = [
+        dense_flow(replace(scene, present=_ground_alone(scene)), SIZE).abs().amax() for scene in (free, grounded)
+    ]
+    assert in_front[0] > 0.5  # the camera moves
+    assert in_front[1] < 1e-4
+    # One thing, which slides: at any time what moves does so by one step, most of the clips' by pixels.
+    assert int(sliding.present.sum(1).max()) == 2
+    flow = dense_flow(sliding, SIZE)
+    speed = flow.norm(dim=2)
+    fastest = speed.flatten(2).amax(2)
+    moves = speed > 0.05
+    assert (torch.where(moves, fastest[..., None, None] - speed, 0.0) < 1e-3).all()
+    assert (fastest.sum(1) > 2).float().mean() > 0.5
+
+
+def _ground_alone(scene):
+    return torch.arange(scene.present.shape[1]).expand_as(scene.present) < 1

@@ -25,7 +25,7 @@ from motionloom.train.state import TrainingState, adamw, mixed_precision
 from motionloom.train.tora.base import Transformer, build_base, build_scheduler, fit_codec, save_base
 from motionloom.train.tora.conditions import MotionMix
 from motionloom.train.tora.denoising import denoising_loss
-from motionloom.train.tora.pool import procedural_pool
+from motionloom.train.tora.pool import World, procedural_pool
 from motionloom.train.tora.stages import AdapterRecipe, Base, Stage, log, train_adapter
 
 _ENDLESS = 1 << 40  # steps of a stage that ends by the clock
@@ -40,7 +40,7 @@ class ToraRecipe:
         heads, layers, latent_channels: size of the base; 64 channels per head.
         image: a base that starts from a photograph; otherwise one that makes its own.
         design, condition_channels: of the adapter.
-        camera: whether the camera of the clips moves; see `procedural_scene`.
+        world: what clips show; see `World`.
         base_share, dense_share, sparse_share: of the budget.
         base_rate, dense_rate, sparse_rate: learning rates. The published ones, 1e-4 and 5e-5, are for ten thousands of
             steps.
@@ -58,8 +58,8 @@ class ToraRecipe:
     design: Design = "adaptive_norm"
     condition_channels: int = 64
     codec_clips: int = 96
-    camera: bool = False
-    batch: int = 16
+    world: World = "sliding"
+    batch: int = 32
     base_share: float = 0.5
     dense_share: float = 0.25
     sparse_share: float = 0.25
@@ -144,7 +144,7 @@ def train(
     return train_adapter(
         out,
         Base(transformer, vae, build_scheduler().alphas_cumprod),
-        procedural_pool(vae, recipe.size, recipe.num_frames, recipe.seed * 1009 + 1, camera=recipe.camera),
+        procedural_pool(vae, recipe.size, recipe.num_frames, recipe.seed * 1009 + 1, world=recipe.world),
         adapter=adapter,
         recipe=AdapterRecipe(
             seed=recipe.seed,
@@ -189,7 +189,7 @@ def train_base(
     checkpoint, facts = out / "base.safetensors", asdict(recipe)
     if checkpoint.exists():
         state.load(checkpoint, facts)
-    pool = procedural_pool(vae, recipe.size, recipe.num_frames, recipe.seed * 1009, camera=recipe.camera, moving=False)
+    pool = procedural_pool(vae, recipe.size, recipe.num_frames, recipe.seed * 1009, world=recipe.world, moving=False)
     alphas = build_scheduler().alphas_cumprod
     started = last_saved = time.monotonic()
     started -= state.elapsed
