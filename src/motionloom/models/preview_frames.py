@@ -23,6 +23,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from motionloom.methods.replaced import replaced
 from motionloom.methods.tora.motion_latents import photograph_scale
 from motionloom.models.model import Request
 
@@ -57,22 +58,8 @@ def previewing(pipeline: Any, request: Request) -> Iterator[PreviewFrames | None
         frames.listen(outputs)
         return outputs
 
-    with _replaced(pipeline, "prepare_latents", watched), _replaced(scheduler, "step", listened):
+    with replaced(pipeline, prepare_latents=watched), replaced(scheduler, step=listened):
         yield frames
-
-
-@contextlib.contextmanager
-def _replaced(owner: Any, name: str, method: Any) -> Iterator[None]:
-    """While inside, a method of an object is another one. Others may replace it too, outside and inside."""
-    before = vars(owner).get(name)
-    setattr(owner, name, method)
-    try:
-        yield
-    finally:
-        if before is not None:
-            setattr(owner, name, before)
-        else:
-            vars(owner).pop(name, None)
 
 
 class PreviewFrames:

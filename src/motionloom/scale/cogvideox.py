@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh
 
 from motionloom.errors import InputError
+from motionloom.methods.replaced import replaced
 from motionloom.scale.caching import one_decision
 from motionloom.scale.joint import Parts, all_tokens_of_some_heads, gathered, some_tokens_of_all_heads
 from motionloom.scale.whole_frames import WholeFrames
@@ -215,11 +216,8 @@ def same_steps(scheduler: Any) -> Iterator[None]:
             return output
         return (_of_first(output[0]), *output[1:])
 
-    scheduler.step = step
-    try:
+    with replaced(scheduler, step=step):
         yield
-    finally:
-        vars(scheduler).pop("step", None)  # windows in time put their own over it, and take both away
 
 
 def _of_first(tensor: Tensor) -> Tensor:

@@ -22,6 +22,7 @@ from torch import Tensor
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 
 from motionloom.errors import InputError
+from motionloom.methods.replaced import replaced
 from motionloom.scale import cogvideox, wan
 from motionloom.scale.degrees import Degrees, choose_degrees, degrees_for, experts_of, is_cogvideox, tokens_of
 
@@ -106,11 +107,8 @@ def _same_start(pipeline: Any) -> Iterator[_Start]:
         start.videos = tensors[0].shape[0]
         return tensors[0] if alone else tensors
 
-    pipeline.prepare_latents = prepare_once
-    try:
+    with replaced(pipeline, prepare_latents=prepare_once):
         yield start
-    finally:
-        del pipeline.prepare_latents
 
 
 def _compare(pipeline: Any, tensors: tuple[Tensor, ...]) -> None:

@@ -16,6 +16,7 @@ from diffusers.schedulers.scheduling_dpm_cogvideox import CogVideoXDPMScheduler
 from torch import Tensor
 
 from motionloom.errors import InputError
+from motionloom.methods.replaced import replaced
 
 ImageCondition = Literal["first", "carry", "repeat"]
 
@@ -115,7 +116,7 @@ class JointWindows(WindowHook):
             self.clean = output[1]
             return output
 
-        with _replaced(scheduler, step=listened):
+        with replaced(scheduler, step=listened):
             yield
 
     def predict(self, module: Any, hidden: Tensor, args: Any, kwargs: dict[str, Any]) -> Any:
@@ -201,7 +202,7 @@ class WindowsInTurn(WindowHook):
                 latents[:, shared] = self.noise[:, shared]
             return latents, clean
 
-        with _replaced(scheduler, set_timesteps=repeated, step=partly):
+        with replaced(scheduler, set_timesteps=repeated, step=partly):
             try:
                 yield
             finally:
@@ -248,18 +249,6 @@ def _for_each_branch(latents: Tensor, part: Tensor) -> Tensor:
 
 def _like(output: Any, sample: Tensor) -> Any:
     return (sample,) if isinstance(output, tuple) else type(output)(sample=sample)
-
-
-@contextmanager
-def _replaced(scheduler: Any, **methods: Any) -> Iterator[None]:
-    before = {name: vars(scheduler)[name] for name in methods if name in vars(scheduler)}
-    vars(scheduler).update(methods)
-    try:
-        yield
-    finally:
-        for name in methods:
-            del vars(scheduler)[name]
-        vars(scheduler).update(before)
 
 
 class _NoState(BaseState):
