@@ -18,6 +18,9 @@ from safetensors.torch import load_file, save_file
 from motionloom.errors import CheckpointError, InputError
 from motionloom.models.catalog import find_model, list_models
 from motionloom.models.checkpoints.layouts import find_layout
+from motionloom.models.checkpoints.source import open_source
+from motionloom.models.checkpoints.tora import find_tora_parts
+from motionloom.models.checkpoints.tora_modules import shapes_of
 from motionloom.models.loading import load
 from motionloom.tracks.tracks import Tracks
 
@@ -93,9 +96,11 @@ def same(found: Any, expected: Any) -> bool:
     return mine.keys() == other.keys() and all(torch.equal(mine[key], other[key]) for key in mine)
 
 
-def test_a_whole_folder_of_the_authors(saved):
+@pytest.mark.parametrize("task", ["text", pytest.param("image", marks=SLOW)])
+def test_a_whole_folder_of_the_authors(task, request):
     from motionloom.models.tora import ToraModel
 
+    saved: Saved = request.getfixturevalue(task)
     seen: list[tuple[int, int]] = []
     model: Any = load(saved.folder / "diffusers", device="cpu", on_progress=lambda *at: seen.append(at))
     assert same(model.pipeline.transformer, saved.pipe.transformer)
@@ -113,20 +118,13 @@ def test_a_whole_folder_of_the_authors(saved):
     ("task", "path"),
     [
         ("text", "diffusers/transformer"),
-        ("text", "sat"),
-        ("text", "sat/1/mp_rank_00_model_states.pt"),
         ("text", "addon"),
-        ("text", "addon/fuser.safetensors"),
-        ("text", "addon/traj_extractor.safetensors"),
-        ("text", "nodes"),
-        ("text", "nodes/fuser/fuser.safetensors"),
-        ("text", "own"),
         ("image", "sat"),
-        ("image", "addon"),
         ("image", "own"),
+        pytest.param("text", "sat", marks=SLOW),
+        pytest.param("text", "own", marks=SLOW),
         pytest.param("image", "diffusers/transformer", marks=SLOW),
-        pytest.param("image", "addon/fuser_I2V.safetensors", marks=SLOW),
-        pytest.param("image", "nodes", marks=SLOW),
+        pytest.param("image", "addon", marks=SLOW),
     ],
 )
 def test_what_is_not_whole_takes_the_rest_from_its_base(task, path, request, tmp_path, recwarn):
@@ -139,19 +137,75 @@ def test_what_is_not_whole_takes_the_rest_from_its_base(task, path, request, tmp
     assert same(model.pipeline.vae, saved.pipe.vae)
     assert model.takes_image is (saved.kind == "learned")
     assert model.card.methods == ("tora",)
+    assert model.card.name == Path(path).name  # not that of a file inside
     assert not [warning for warning in recwarn if "add-on" in str(warning.message)]
 
 
+@pytest.mark.parametrize("task", ["text", "image"])
+def test_however_a_part_of_it_is_given_its_files_are_found(task, request):
+    saved: Saved = request.getfixturevalue(task)
+    tag = "_I2V" if task == "image" else ""
+    halves = (f"fuser{tag}.safetensors", f"traj_extractor{tag}.safetensors")
+    own, sat = "diffusion_pytorch_model.safetensors", "mp_rank_00_model_states.pt"
+    for given, part, names in (
+        ("sat", "transformer", (sat,)),
+        ("sat/1", "transformer", (sat,)),
+        (f"sat/1/{sat}", "transformer", (sat,)),
+        ("addon", "adapter", halves),
+        (f"addon/{halves[0]}", "adapter", halves),
+        (f"addon/{halves[1]}", "adapter", halves[::-1]),
+        ("nodes", "adapter", halves),
+        ("nodes/fuser", "adapter", halves),
+        (f"nodes/traj_extractor/{halves[1]}", "adapter", halves[::-1]),
+        ("own", "adapter", (own,)),
+        (f"own/{own}", "adapter", (own,)),
+    ):
+        layout = find_layout(saved.folder / given)
+        assert tuple(path.name for path in layout.places[part].files) == names, given
+        assert (layout.places[part].config is not None) is given.startswith("own"), given
+
+
+@pytest.mark.parametrize("kind", ["safetensors", "sat", "shards"])
+def test_a_transformer_is_known_by_what_it_holds_not_by_its_name(text, kind, tmp_path):
+    published = text.folder / "diffusers" / "transformer" / "diffusion_pytorch_model.safetensors"
+    if kind == "safetensors":
+        shutil.copy(published, tmp_path / "tora.safetensors")
+        shutil.copy(text.folder / "base" / "vae" / "diffusion_pytorch_model.safetensors", tmp_path / "a.safetensors")
+    elif kind == "sat":
+        shutil.copy(text.folder / "sat" / "1" / "mp_rank_00_model_states.pt", tmp_path / "tora.pt")
+    else:  # and no config.json
+        state = sorted(load_file(published).items())
+        shards = [dict(state[::2]), dict(state[1::2])]
+        names = [f"diffusion_pytorch_model-0000{place}-of-00002.safetensors" for place in (1, 2)]
+        weight_map = {}
+        for name, shard in zip(names, shards, strict=True):
+            save_file(shard, tmp_path / name)
+            weight_map |= dict.fromkeys(shard, name)
+        index = {"metadata": {}, "weight_map": weight_map}
+        (tmp_path / "diffusion_pytorch_model.safetensors.index.json").write_text(json.dumps(index))
+    parts = find_tora_parts(find_layout(tmp_path), bases=[find_layout(text.folder / "base")])
+    assert parts.inside
+    assert parts.places["vae"].path == text.folder / "base" / "vae"
+    assert set(shapes_of(open_source(parts.places["transformer"].files))) == set(load_file(published))
+    if kind == "safetensors":
+        shutil.copy(published, tmp_path / "other.safetensors")
+        with pytest.raises(CheckpointError, match=r"several transformers .*\(other.safetensors, tora.safetensors\)"):
+            find_layout(tmp_path)
+
+
+@SLOW
 def test_the_clip_is_that_of_the_model_however_it_was_loaded(text):
     whole = frames(load(text.folder / "diffusers", device="cpu"), tracks())
-    for path in ("sat", "addon"):
+    for path in ("sat", "addon", "own"):
         model = load(text.folder / path, base=text.folder / "base", device="cpu")
         assert np.array_equal(frames(model, tracks()), whole)
 
 
-def test_a_pipeline_of_ours_saved_by_diffusers(saved, tmp_path):
+@pytest.mark.parametrize("task", ["image", pytest.param("text", marks=SLOW)])
+def test_a_pipeline_of_ours_saved_by_diffusers(task, request, tmp_path):
     from motionloom.methods.tora.pipeline import ToraImageToVideoPipeline, ToraPipeline
 
+    saved: Saved = request.getfixturevalue(task)
     kind = ToraImageToVideoPipeline if saved.kind == "learned" else ToraPipeline
     pipe = kind(**saved.pipe.components, adapter=saved.adapter, motion_vae=saved.pipe.vae)
     pipe.save_pretrained(tmp_path / "model")
@@ -162,7 +216,7 @@ def test_a_pipeline_of_ours_saved_by_diffusers(saved, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "memory", ["balanced", "minimal", pytest.param("low", marks=SLOW), pytest.param("max-speed", marks=SLOW)]
+    "memory", ["minimal", *(pytest.param(name, marks=SLOW) for name in ("balanced", "low", "max-speed"))]
 )
 def test_every_preset_places_the_adapter(text, memory):
     model: Any = load(text.folder / "diffusers", device="cpu", memory=memory)
@@ -173,7 +227,7 @@ def test_every_preset_places_the_adapter(text, memory):
     assert {tensor.dtype for tensor in model.pipeline.adapter.parameters()} == {torch.float32}
 
 
-@pytest.mark.parametrize("offload", ["group", "group+disk"])
+@pytest.mark.parametrize("offload", ["group+disk", pytest.param("group", marks=SLOW)])
 def test_a_streamed_adapter_gives_the_same_clip(text, offload):
     """Extractor and fusers each by themselves; hooks are where their own calls come by."""
     from motionloom.models import offload as carrying
@@ -203,8 +257,10 @@ def with_words(saved: Saved, folder: Path) -> Path:
     return base
 
 
-def test_in_16_bits_all_parts_have_one_type(saved):
+@pytest.mark.parametrize("task", ["image", pytest.param("text", marks=SLOW)])
+def test_in_16_bits_all_parts_have_one_type(task, request):
     """As models of published size are loaded: the stock pipelines hand values from part to part as they are."""
+    saved: Saved = request.getfixturevalue(task)
     model: Any = load(saved.folder / "diffusers", device="cpu", dtype=torch.bfloat16)
     parts = ("transformer", "vae", "adapter")
     assert {getattr(model.pipeline, part).dtype for part in parts} == {torch.bfloat16}
@@ -228,7 +284,7 @@ def test_what_was_loaded_is_what_is_counted(text):
     assert 0 < need.adapter_layer < need.adapter / 4
 
 
-@pytest.mark.parametrize("path", ["diffusers", "sat", "addon"])
+@pytest.mark.parametrize("path", ["addon", *(pytest.param(path, marks=SLOW) for path in ("diffusers", "sat"))])
 def test_memory_is_planned_before_a_weight_is_read(text, path, monkeypatch):
     """The tiny model counts as the published one; its blocks come in 8 bits as they are read, the adapter whole."""
     from motionloom.models import footprint, memory, pipelines
@@ -259,7 +315,12 @@ def test_text_encoder_and_tokenizer_come_from_the_base(text, tmp_path, monkeypat
     model: Any = load(text.folder / "addon", base=base, device="cpu")
     assert model.reads_text
     assert model.pipeline.text_encoder.config.d_model == 8
-    tiny["edit"](base / "text_encoder" / "config.json", d_model=12)
+    # Wan's has the same width, and its tokenizer other words.
+    tiny["edit"](base / "text_encoder" / "config.json", architectures=["UMT5EncoderModel"])
+    told = r"(?s)is a UMT5EncoderModel, expected a T5EncoderModel.*the T5 tokenizer"
+    with pytest.raises(CheckpointError, match=told):
+        load(text.folder / "addon", base=base, device="cpu")
+    tiny["edit"](base / "text_encoder" / "config.json", architectures=["T5EncoderModel"], d_model=12)
     with pytest.raises(CheckpointError, match="d_model 12, the transformer needs 8"):
         load(text.folder / "addon", base=base, device="cpu")
     shutil.rmtree(base / "text_encoder")
@@ -276,13 +337,26 @@ def test_a_stock_text_to_video_folder_is_a_base_and_no_model(text):
 
 def test_an_add_on_of_the_other_task_is_told_by_its_name(saved, tmp_path):
     tag = "" if saved.kind == "learned" else "_I2V"
-    folder = tiny["save_addon"](tmp_path / "files", saved.adapter, tag)
     words = "add-on for text to video.*fuser_I2V" if saved.kind == "learned" else "add-on for image to video"
+    layout = find_layout(tiny["save_addon"](tmp_path / "files", saved.adapter, tag))
+    base = find_layout(saved.folder / "base")
     with pytest.warns(UserWarning, match=words):
-        load(folder, base=saved.folder / "base", device="cpu")
+        found = find_tora_parts(layout, bases=[base])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        load(folder, base=saved.folder / "base", device="cpu", any_base=True)
+        assert find_tora_parts(layout, bases=[base], any_base=True) == found
+        # A folder's name may say it, but not any that has a picture in it.
+        for name, told in (("tora_I2V", True), ("images", False)):
+            folder = tiny["save_addon"](tmp_path / name, saved.adapter)
+            if told is (saved.kind == "learned"):
+                find_tora_parts(find_layout(folder), bases=[base])
+
+
+def test_the_warning_names_the_line_that_loads(text, tmp_path):
+    tiny["save_addon"](tmp_path, text.adapter, "_I2V")
+    with pytest.warns(UserWarning, match="add-on for image to video") as caught:
+        load(tmp_path, base=text.folder / "base", device="cpu")
+    assert [Path(warning.filename) for warning in caught if "add-on" in str(warning.message)] == [Path(__file__)]
 
 
 def test_half_an_add_on(text, tmp_path):
@@ -293,6 +367,33 @@ def test_half_an_add_on(text, tmp_path):
         for given in (folder, folder / f"{name}.safetensors"):
             with pytest.raises(CheckpointError, match=f"half of an add-on.*{lost} .*there is none"):
                 load(given, base=text.folder / "base")
+
+
+def test_a_file_that_was_cut_short_is_not_called_missing(text, tmp_path):
+    folder = Path(shutil.copytree(text.folder / "addon", tmp_path / "cut"))
+    file = folder / "fuser.safetensors"
+    file.write_bytes(file.read_bytes()[:-100])
+    for given in (folder, folder / "traj_extractor.safetensors"):
+        with pytest.raises(CheckpointError, match=r"fuser.safetensors: is cut short"):
+            find_layout(given)
+
+
+def test_folders_that_are_not_whole(text, tmp_path):
+    folder = Path(shutil.copytree(text.folder / "diffusers", tmp_path / "cut"))
+    (folder / "transformer" / "diffusion_pytorch_model.safetensors").unlink()
+    with pytest.raises(CheckpointError, match="cut/transformer: holds no weights; the download is incomplete"):
+        load(folder)
+    shutil.rmtree(folder / "transformer")
+    with pytest.raises(CheckpointError, match=r"cut/transformer: missing, although model_index\.json"):
+        load(folder)
+    base = Path(shutil.copytree(text.folder / "base", tmp_path / "base"))
+    (base / "transformer" / "diffusion_pytorch_model.safetensors").unlink()
+    with pytest.raises(CheckpointError, match="base/transformer: holds no weights; the download is incomplete"):
+        load(text.folder / "addon", base=base)
+    stock = Path(shutil.copytree(text.folder / "base", tmp_path / "stock"))
+    tiny["edit"](stock / "model_index.json", _class_name="ToraPipeline")
+    with pytest.raises(CheckpointError, match="calls itself a ToraPipeline and holds a stock CogVideoX, without what"):
+        load(stock)
 
 
 def test_two_add_ons_side_by_side(text, tmp_path):
@@ -425,6 +526,11 @@ def test_a_fetched_add_on_takes_its_parts_from_a_base(task, inside, request, tmp
     model: Any = load(name, base=saved.folder / "base", device="cpu")
     assert same(model.pipeline.adapter, saved.adapter)
     assert (model.name, model.card.name) == (name, name)
+    other: Saved = request.getfixturevalue("text" if task == "image" else "image")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(CheckpointError, match=f"{name}: needs a transformer of the architecture cogvideox-5b"):
+            load(name, base=other.folder / "base", device="cpu")
     files = find_model(name).files
     lost = len([file for file in files if file.part not in ("fuser", "traj_extractor")])
     with pytest.raises(CheckpointError, match=f"{name}: {lost} of its {len(files)} files are not on this disk"):
