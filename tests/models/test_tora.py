@@ -158,6 +158,15 @@ def test_a_clip_of_204_frames(t2v):
     assert differs[::4].mean() > 0.9  # the motion goes on to the end
 
 
+def test_learnt_positions_are_for_windows_of_one_length(i2v):
+    for frames in (5, 17):
+        with pytest.raises(InputError, match=f"window_frames: found {frames}, but tiny has learnt .* for 9 frames"):
+            i2v.generate(PICTURE, make_tracks(), num_frames=17, options={"window_frames": frames})
+        options: dict[str, Any] = {"window_frames": frames, "position_table": "sat"}
+        assert i2v.generate(PICTURE, make_tracks(), num_frames=17, options=options).num_frames == 17
+    assert i2v.generate(PICTURE, make_tracks(), num_frames=17, options={"window_frames": 9}).num_frames == 17
+
+
 def test_sizes_that_the_base_allows(t2v, i2v):
     assert t2v.generate(None, None, size=(48, 16)).frames.shape[1:3] == (48, 16)
     with pytest.raises(InputError, match="multiples of 16"):

@@ -82,7 +82,14 @@ class ToraModel(CogVideoXBase):
     def refuse(self, request: Request) -> None:
         super().refuse(request)
         # Numbers that make no windows are refused before the text is encoded.
-        self._windows(request, self._frames_made(request.num_frames))
+        windows = self._windows(request, self._frames_made(request.num_frames))
+        config = self.pipeline.transformer.config
+        added = config.use_learned_positional_embeddings and request.options.get("position_table") != "sat"
+        if added and windows[0] != self.pipeline.windows(config.sample_frames)[0]:
+            raise InputError(
+                f"window_frames: found {request.options['window_frames']}, but {self.name} has learnt its positions "
+                f'for {config.sample_frames} frames; leave it out, or leave the positions out (position_table="sat")'
+            )
 
     def _motion(self, request: Request, frames_made: int) -> dict[str, Any]:
         tracks = request.tracks

@@ -175,6 +175,10 @@ def test_it_is_seen_in_a_part_of_the_steps(t2v, window, seen, monkeypatch):
     moved = t2v({"tracks": make_tracks(), "window": window}, num_inference_steps=4)
     assert len(calls) == seen
     assert torch.equal(moved, t2v.base(num_inference_steps=4)) == (seen == 0)
+    for order in ("joint", "sequential"):
+        calls.clear()
+        t2v({"tracks": make_tracks(), "window": window, "window_order": order}, num_inference_steps=4, num_frames=17)
+        assert len(calls) == seen * len(t2v.pipeline.windows(17))
 
 
 def test_every_prompt_has_its_own_tracks(t2v):
@@ -316,6 +320,7 @@ def test_windows_are_counted_in_frames(t2v):
         ({"flow": [np.zeros((9, 32, 32, 2))] * 3}, "flow: found 3 for 2 videos"),
         ({"flow": np.zeros((9, 16, 32, 2))}, "flow: found 32x16, expected 32x32"),
         ({"window_frames": 5, "window_overlap": 5}, "window_overlap: found 5, expected 0 to 4 frames"),
+        ({"window_overlap": -1}, "window_overlap: found -1, expected 0 to 8 frames"),
         ({"tracks": make_tracks(), "motion_cache": "all"}, "cache"),
         ({"window_frames": 5, "window_order": "random"}, "order"),
         ({"window_frames": 5, "window_condition": "random"}, "condition"),

@@ -216,11 +216,11 @@ class WithTora:
         length, total = (math.ceil(((frames - 1) // stride + 1) / unit) * unit for frames in (at_once, num_frames))
         most = length - unit
         overlap = min(OVERLAP // stride, most) if window_overlap is None else math.ceil(window_overlap / stride)
-        if total > length and not 0 <= overlap <= most:
+        if (window_overlap or 0) < 0 or (total > length and overlap > most):
             raise InputError(
                 f"window_overlap: found {window_overlap}, expected 0 to {most * stride} frames for windows of {at_once}"
             )
-        return plan_windows(total, length, max(0, min(overlap, most)), unit=unit)
+        return plan_windows(total, length, min(overlap, most), unit=unit)
 
     @property
     def guidance_scale(self) -> float:
