@@ -145,6 +145,11 @@ def compile_blocks(transformer: Any) -> int:
     What `compile_repeated_blocks` does compiles the hooks too: a cache or an offloaded block then breaks the graph, and
     MagCache, whose hooks forbid compiling, leaves nothing compiled at all.
     """
+    from torch._dynamo import config
+
+    # By default compiled code does not look whether modules in it have got or lost hooks, and an adapter that is
+    # attached for the length of a call (Tora) would do nothing from the second call on. Looking takes microseconds.
+    config.skip_nnmodule_hook_guards = False
     count = 0
     for block in blocks_of(transformer):
         if getattr(block, "_motionloom_compiled", False):

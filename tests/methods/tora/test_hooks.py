@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import functools
 import json
 import runpy
 import weakref
@@ -418,6 +419,35 @@ def test_shared_tokens(pair: Any, features: list[Tensor]):
         predict(transformer)
         expected = adapter.fuser[0](norm[0].flip(1), features[0]).flip(1)
     assert torch.equal(norm[1], expected)
+
+
+@pytest.mark.slow
+def test_compiled_blocks_see_adapters_come_and_go(monkeypatch: pytest.MonkeyPatch):
+    """Traced only, which is where hooks are seen or missed; and traced no more than once for each way to run."""
+    from torch._dynamo import config
+    from torch._dynamo.utils import counters
+
+    monkeypatch.setattr(config, "skip_nnmodule_hook_guards", True)  # as torch has it
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="eager"))
+    torch._dynamo.reset()
+    counters.clear()
+    transformer = _tiny["transformer"]()
+    adapters = [_tiny["adapter"](transformer, seed=seed) for seed in range(2)]
+    latents = _tiny["motion_latents"]()
+
+    def guided(adapter: ToraAdapter) -> Tensor:
+        with torch.no_grad(), attach(transformer, adapter) as attachment:
+            attachment.features = adapter.features(latents)
+            return predict(transformer)
+
+    base, *expected = predict(transformer), *map(guided, adapters)
+    compile_blocks(transformer)
+    for index in (None, 0, 1, None, 0):
+        if index is None:
+            torch.testing.assert_close(predict(transformer), base)
+        else:
+            torch.testing.assert_close(guided(adapters[index]), expected[index])
+    assert counters["stats"]["unique_graphs"] <= 4  # the first block's tokens lie differently in memory
 
 
 @pytest.mark.slow

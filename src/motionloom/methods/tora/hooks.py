@@ -34,10 +34,12 @@ class TokenSharding(Protocol):
 def attach(transformer: Any, adapter: ToraAdapter, *, cache: Cache = "features") -> Attachment:
     """Hook an adapter into a transformer. Until features are given the transformer is the base model.
 
-    The adapter's parameters stay its own: the transformer's parameters and state dict do not change. Quantise, compile,
-    offload or add LoRA to the transformer before or after. The adapter may have a higher precision than the
-    transformer; what it changes is computed in its own. With gradient checkpointing the backward pass runs the blocks
-    again: leave the adapter attached, and its features as they are, until it is done.
+    The adapter's parameters stay its own: the transformer's parameters and state dict do not change. Quantise, offload
+    or add LoRA to the transformer before or after; compile it with `motionloom.models.speed.compile_blocks`, or set
+    ``torch._dynamo.config.skip_nnmodule_hook_guards = False``, as it would not see adapters come and go otherwise. The
+    adapter may have a higher precision than the transformer; what it changes is computed in its own. With gradient
+    checkpointing the backward pass runs the blocks again: leave the adapter attached, and its features as they are,
+    until it is done.
 
     Args:
         transformer: a `CogVideoXTransformer3DModel`.
