@@ -115,16 +115,25 @@ def find_parts(
         if found is not None and (part == "scheduler" or "image_encoder" in places):
             places[part] = found
     if absent:
-        looked = ", ".join(dict.fromkeys(str(layout.root) for layout in layouts))
         fetch = remedy(architecture, list(absent))
-        raise CheckpointError(
-            f"{first.path}: a {architecture} without all of its parts. Looked in {looked}, and missing are\n  "
-            + "\n  ".join(absent.values())
-            + "\nGive a folder or files that hold them with --base (base= in Python)"
-            + (f", or {fetch}" if fetch else "")
-        )
+        raise CheckpointError(without_parts(f"{first.path}: a {architecture}", layouts, absent, fetch))
     boundary = given.index.get("boundary_ratio") or BOUNDARIES.get(architecture)
     return Parts(architecture, config, places, boundary if "transformer_2" in places else None)
+
+
+def without_parts(model: str, layouts: Iterable[Layout], absent: Mapping[str, str], fetch: str) -> str:
+    """The message about a model some of whose parts are in none of the places.
+
+    Args:
+        absent: by part, what was expected.
+        fetch: what would fetch them, as a clause; empty: nothing.
+    """
+    looked = ", ".join(dict.fromkeys(str(layout.root) for layout in layouts))
+    missing = "\n  ".join(absent.values())
+    return (
+        f"{model} without all of its parts. Looked in {looked}, and missing are\n  {missing}\n"
+        f"Give a folder or files that hold them with --base (base= in Python){f', or {fetch}' if fetch else ''}"
+    )
 
 
 def _first_place(

@@ -16,6 +16,7 @@ from motionloom.methods.tora.checkpoint import kind_of
 from motionloom.models.checkpoints.configs import published_config
 from motionloom.models.checkpoints.folders import read_json
 from motionloom.models.checkpoints.layouts import Layout, Place, neighbours
+from motionloom.models.checkpoints.search import without_parts
 from motionloom.models.checkpoints.tora_files import for_photographs
 
 TEXT, IMAGE = "cogvideox-5b", "cogvideox-5b-i2v"
@@ -273,14 +274,8 @@ def _rest(
         if part in _CALLED and part not in places and not without:
             absent[part] = _CALLED[part] + (f" (found, but not taken: {'; '.join(notes)})" if notes else "")
     if absent:
-        looked = ", ".join(dict.fromkeys(str(layout.root) for layout in layouts))
         fetch = remedy(architecture, list(absent))
-        raise CheckpointError(
-            f"{transformer.path}: a Tora model without all of its parts. Looked in {looked}, and missing are\n  "
-            + "\n  ".join(absent.values())
-            + "\nGive a folder of CogVideoX that holds them with --base (base= in Python)"
-            + (f", or {fetch}" if fetch else "")
-        )
+        raise CheckpointError(without_parts(f"{transformer.path}: a Tora model", layouts, absent, fetch))
     return places
 
 
