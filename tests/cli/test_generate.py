@@ -213,6 +213,7 @@ def test_a_killed_run_leaves_nothing(folder):
     ("arguments", "words"),
     [
         (["generate"], "IMAGE: missing"),
+        (["generate", "slide.motion.json", "photo.png"], "the photograph comes first"),
         (["generate", "photo.png"], "MOTION: missing"),
         (["generate", "none.png", "slide.motion.json", "-m", "warp"], "none.png: no such file"),
         (["generate", "photo.png", "none.json", "-m", "warp"], "none.json: no such file"),

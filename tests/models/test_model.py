@@ -290,6 +290,8 @@ def test_what_there_is_no_picture_without(warp):
         warp.generate(None, slide())
     with pytest.raises(InputError, match="image: missing, warp starts"):
         warp.generate(motion=slide())
+    with pytest.raises(InputError, match=r"image: found Tracks, expected .* generate\(None, motion\)"):
+        Dreamer().generate(slide(), prompt="a boat")
     sizeless = Dreamer()
     sizeless.card = replace(sizeless.card, native_size=None)
     with pytest.raises(InputError, match="size: missing, dreamer has no size of its own"):

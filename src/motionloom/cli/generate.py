@@ -171,10 +171,15 @@ def generate(
             "--image and --force: belong to --again CLIP; the photograph of a new clip is the first argument"
         )
     if image is None:
-        raise InputError("IMAGE: missing, expected a photograph and a motion, a batch file, or --again CLIP")
+        raise InputError(
+            "IMAGE: missing, expected a photograph and a motion (for text-to-video models the motion alone), a batch "
+            "file, or --again CLIP"
+        )
     from motionloom.batch_file import is_batch
     from motionloom.jobs import Parameters, is_picture, parse_option, parse_size, parse_window
 
+    if motion is not None and is_picture(motion) and not is_picture(image):
+        raise InputError(f"IMAGE: found {image}, and the photograph {motion} after it; the photograph comes first")
     batch = motion is None and is_batch(image)
     photograph: Path | None = image
     enough = last_image is not None or lora or _moves_by_itself(model)

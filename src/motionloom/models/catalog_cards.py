@@ -52,8 +52,8 @@ _TORA_LICENCE_NOTE = (
     "contradicts that licence; the code alone is Apache-2.0."
 )
 _TORA_NOT_SEEN = (
-    "Its repository was not seen from here: sizes follow from the architecture in bfloat16, and whether the files are "
-    "bfloat16 is not established."
+    "Sizes of files and memory follow from the architecture in bfloat16; whether the published files are bfloat16 is "
+    "not established."
 )
 
 
@@ -217,8 +217,8 @@ def _wan22() -> tuple[ModelCard, ModelCard, ModelCard]:
         homepage="github.com/Jklaity/Circle-Rotate",
         notes=(
             "Takes no tracks: prompt, first and last photograph and the LoRAs say what happens. Trained on cars.",
-            "The authors ran it on another base (Wan2.2-Fun-A14B-InP); the LoRAs were trained on this one. Their "
-            "repository was not seen from here: the sizes of its two files are computed.",
+            "The authors ran it on another base (Wan2.2-Fun-A14B-InP); the LoRAs were trained on this one. The sizes "
+            "of their two files are computed.",
             "The authors do not name their four-step LoRA; this is lightx2v's pair of October 2025. Its file for low "
             "noise is the one published for Wan2.1 and also holds weights of an image branch that Wan2.2 lacks.",
         ),

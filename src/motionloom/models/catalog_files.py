@@ -214,8 +214,7 @@ def cogvideox_i2v() -> tuple[HubFile, ...]:
 
 
 def cogvideox_t2v() -> tuple[HubFile, ...]:
-    """CogVideoX-5b in diffusers' layout; its repository was not seen from here, all sizes follow from the architecture
-    in bfloat16."""
+    """CogVideoX-5b in diffusers' layout; all sizes follow from the architecture in bfloat16."""
     return _cogvideox_folder(COGVIDEOX_T2V, COGVIDEOX_BYTES)
 
 

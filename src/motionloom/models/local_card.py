@@ -88,6 +88,7 @@ def _local(card: ModelCard, path: Path) -> ModelCard:
         commercial_use=None,
         aliases=(),
         files=(),
+        size_on_disk=0,  # not that of the published files
         notes=(),
         folder=path if path.is_dir() else path.parent,
         installed=True,

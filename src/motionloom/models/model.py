@@ -241,6 +241,7 @@ class Model(ABC):
         if parameters.seed < 0:
             raise InputError(f"seed: found {parameters.seed}, expected 0 to 2^63 - 1")
         steps_after = parsed_post(parameters.post)
+        _refuse_motion_as_image(image)
         check_inputs(
             self.name,
             has_image=image is not None,
@@ -410,6 +411,18 @@ def parsed_post(post: str | None) -> Sequence[Any]:
     from motionloom.media.post import parse_post
 
     return parse_post(post)
+
+
+def _refuse_motion_as_image(image: ImageSource | None) -> None:
+    if image is None or isinstance(image, (str, os.PathLike, np.ndarray)):
+        return
+    from motionloom.tracks.motion import Motion
+
+    if isinstance(image, (Motion, Tracks)):
+        raise InputError(
+            f"image: found {type(image).__name__}, expected a photograph: generate(image, motion), or for "
+            "text-to-video models, which take none, generate(None, motion)"
+        )
 
 
 def _file(source: ImageSource | None) -> Path | None:

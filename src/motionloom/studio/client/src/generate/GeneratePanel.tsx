@@ -55,14 +55,14 @@ export function GeneratePanel() {
         />
         {facts?.takes_image === false && (
           <p className="generate-note">
-            <Icon name="info" size={16} /> Makes its own picture from the prompt; the photograph is only where
-            you draw.
+            <Icon name="info" size={16} /> Makes its own picture{facts.reads_text && " from the prompt"}; the
+            photograph is only where you draw.
           </p>
         )}
         {facts?.reads_text === false ? (
           <p className="generate-note">
-            <Icon name="info" size={16} /> This model reads no text: the picture and the motion say
-            everything.
+            <Icon name="info" size={16} /> This model reads no text:{" "}
+            {facts.takes_image ? "the picture and the motion say" : "the motion says"} everything.
           </p>
         ) : (
           <>

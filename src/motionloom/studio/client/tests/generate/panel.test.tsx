@@ -46,6 +46,7 @@ beforeEach(() => {
       model("nano", { reads_text: false, solvers: ["unipc", "dpm++"] }),
       model("wan", {}),
       model("tora-t2v", { takes_image: false, methods: ["tora"], solvers: [] }),
+      model("wordless", { takes_image: false, reads_text: false, solvers: [] }),
     ],
   });
 });
@@ -94,6 +95,14 @@ test("a model that makes its own picture says so, and asks for words", () => {
   expect(screen.getByText(/This model needs one/)).toBeTruthy();
   fireEvent.change(screen.getByLabelText("Prompt"), { target: { value: "a paper boat drifts" } });
   expect(screen.queryByText(/This model needs one/)).toBeNull();
+});
+
+test("a model that takes neither words nor a photograph leaves both out", () => {
+  choose({ model: "wordless" });
+  render(<GeneratePanel />);
+  expect(screen.getByText(/Makes its own picture; the photograph is only where/)).toBeTruthy();
+  expect(screen.getByText(/reads no text: the motion says everything/)).toBeTruthy();
+  expect(screen.queryByLabelText("Prompt")).toBeNull();
 });
 
 test("without words nothing is asked of it", async () => {
