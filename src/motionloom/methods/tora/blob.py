@@ -121,23 +121,14 @@ def _spread(side: int, blob: Blob, mirrored: bool) -> NDArray[np.float32]:
     Mirrored as OpenCV's reflect-101: the border pixel is the mirror and stands there once. What a frame shows beyond
     its border are images of it, again and again for one smaller than the blob.
     """
-    place = np.arange(side)
-    weight = _taps(place[None] - place[:, None], blob)
-    if mirrored:
-        period = max(1, 2 * (side - 1))
-        for turn in range(-(-(side + blob.radius) // period) + 1):
-            for shift in {turn * period, -turn * period} - {0}:
-                weight += _taps(place[None] - (place[:, None] + shift), blob)
-            for shift in {turn * period, -turn * period}:
-                image = _taps(place[None] - (shift - place[:, None]), blob)
-                image[[0, -1]] = 0.0  # these are their own images
-                weight += image
+    inside, reach = np.arange(side), blob.radius
+    beyond = np.pad(inside, reach, mode="reflect") if mirrored else np.arange(-reach, side + reach)
+    weight = np.zeros((side, side))
+    for distance in range(-reach, reach + 1):
+        source = beyond[inside + reach + distance]
+        there = (source >= 0) & (source < side)
+        weight[source[there], inside[there]] += np.exp(-np.square(distance / blob.sigma) / 2)
     return weight.astype(np.float32)
-
-
-def _taps(distance: NDArray[np.int64], blob: Blob) -> NDArray[np.float64]:
-    weight = np.append(np.exp(-np.square(np.arange(blob.radius + 1) / blob.sigma) / 2), 0.0)
-    return weight[np.minimum(np.abs(distance), blob.radius + 1)]
 
 
 def _area(boxes: NDArray[np.int64]) -> NDArray[np.int64]:
