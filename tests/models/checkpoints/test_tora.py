@@ -417,6 +417,20 @@ def test_an_adapter_for_another_base(text, tmp_path):
             load(folder, base=text.folder / "base", any_base=True)
 
 
+def test_an_adapter_for_another_generation(text, tmp_path):
+    base = Path(shutil.copytree(text.folder / "base", tmp_path / "newer"))
+    tiny["edit"](base / "transformer" / "config.json", patch_size_t=2)
+    own = Path(shutil.copytree(text.folder / "own", tmp_path / "adapter"))
+    for given in (text.folder / "addon", own):
+        with pytest.raises(CheckpointError, match=r"made for CogVideoX 1.0, .*newer/transformer is a .* CogVideoX 1.5"):
+            load(given, base=base)
+    tiny["edit"](own / "config.json", patch_size_t=2)
+    with pytest.raises(
+        CheckpointError, match=r"made for CogVideoX 1.5, .* is a transformer of CogVideoX 1.0; give the"
+    ):
+        load(own, base=text.folder / "base")
+
+
 def test_published_adapters_on_the_smaller_model_name_both(tmp_path):
     """What users meet as an error about groups: the add-on of the 5B model on CogVideoX-2B."""
     for name, config in (

@@ -30,6 +30,8 @@ _OWN = {
     "motion_vae": ("diffusers", "AutoencoderKLCogVideoX"),
     "text_encoder": ("transformers", "T5EncoderModel"),
 }
+_TINY_CODEC = "CogVideoXBlockCodec"
+"""What `motionloom train tora` gives its bases for a VAE."""
 _CALLED = {
     "vae": "the video codec: the vae folder of CogVideoX",
     "text_encoder": "the T5 text encoder: the text_encoder folder of CogVideoX",
@@ -214,10 +216,13 @@ def _check_base(adapter: Place, place: Place, config: Mapping[str, Any]) -> None
             f"{adapter.path}: was made for a transformer {_described(*own)}, {place.path} is "
             f"{_described(*_size(config))}; give the base model it was made for"
         )
-    if config.get("patch_size_t") is not None and adapter.config is None:
+    grouped = None if adapter.config is None else read_json(adapter.config).get("patch_size_t")
+    if grouped != config.get("patch_size_t"):
+        sees = "CogVideoX 1.5, which sees pairs of latent frames"
+        one, other = (sees, "CogVideoX 1.0") if grouped else ("CogVideoX 1.0", sees)
         raise CheckpointError(
-            f"{place.path}: is a transformer of CogVideoX 1.5, which sees pairs of latent frames; {adapter.path} was "
-            "made for CogVideoX 1.0, give CogVideoX-5b or CogVideoX-5b-I2V"
+            f"{adapter.path}: was made for {one}, {place.path} is a transformer of {other}; give the base model it was "
+            "made for"
         )
 
 
@@ -287,7 +292,7 @@ def _misfit(place: Place, config: Mapping[str, Any]) -> str | None:
         return "has no config.json"
     stated, kind = read_json(place.config), _OWN[place.part][1]
     found = stated.get("_class_name") or (stated.get("architectures") or [kind])[0]
-    if found != kind:
+    if found not in ((kind, _TINY_CODEC) if place.part == "vae" else (kind,)):
         return f"is a {found}, expected a {kind}"
     name, wanted = (
         ("d_model", config["text_embed_dim"])
