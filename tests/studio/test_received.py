@@ -280,6 +280,16 @@ def test_tora_follows_up_to_sixteen_tracks_inside():
     assert tora().grid.sources == []
 
 
+def test_tora_is_shown_a_motion_spread_over_the_picture_where_that_is_asked_for():
+    pan = {"id": "a", "kind": "camera", "pan": [[0, 0], [48, 10]]}
+    found = tora(pan, densify=True)
+    assert found.num_tracks == 15 * 22  # every 32 pixels of 480 x 720
+    assert any("one for each square of 32 pixels" in note for note in found.notes)
+    shown = len(set(found.grid.cells[1]))
+    assert shown > 0.9 * 60 * 90
+    assert not any("spread" in note for note in tora(pan).notes)
+
+
 def test_tora_at_strength_zero_and_of_one_frame():
     found = tora(path((100, 240), (580, 240)), strength=0, num_frames=1)
     assert found.grid.cells == [[]]

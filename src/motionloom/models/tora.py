@@ -11,6 +11,7 @@ from diffusers.pipelines.cogvideo.pipeline_cogvideox_image2video import CogVideo
 
 from motionloom.errors import InputError
 from motionloom.methods.tora.adapter import ToraAdapter
+from motionloom.methods.tora.flow import TRAINED_SPACING
 from motionloom.methods.tora.pipeline import ToraImageToVideoPipeline, ToraPipeline
 from motionloom.models.card import ModelCard
 from motionloom.models.clip_shape import ClipShape
@@ -22,8 +23,6 @@ from motionloom.models.parameters import Settings
 from motionloom.tracks.dense import dense_tracks
 
 METHODS = ("tora",)
-
-_GRID = 32  # pixels between the points that training chose its trajectories from
 
 
 class ToraModel(CogVideoXBase):
@@ -94,7 +93,7 @@ class ToraModel(CogVideoXBase):
     def _motion(self, request: Request, frames_made: int) -> dict[str, Any]:
         tracks = request.tracks
         if request.densify and tracks.num_tracks:
-            tracks = dense_tracks(request.layers, _GRID)
+            tracks = dense_tracks(request.layers, TRAINED_SPACING)
         request.details.update(tracks_seen=tracks.num_tracks)
         windows = self._windows(request, frames_made)
         if len(windows) > 1:

@@ -113,10 +113,11 @@ def received(
 
             height, width = seen.tracks.size
             layers = motion.layers((height, width), tracks.num_frames, settings.fps)
-            tracks = dense_tracks(layers, seen.shape.strides[1])
+            spacing, each = _spacing(seen.method, seen.shape)
+            tracks = dense_tracks(layers, spacing)
             if tracks.num_tracks:
                 notes.append(
-                    f"The motion is spread over the picture first: {tracks.num_tracks} tracks, one for each cell."
+                    f"The motion is spread over the picture first: {tracks.num_tracks} tracks, one for each {each}."
                 )
         count = tracks.num_tracks if seen.dense else count
         grid = latent_grid(tracks, seen.method, seen.shape, settings.options, is_nano=card.name == "nano")
@@ -168,9 +169,18 @@ def _seen(motion: Motion, image_size: tuple[int, int], card: ModelCard, settings
     times, rate = timeline(motion.num_frames, motion.fps, frames, settings.fps)
     traces = trace_motion(motion, times, occlusion=motion.occlusion)
     tracks = assemble(traces, len(times), motion.size, size, rate)
-    spread = not card.reads_text if settings.densify is None else settings.densify
-    dense = spread and method in ("ati", "wan_move") and tracks.num_tracks > 0
+    spread = not card.reads_text and method != "tora" if settings.densify is None else settings.densify
+    dense = spread and method in ("ati", "wan_move", "tora") and tracks.num_tracks > 0
     return Seen(motion, traces, times, tracks, card, method, shape, dense, settings.fps is not None)
+
+
+def _spacing(method: str, shape: ClipShape) -> tuple[int, str]:
+    """Pixels between the tracks of a motion that is spread over the picture, and what has one of them, in words."""
+    if method != "tora":
+        return shape.strides[1], "cell"
+    from motionloom.methods.tora.flow import TRAINED_SPACING
+
+    return TRAINED_SPACING, f"square of {TRAINED_SPACING} pixels"
 
 
 def _cells(tracks: Tracks, shape: ClipShape) -> int:

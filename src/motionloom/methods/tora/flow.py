@@ -32,6 +32,8 @@ mirrored at the border. "training": of every few frames, and nothing lies beyond
 
 TRAINED_SIZE = (480, 720)
 """(height, width) that the checkpoints were trained at, and that `Blob` is meant for."""
+TRAINED_SPACING = 32
+"""Pixels between the points of the grid that training chose its trajectories from."""
 CHUNK = 2
 """Frames that share a maximum in training: max(T // 20, 1) there, with T = 49 frames."""
 FARTHEST = 1e9  # pixels; squares of sums of these are still float32
