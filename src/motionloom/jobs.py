@@ -60,10 +60,10 @@ class Job:
         """Refuse, before minutes of loading, what is known to be missing.
 
         Raises:
-            InputError: see `motionloom.models.model.check_inputs`; a model nobody knows yet is asked when it is loaded.
+            InputError: see `motionloom.models.inputs.check_inputs`; a model that nobody knows yet is asked once loaded.
         """
         from motionloom.models.before_loading import card_before_loading
-        from motionloom.models.model import check_inputs
+        from motionloom.models.inputs import check_inputs
 
         card = card_before_loading(self.model)
         if card is not None:
@@ -249,7 +249,7 @@ def read_motion(
     Raises:
         InputError: ``transfer`` for what is no video.
     """
-    from motionloom.models.model import read_motion_for
+    from motionloom.models.inputs import read_motion_for
     from motionloom.tracks.transfer import is_video, motion_from_video
 
     if not path.is_file() and not (path.is_dir() and is_video(path)):

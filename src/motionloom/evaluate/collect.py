@@ -21,7 +21,7 @@ from motionloom.evaluate.run import row_key
 from motionloom.evaluate.sample import Sample, VideoSource
 from motionloom.media import Clip, read_provenance, video_size
 from motionloom.media.scaled import is_video
-from motionloom.models.model import read_motion_for
+from motionloom.models.inputs import read_motion_for
 from motionloom.tracks.tracks import Tracks
 
 MANIFESTS = (".jsonl", ".yaml", ".yml", ".json")

@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motionloom import provenance
-from motionloom.errors import AmbiguousUnitsError, FileFormatError, InputError
-from motionloom.media import Clip, read_image, video_size
+from motionloom.errors import InputError
+from motionloom.media import Clip, read_image
 from motionloom.models.card import ModelCard, Solver
+from motionloom.models.inputs import check_inputs, fit_motion, read_motion_for, refuse_motion_as_image
 from motionloom.models.parameters import RESOLUTIONS, Parameters
 from motionloom.tracks.tracks import Tracks
 
@@ -241,7 +242,7 @@ class Model(ABC):
         if parameters.seed < 0:
             raise InputError(f"seed: found {parameters.seed}, expected 0 to 2^63 - 1")
         steps_after = parsed_post(parameters.post)
-        _refuse_motion_as_image(image)
+        refuse_motion_as_image(image)
         check_inputs(
             self.name,
             has_image=image is not None,
@@ -346,7 +347,7 @@ class Model(ABC):
             raise InputError("num_frames: without a motion the number of frames has to be given")
         frames = self.legal_frames(frames)
         rate = parameters.fps or (None if motion else self.card.fps or 16.0)
-        tracks, layers = _fit(motion, size, frames, rate)
+        tracks, layers = fit_motion(motion, size, frames, rate)
         taken = Request.__dataclass_fields__.keys() & Parameters.__dataclass_fields__.keys() - {"size", "num_frames"}
         return Request(
             image=picture,
@@ -413,87 +414,5 @@ def parsed_post(post: str | None) -> Sequence[Any]:
     return parse_post(post)
 
 
-def _refuse_motion_as_image(image: ImageSource | None) -> None:
-    if image is None or isinstance(image, (str, os.PathLike, np.ndarray)):
-        return
-    from motionloom.tracks.motion import Motion
-
-    if isinstance(image, (Motion, Tracks)):
-        raise InputError(
-            f"image: found {type(image).__name__}, expected a photograph: generate(image, motion), or for "
-            "text-to-video models, which take none, generate(None, motion)"
-        )
-
-
 def _file(source: ImageSource | None) -> Path | None:
     return Path(source) if isinstance(source, (str, os.PathLike)) else None
-
-
-def check_inputs(name: str, *, has_image: bool, prompt: str | None, takes_image: bool, reads_text: bool) -> None:
-    """Refuse a run that lacks what the model makes its picture from.
-
-    Args:
-        name: of the model; takes_image, reads_text: see `Model`.
-
-    Raises:
-        InputError: no photograph, or where none is needed no prompt.
-    """
-    if takes_image and not has_image:
-        raise InputError(
-            f"image: missing, {name} starts from a photograph; give one, or choose a text-to-video model (tora-t2v)"
-        )
-    if not takes_image and reads_text and prompt is None:
-        raise InputError(
-            f"prompt: missing, {name} makes its picture from it; say what is to be seen and how it moves "
-            "(an empty one leaves it open)"
-        )
-
-
-def read_motion_for(path: str | os.PathLike[str], image_size: tuple[int, int] | None) -> Motion | Tracks:
-    """The motion in a file of any supported format, for a photograph.
-
-    Pixels of a file that names no canvas are the photograph's, and Tora's 256x256 canvas, which is stretched over
-    whatever picture there is, becomes it; frames of a file that names no rate are taken to follow at 16 per second,
-    which a clip that shows the whole motion does not depend on.
-
-    Args:
-        image_size: (height, width) of the photograph, or of the picture that is to be made; None: nobody knows, and
-            files that name no canvas are refused.
-
-    Raises:
-        FileFormatError: no such file, or not a motion.
-        AmbiguousUnitsError: the units stay unclear; the message says how to state them.
-    """
-    from motionloom.tracks.formats import detect, read_motion
-    from motionloom.tracks.transfer import is_video, motion_from_video
-
-    if not Path(path).is_file():
-        raise FileFormatError(f"{path}: no such file, expected a motion or tracks")
-    if is_video(Path(path)):
-        return motion_from_video(Path(path), image_size or video_size(path))
-    known: dict[str, Any] = {"size": image_size} if detect(path).format == "tora" else {}
-    for name, value in (("size", image_size), ("fps", 16.0)):
-        try:
-            return read_motion(path, **known)
-        except AmbiguousUnitsError:
-            known[name] = value
-    try:
-        return read_motion(path, **known)
-    except AmbiguousUnitsError as error:
-        raise AmbiguousUnitsError(
-            f"{error}; state it once with motionloom tracks convert {path} tracks.safetensors and generate from that"
-        ) from None
-
-
-def _fit(
-    motion: Motion | Tracks | None, size: tuple[int, int], num_frames: int, fps: float | None
-) -> tuple[Tracks, list[Layer]]:
-    """The motion on the clip's canvas and frames, whole and by layers."""
-    from motionloom.tracks.layers import Layer
-
-    if motion is None:
-        return Tracks.empty(num_frames, size, fps or 16.0), []
-    if isinstance(motion, Tracks):
-        tracks = motion.resize(size).resample(num_frames, fps=fps)
-        return tracks, [Layer(tracks, None, False, "background", 0)]
-    return motion.compile(size, num_frames, fps), motion.layers(size, num_frames, fps)

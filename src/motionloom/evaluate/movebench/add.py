@@ -214,7 +214,7 @@ def _compiled(
     motion: Motion | Tracks | str | os.PathLike[str], size: tuple[int, int], frames: int, fps: float
 ) -> Tracks:
     """The whole motion on the frames of the benchmark."""
-    from motionloom.models.model import read_motion_for
+    from motionloom.models.inputs import read_motion_for
 
     found = read_motion_for(motion, size) if isinstance(motion, (str, os.PathLike)) else motion
     if isinstance(found, Motion):
