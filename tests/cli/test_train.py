@@ -39,10 +39,11 @@ def test_train_tora_passes_its_options(folder, call, recipes):
 
 def test_train_tora_on_own_videos(folder, call, recipes):
     given = ("--data", "mine", "--base", "cog", "--steps", 9, "--size", "64x48", "--frames", 9, "--camera", "still")
-    done = call("train", "tora", *given, "--resume")
+    done = call("train", "tora", *given, "--resume", "--gradient-checkpointing")
     assert done.code == 0, done.err
     assert (recipes["steps"], recipes["size"], recipes["num_frames"]) == (9, (48, 64), 9)
     assert (recipes["camera"], recipes["resume"], str(recipes["data"])) == ("still", True, "mine")
+    assert (recipes["gradient_checkpointing"], recipes["motion_vae"]) == (True, None)
     assert "--base cog" in done.out
 
 
@@ -51,6 +52,7 @@ def test_train_tora_on_own_videos(folder, call, recipes):
     [
         (("--data", "mine"), "--data, --base: go together"),
         (("--steps", "9"), "are for training with --data"),
+        (("--gradient-checkpointing",), "are for training with --data"),
         (("--budget", "soon"), "--budget"),
     ],
 )

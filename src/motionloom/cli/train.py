@@ -82,6 +82,13 @@ def tora(
     camera: Annotated[
         str, typer.Option("--camera", help="With --data: clips to keep: any, still, or published, the paper's filter.")
     ] = "any",
+    motion_vae: Annotated[
+        Path | None, typer.Option("--motion-vae", help="With --data: a vae/ tuned for motion, to code it with.")
+    ] = None,
+    gradient_checkpointing: Annotated[
+        bool,
+        typer.Option("--gradient-checkpointing", help="With --data: less memory, slower; for CogVideoX-5B on one GPU."),
+    ] = False,
 ) -> None:
     """Train a Tora adapter: a tiny CogVideoX and its adapter on procedural videos, or one for your base and videos."""
     if (data is None) != (base is None):
@@ -89,6 +96,7 @@ def tora(
     if data is not None and base is not None:
         from motionloom.jobs import parse_size
         from motionloom.media.flow import optical_flow
+        from motionloom.train.tora.motion_vae import load_vae
         from motionloom.train.tora.own_videos import train_on_folder
 
         with progress("training tora, steps") as on_progress:
@@ -102,6 +110,8 @@ def tora(
                 design=design,  # pyright: ignore[reportArgumentType] - refused by name where it is unknown
                 flow=optical_flow if raft is None else _raft(raft, device),
                 camera=camera,  # pyright: ignore[reportArgumentType]
+                motion_vae=None if motion_vae is None else load_vae(motion_vae),
+                gradient_checkpointing=gradient_checkpointing,
                 seed=seed,
                 resume=resume,
                 device=device,
@@ -109,8 +119,12 @@ def tora(
             )
         say(f"{folder}: trained; use it with motionloom generate -m {folder} --base {base}")
         return
-    if (steps, size, frames, raft, camera) != (None, None, None, None, "any"):
-        raise InputError("--steps, --size, --frames, --raft, --camera: are for training with --data and --base")
+    given = (steps, size, frames, raft, motion_vae, camera, gradient_checkpointing)
+    if given != (None, None, None, None, None, "any", False):
+        raise InputError(
+            "--steps, --size, --frames, --raft, --camera, --motion-vae, --gradient-checkpointing: are for training "
+            "with --data and --base"
+        )
     seconds = parse_budget(budget)
     from motionloom.train.tora.recipe import ToraRecipe, train
 

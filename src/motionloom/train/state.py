@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
 from motionloom.errors import CheckpointError
@@ -40,21 +40,21 @@ class TrainingState:
         """The gradients of a loss, added to those of others since the last `update`.
 
         Raises:
-            CheckpointError: the loss is not a number; nothing is changed, so that the last checkpoint stays good.
+            CheckpointError: the loss is not a number; no weight is changed.
         """
-        if not torch.isfinite(loss.detach()):
-            raise CheckpointError(
-                f"training: the loss became {float(loss.detach())} at step {self.step}; go on from the last "
-                "checkpoint with a smaller learning rate"
-            )
+        self._check("loss", loss.detach())
         loss.backward()
 
     def update(self, *, learning_rate: float, clip: float) -> None:
-        """One step along the gradients, clipped to the norm ``clip``; the average moves on."""
+        """One step along the gradients, clipped to the norm ``clip``; the average moves on.
+
+        Raises:
+            CheckpointError: the gradients are no numbers; no weight is changed.
+        """
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate
         trained = [p for group in self.optimizer.param_groups for p in group["params"]]
-        torch.nn.utils.clip_grad_norm_(trained, clip)
+        self._check("gradient", torch.nn.utils.clip_grad_norm_(trained, clip))
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         keep = min(self.averaging, (1 + self.step) / (10 + self.step))
@@ -86,10 +86,13 @@ class TrainingState:
             defaults: stand for what an earlier version did not record.
 
         Raises:
-            CheckpointError: it belongs to another recipe, naming what differs.
+            CheckpointError: it belongs to another recipe, naming what differs; or it cannot be read.
         """
-        with safe_open(path, "pt") as file:
-            facts = json.loads((file.metadata() or {}).get("training", "{}"))
+        try:
+            with safe_open(path, "pt") as file:
+                facts = json.loads((file.metadata() or {}).get("training", "{}"))
+        except SafetensorError as error:
+            raise CheckpointError(f"{path}: is damaged ({error}); train again in another folder") from error
         wanted = json.loads(json.dumps(recipe))
         found = {**json.loads(json.dumps(defaults or {})), **facts.get("recipe", {})}
         different = [key for key in wanted if found.get(key, ...) != wanted[key]]
@@ -109,6 +112,13 @@ class TrainingState:
                 state["state"].setdefault(int(index), {})[key] = value
         self.optimizer.load_state_dict(state)
         self.step, self.elapsed = facts["step"], facts["elapsed"]
+
+    def _check(self, name: str, value: torch.Tensor) -> None:
+        if not torch.isfinite(value):
+            raise CheckpointError(
+                f"training: the {name} became {float(value)} at step {self.step}; what was learnt before is kept. "
+                "Train again in another folder, with a smaller learning rate"
+            )
 
 
 def adamw(parameters: Iterable[torch.nn.Parameter], learning_rate: float, weight_decay: float) -> torch.optim.AdamW:

@@ -22,7 +22,7 @@ from motionloom.train.tora.motion_vae import (
 )
 
 tiny = runpy.run_path(str(Path(__file__).parents[2] / "methods" / "tora" / "tiny.py"))
-RECIPE = MotionVaeRecipe(size=(16, 16), num_frames=9, batch=2, steps=2)
+RECIPE = MotionVaeRecipe(size=(16, 16), num_frames=9, batch=1, steps=1, held_out=1)
 
 
 def test_clips_are_motion():
@@ -49,7 +49,7 @@ def test_loss_is_the_mean_error_of_the_code_and_kl_counts_a_little():
 def test_tuning_codes_held_out_motion_better_and_leaves_the_vae_alone(tmp_path):
     vae = tiny["vae"]()
     before = {name: value.clone() for name, value in vae.state_dict().items()}
-    recipe = replace(RECIPE, steps=12, learning_rate=1e-2, averaging=0.5)
+    recipe = replace(RECIPE, steps=12, learning_rate=2e-2, averaging=0.5, held_out=2)
     told = []
     folder = tune_motion_vae(tmp_path, vae, recipe=recipe, device="cpu", on_progress=told.append)
     assert [facts["step"] for facts in told] == list(range(1, 13))
@@ -87,6 +87,8 @@ def test_resumes_and_refuses(tmp_path):
         tune_motion_vae(tmp_path, vae, recipe=replace(RECIPE, sparse=0.1), device="cpu")
     with pytest.raises(InputError, match="holds an earlier training"):
         tune_motion_vae(tmp_path, vae, recipe=RECIPE, resume=False)
+    with pytest.raises(InputError, match="size: found 20x16, expected multiples of 8"):
+        tune_motion_vae(tmp_path, vae, recipe=replace(RECIPE, size=(16, 20)))
     with pytest.raises(InputError, match="num_frames: found 5"):
         tune_motion_vae(tmp_path, vae, recipe=replace(RECIPE, num_frames=5))
     with pytest.raises(InputError, match="found no model, expected the folder of an AutoencoderKLCogVideoX"):

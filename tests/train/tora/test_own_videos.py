@@ -121,10 +121,10 @@ def test_clips_have_the_motion_that_the_videos_show(folder):
 def test_a_moving_camera_is_left_out(folder):
     videos = find_videos(folder)
     text = {video.caption: torch.zeros(4, 8) for video in videos}
-    still = VideoFolder(videos, tiny["vae"](), text, size=(48, 64), num_frames=9, camera="still")
+    still = VideoFolder(videos, tiny["vae"](), text, size=(48, 64), num_frames=5, camera="still")
     assert float(still.batch(0, 3).flow.abs().max()) < 0.2
     with pytest.raises(InputError, match="none has a camera"):
-        VideoFolder(videos[:1], tiny["vae"](), text, size=(48, 64), num_frames=9, camera="still").batch(0, 1)
+        VideoFolder(videos[:1], tiny["vae"](), text, size=(48, 64), num_frames=5, camera="still").batch(0, 1)
 
 
 def test_captions_without_text_encoder_are_zeros():
@@ -134,6 +134,21 @@ def test_captions_without_text_encoder_are_zeros():
     }
 
 
+@pytest.mark.parametrize(
+    ("changes", "match"),
+    [
+        ({"design": "foo"}, "design: found 'foo'"),
+        ({"camera": "moving"}, "camera: found 'moving'"),
+        ({"size": (40, 32)}, "size: found 32x40, expected multiples of 16"),
+        ({"kind": "learned", "size": (64, 64)}, "size: found 64x64, expected 32x32"),
+    ],
+)
+def test_refuses_what_the_base_cannot_have(folder, tmp_path, changes, match):
+    tiny["i2v"](changes.pop("kind", "i2v")).save_pretrained(tmp_path / "base")
+    with pytest.raises(InputError, match=match):
+        train_on_folder(tmp_path / "out", folder, tmp_path / "base", steps=1, device="cpu", **changes)
+
+
 @pytest.mark.parametrize("kind", ["i2v", "t2v"])
 def test_trains_from_a_folder_of_videos_and_loads(folder, tmp_path, kind):
     from motionloom.models.loading import load
@@ -141,7 +156,10 @@ def test_trains_from_a_folder_of_videos_and_loads(folder, tmp_path, kind):
     tiny[kind](kind).save_pretrained(tmp_path / "base")
     told = []
     trained = train_on_folder(
-        tmp_path / "out", folder, tmp_path / "base", steps=1, size=(32, 32), device="cpu", on_progress=told.append
-    )
+        tmp_path / "out", folder, tmp_path / "base", steps=1, size=(32, 32), device="cpu", on_progress=told.append,
+        motion_vae=tiny["vae"]() if kind == "i2v" else None,
+    )  # fmt: skip
     assert [facts["stage"] for facts in told] == ["dense", "sparse"]
-    assert load(trained, base=tmp_path / "base").method == "tora"
+    model = load(trained, base=tmp_path / "base")
+    assert model.method == "tora"
+    assert (trained / "motion_vae" / "config.json").exists() == (kind == "i2v")

@@ -38,12 +38,12 @@ def test_trains_stops_resumes_and_writes_what_loads(tmp_path: Path):
             raise Cancelled("stopped")
 
     with pytest.raises(Cancelled):
-        train(tmp_path, budget=40.0, recipe=TINY, on_progress=stop)
+        train(tmp_path, budget=16.0, recipe=TINY, on_progress=stop)
     assert (tmp_path / "base" / "model_index.json").exists()
     with pytest.raises(InputError, match="holds an earlier training"):
-        train(tmp_path, budget=40.0, recipe=TINY, resume=False)
+        train(tmp_path, budget=16.0, recipe=TINY, resume=False)
     told = []
-    folder = train(tmp_path, budget=40.0, recipe=TINY, on_progress=told.append)
+    folder = train(tmp_path, budget=16.0, recipe=TINY, on_progress=told.append)
     assert {facts["stage"] for facts in told} == {"dense", "sparse"}
     elapsed = [facts["elapsed"] for facts in told]
     assert elapsed == sorted(elapsed)
@@ -63,11 +63,13 @@ def test_trains_stops_resumes_and_writes_what_loads(tmp_path: Path):
         ({"seed": -1}, 1.0, "seed"),
         ({"base_share": 0.0}, 1.0, "shares"),
         ({"dense_share": 0.0, "sparse_share": 0.0}, 1.0, "shares"),
+        ({"design": "foo", "heads": 1, "layers": 1}, 1.0, "design: found 'foo'"),
     ],
 )
 def test_refuses_what_trains_nothing(tmp_path: Path, changes, budget, match):
     with pytest.raises(InputError, match=match):
         train(tmp_path, budget=budget, recipe=ToraRecipe(**changes))
+    assert not (tmp_path / "base.safetensors").exists()
 
 
 @pytest.mark.slow

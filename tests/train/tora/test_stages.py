@@ -16,7 +16,15 @@ from motionloom.methods.tora.hooks import attach
 from motionloom.train.tora.base import build_scheduler
 from motionloom.train.tora.conditions import MotionMix
 from motionloom.train.tora.denoising import MovingClips, video_latents
-from motionloom.train.tora.stages import PUBLISHED_STAGES, AdapterRecipe, Base, Stage, stage_loss, train_adapter
+from motionloom.train.tora.stages import (
+    PUBLISHED_STAGES,
+    AdapterRecipe,
+    Base,
+    Stage,
+    stage_loss,
+    train_adapter,
+    untrained_adapter,
+)
 
 tiny = runpy.run_path(str(Path(__file__).parents[2] / "methods" / "tora" / "tiny.py"))
 STAGES = (Stage("dense", 3, 1e-3), Stage("sparse", 3, 5e-4))
@@ -169,3 +177,26 @@ def test_refuses_another_recipe_an_earlier_training_and_a_lost_loss(tmp_path, va
         broken.fuser[0].flow_beta_temporal.bias.fill_(float("nan"))
     with pytest.raises(CheckpointError, match="loss became nan at step 0"):
         train_adapter(tmp_path / "other", base, Clips(vae), adapter=broken, recipe=short)
+    damaged = tmp_path / "0-dense.safetensors"
+    damaged.write_bytes(damaged.read_bytes()[:-9])
+    with pytest.raises(CheckpointError, match=r"0-dense\.safetensors: is damaged"):
+        train_adapter(tmp_path, base, Clips(vae), adapter=adapter, recipe=short)
+
+
+def test_gradients_that_are_no_numbers_change_nothing(tmp_path, vae):
+    base = base_of("t2v", vae)
+    adapter = tiny["adapter"](base.transformer)
+    spoilt = adapter.fuser[0].flow_beta_temporal.bias
+    handle = spoilt.register_hook(lambda gradient: gradient * torch.inf)
+    before = {name: value.clone() for name, value in adapter.named_parameters()}
+    with pytest.raises(CheckpointError, match=r"gradient became (inf|nan) at step 0"):
+        train_adapter(tmp_path, base, Clips(vae), adapter=adapter, recipe=RECIPE)
+    handle.remove()
+    kept = load_file(tmp_path / "0-dense.safetensors")
+    for name, value in before.items():
+        assert torch.equal(kept[f"model.{name}"], value)
+
+
+def test_the_motion_of_a_new_adapter_is_in_time_with_the_video():
+    assert untrained_adapter(tiny["transformer"]("1.5")).config["pad"] == "front"
+    assert untrained_adapter(tiny["transformer"]("t2v")).config["pad"] == "end"

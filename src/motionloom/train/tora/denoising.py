@@ -113,7 +113,7 @@ def video_latents(vae: Vae, video: torch.Tensor, generator: torch.Generator | No
     Args:
         generator: samples the posterior with it; its mode when not given.
     """
-    posterior = vae.encode(video.to(vae.dtype)).latent_dist
+    posterior = vae.encode(video.to(vae.device, vae.dtype)).latent_dist
     code = posterior.mode() if generator is None else posterior.sample(generator)
     return (code * vae.config.scaling_factor).transpose(1, 2)
 

@@ -41,6 +41,7 @@ class MotionVaeRecipe:
         batch, steps: clips per step, and steps; 1 and 200 000 in the paper.
         sparse: share of the clips that show a few trajectories; the others show all flow.
         kl_weight: keeps latents near where they were.
+        held_out: clips that PSNR is measured on, before and after.
     """
 
     seed: int = 0
@@ -53,6 +54,7 @@ class MotionVaeRecipe:
     kl_weight: float = KL_WEIGHT
     clip: float = 1.0
     averaging: float = 0.99
+    held_out: int = 4
     motion: MotionMix = field(default_factory=lambda: MotionMix(following="tracks", normalisation="inference"))
 
 
@@ -79,13 +81,17 @@ def tune_motion_vae(
             first, and the result as far as it is).
 
     Raises:
-        InputError: frames that are not 1 + 8n, or an earlier training in ``out`` and ``resume`` off.
+        InputError: frames that are not 1 + 8n, sides that are no whole number of the VAE's cells, or an earlier
+            training in ``out`` and ``resume`` off.
         CheckpointError: the checkpoint in ``out`` belongs to another recipe.
     """
     recipe = recipe or MotionVaeRecipe()
     if recipe.num_frames % 8 != 1:
         # The VAE decodes the latents after the first in pairs.
         raise InputError(f"num_frames: found {recipe.num_frames}, expected 1 + a multiple of 8")
+    cell = 2 ** (len(vae.config.block_out_channels) - 1)
+    if any(side < cell or side % cell for side in recipe.size):
+        raise InputError(f"size: found {recipe.size[1]}x{recipe.size[0]}, expected multiples of {cell}")
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     checkpoint = out / "vae.safetensors"
@@ -173,12 +179,12 @@ def motion_clips(
 
 
 @torch.no_grad()
-def motion_psnr(vae: Vae, recipe: MotionVaeRecipe, *, clips: int = 4) -> dict[Kind, float]:
+def motion_psnr(vae: Vae, recipe: MotionVaeRecipe) -> dict[Kind, float]:
     """PSNR in dB (peak 255) of coded and decoded held-out motion, of all flow and of a few trajectories."""
     scores: dict[Kind, float] = {}
     with _evaluating(vae):
         for kind in ("dense", "sparse"):
-            video = motion_clips(recipe, _HELD_OUT_SEED, range(clips), kind, np.random.default_rng(31))
+            video = motion_clips(recipe, _HELD_OUT_SEED, range(recipe.held_out), kind, np.random.default_rng(31))
             errors = []
             for one in video.to(vae.device, vae.dtype).split(1):
                 decoded = vae.decode(vae.encode(one).latent_dist.mode()).sample

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import cv2
 import numpy as np
@@ -29,7 +29,14 @@ from motionloom.tracks.trackers import grid, track
 from motionloom.train.tora.camera_motion import accepts, flow_score, keep_probability, published_accepts
 from motionloom.train.tora.conditions import MotionMix
 from motionloom.train.tora.denoising import MovingClips, Vae, video_latents
-from motionloom.train.tora.stages import PUBLISHED_STAGES, AdapterRecipe, Base, Stage, train_adapter
+from motionloom.train.tora.stages import (
+    PUBLISHED_STAGES,
+    AdapterRecipe,
+    Base,
+    Stage,
+    train_adapter,
+    untrained_adapter,
+)
 
 FPS = 8.0
 SKIP = 3
@@ -91,7 +98,10 @@ def choose_frames(
 
 
 def cropped(frames: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Frames [T, H, W, 3] at (height, width): resized to cover it, bicubic, and cut in the middle."""
+    """Frames [T, H, W, 3] at (height, width): resized to cover it and cut in the middle.
+
+    Bicubic, as published, where they grow; means of areas where they shrink.
+    """
     height, width = size
     factor = max(height / frames.shape[1], width / frames.shape[2])
     rows, columns = (max(side, round(now * factor)) for side, now in zip(size, frames.shape[1:3], strict=True))
@@ -134,8 +144,7 @@ class VideoFolder:
     ) -> None:
         if num_frames % 4 != 1:
             raise InputError(f"num_frames: found {num_frames}, expected 1 + a multiple of 4")
-        if camera not in ("any", "still", "published"):
-            raise InputError(f"camera: found {camera!r}, expected 'any', 'still' or 'published'")
+        _check("camera", camera, Camera)
         silent = [video.path.name for video in videos if video.caption not in text]
         if silent:
             raise InputError(f"text: has no embedding of the caption of {silent[0]}; encode all captions first")
@@ -169,7 +178,7 @@ class VideoFolder:
             return (
                 video_latents(self.vae, pixels.to(self.vae.device)).float().cpu(),
                 pixels[:, :, 0],
-                self.text[video.caption][None],
+                self.text[video.caption][None].float(),
                 torch.from_numpy(flow)[None],
                 torch.from_numpy(points.copy())[None],
                 torch.from_numpy(visible.copy())[None],
@@ -197,7 +206,8 @@ class VideoFolder:
 def encode_captions(pipeline: Any, captions: list[str]) -> dict[str, torch.Tensor]:
     """The embedding [L, D] of every caption and of "", by a CogVideoX pipeline's text encoder, on the CPU.
 
-    A pipeline without text encoder gives zeros. The encoder is not needed again afterwards.
+    In the encoder's type: in bfloat16 CogVideoX's take 1.9 MB per caption. A pipeline without text encoder gives zeros.
+    The encoder is not needed again afterwards.
     """
     config = pipeline.transformer.config
     found: dict[str, torch.Tensor] = {}
@@ -208,7 +218,7 @@ def encode_captions(pipeline: Any, captions: list[str]) -> dict[str, torch.Tenso
         embedding, _ = pipeline.encode_prompt(
             caption, do_classifier_free_guidance=False, max_sequence_length=config.max_text_seq_length
         )
-        found[caption] = embedding[0].float().cpu()
+        found[caption] = embedding[0].cpu()
     return found
 
 
@@ -245,17 +255,22 @@ def train_on_folder(
         flow, camera: see `FlowFunction` and `Camera`.
         motion_vae: encodes motion in place of the base's VAE.
         adapter: to go on from; an untrained one of ``design`` when not given.
+        resume, gradient_checkpointing, on_progress: see `train_adapter`.
+        device: "cpu", "cuda", ...; the fastest there is when not given.
 
     Returns:
         The adapter's folder.
 
     Raises:
-        InputError: see `find_videos`, `VideoFolder` and `train_adapter`.
+        InputError: a size that the base cannot have; and see `find_videos`, `VideoFolder` and `train_adapter`.
         CheckpointError: the base does not load.
     """
     from motionloom.models.checkpoints.layouts import find_layout
     from motionloom.models.pipelines import pipeline_of_folder
 
+    # Reading the base takes minutes; what is wrong with the rest is said before.
+    _check("design", design, Design)
+    _check("camera", camera, Camera)
     where = device or ("cuda" if torch.cuda.is_available() else "cpu")
     videos = find_videos(data)
     pipeline = pipeline_of_folder(find_layout(Path(base)), device=where)
@@ -266,9 +281,13 @@ def train_on_folder(
     text = encode_captions(pipeline, [video.caption for video in videos])
     pipeline.text_encoder = None  # several gigabytes that are not needed again
     transformer, vae = pipeline.transformer.to(where), pipeline.vae.to(where)
+    if motion_vae is not None:
+        motion_vae = motion_vae.to(where, vae.dtype)
     config = transformer.config
     cell = pipeline.vae_scale_factor_spatial
-    size = size or (config.sample_height * cell, config.sample_width * cell)
+    trained_size = (config.sample_height * cell, config.sample_width * cell)
+    size = size or trained_size
+    _check_size(size, trained_size, cell * config.patch_size, fixed=config.use_learned_positional_embeddings)
     motion = motion or (recipe.motion if recipe else MotionMix())
     clips = VideoFolder(
         videos,
@@ -287,7 +306,7 @@ def train_on_folder(
     settings = {**(vars(recipe) if recipe else {}), "stages": stages, "motion": motion, "seed": seed}
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        adapter = adapter or ToraAdapter.for_transformer(transformer, design=design)
+        adapter = adapter or untrained_adapter(transformer, design)
     return train_adapter(
         out,
         Base(transformer, vae, pipeline.scheduler.alphas_cumprod, motion_vae),
@@ -304,7 +323,20 @@ def _caption(path: Path) -> str:
     if not path.is_file():
         return ""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: is no UTF-8 text; expected the caption in its first line") from error
     return lines[0].strip() if lines else ""
+
+
+def _check(name: str, found: str, kind: Any) -> None:
+    if found not in get_args(kind):
+        raise InputError(f"{name}: found {found!r}, expected {' or '.join(map(repr, get_args(kind)))}")
+
+
+def _check_size(size: tuple[int, int], trained: tuple[int, int], multiple: int, *, fixed: bool) -> None:
+    found = f"size: found {size[1]}x{size[0]}, expected"
+    if fixed and size != trained:
+        raise InputError(f"{found} {trained[1]}x{trained[0]}, the only one that this base has learnt positions for")
+    if min(size) < multiple or size[0] % multiple or size[1] % multiple:
+        raise InputError(f"{found} multiples of {multiple}, as this base makes patches of so many pixels")

@@ -100,10 +100,10 @@ def procedural_clips(
     world: World = "free",
     moving: bool = True,
 ) -> MovingClips:
-    """Latents, frames and flow are kept in half precision."""
+    """Latents, frames and flow are kept in half precision, on the CPU."""
     scene = procedural_scene(seed, indices, size, num_frames, world=world)
     video = render(scene, size).transpose(1, 2) * 2 - 1
-    latents, image = video_latents(vae, video).half(), video[:, :, 0].half()
+    latents, image = video_latents(vae, video).cpu().half(), video[:, :, 0].half()
     text = torch.zeros(len(indices), TEXT_TOKENS, TEXT_DIM)
     if not moving:
         flow, none = torch.zeros(len(indices), num_frames - 1, 2, 0, 0), torch.zeros(len(indices), num_frames, 0, 2)

@@ -101,8 +101,8 @@ def train(
         The adapter's folder, loadable with ``motionloom.load(adapter, base=out / "base")``.
 
     Raises:
-        InputError: a budget that is not positive, shares that leave a part without time, or an earlier training in
-            ``out`` and ``resume`` off.
+        InputError: a budget that is not positive, shares that leave a part without time, a design or widths that cannot
+            be, or an earlier training in ``out`` and ``resume`` off.
         CheckpointError: a checkpoint in ``out`` belongs to another recipe.
     """
     recipe = recipe or ToraRecipe()
@@ -125,17 +125,18 @@ def train(
         if on_progress:
             on_progress({**facts, "elapsed": past + facts["elapsed"], "budget": budget})
 
+    # Before the base is trained, which is long: it refuses what cannot be.
+    with torch.random.fork_rng():
+        torch.manual_seed(recipe.seed)
+        adapter = ToraAdapter.for_transformer(
+            _untrained(recipe), design=recipe.design, condition_channels=recipe.condition_channels
+        )
     transformer, vae = train_base(
         out, recipe, seconds["base"], device=where, checkpoint_every=checkpoint_every, on_progress=tell
     )
     past = seconds["base"]
     stages = [Stage("dense", _ENDLESS, recipe.dense_rate), Stage("sparse", _ENDLESS, recipe.sparse_rate)]
     stages = [stage for stage in stages if shares[stage.kind]]
-    with torch.random.fork_rng():
-        torch.manual_seed(recipe.seed)
-        adapter = ToraAdapter.for_transformer(
-            transformer, design=recipe.design, condition_channels=recipe.condition_channels
-        )
 
     def tell_stage(facts: dict[str, Any]) -> None:
         before = seconds["dense"] if facts["stage"] == "sparse" else 0.0
@@ -172,18 +173,13 @@ def train_base(
 ) -> tuple[Transformer, CogVideoXBlockCodec]:
     """The base, trained for so long and saved as ``out/base``: its averaged transformer, and its codec."""
     place = out / "base" / "vae"
+    vae: Any
     if (place / "config.json").exists():
         vae = CogVideoXBlockCodec.from_pretrained(place)
     else:
         vae = fit_codec(recipe.latent_channels, seed=recipe.seed, clips=recipe.codec_clips, side=recipe.side)
-    shape: dict[str, Any] = {
-        "side": recipe.side,
-        "num_frames": recipe.num_frames,
-        "heads": recipe.heads,
-        "layers": recipe.layers,
-        "image": recipe.image,
-    }
-    model = build_base(recipe.latent_channels, **shape, seed=recipe.seed).to(device).train()
+    vae.to(device)
+    model = _untrained(recipe).to(device).train()
     optimizer = adamw(model.parameters(), recipe.base_rate, 1e-4)
     state = TrainingState(model, optimizer, averaging=recipe.averaging)
     checkpoint, facts = out / "base.safetensors", asdict(recipe)
@@ -218,9 +214,21 @@ def train_base(
                 on_progress(told)
     finally:
         state.save(checkpoint, facts)
-    averaged = build_base(recipe.latent_channels, **shape, seed=recipe.seed)
+    averaged = _untrained(recipe)
     averaged.load_state_dict(state.average)
     save_base(out / "base", averaged, vae)
     note = {"steps": state.step, "seconds": round(state.elapsed), "device": device.type, "recipe": facts}
     (out / "base.json").write_text(json.dumps(note, indent=2) + "\n", encoding="utf-8")
     return averaged.to(device).eval(), vae
+
+
+def _untrained(recipe: ToraRecipe) -> Transformer:
+    return build_base(
+        recipe.latent_channels,
+        side=recipe.side,
+        num_frames=recipe.num_frames,
+        heads=recipe.heads,
+        layers=recipe.layers,
+        image=recipe.image,
+        seed=recipe.seed,
+    )

@@ -20,6 +20,7 @@ import torch
 from motionloom.errors import InputError
 from motionloom.media.files import replacing_folder
 from motionloom.methods.tora.adapter import ToraAdapter
+from motionloom.methods.tora.fuser import Design
 from motionloom.methods.tora.hooks import Attachment, attach
 from motionloom.methods.tora.motion_latents import motion_latents
 from motionloom.train.state import TrainingState, adamw, mixed_precision
@@ -114,7 +115,7 @@ def train_adapter(
     """Train an adapter through the stages of a recipe.
 
     Args:
-        out: folder of a checkpoint per stage (``dense.safetensors``, ``sparse.safetensors``), the log of losses
+        out: folder of a checkpoint per stage (``0-dense.safetensors``, ``1-sparse.safetensors``), the log of losses
             (``log.jsonl``) and the result (``adapter/``).
         adapter: to start from, of any design; an untrained one as published when not given.
         resume: go on from the checkpoints in ``out``; otherwise such checkpoints are an error.
@@ -126,7 +127,7 @@ def train_adapter(
             adapter are written first).
 
     Returns:
-        The adapter's folder, with ``training.json`` in it.
+        The adapter's folder, with ``training.json`` in it, and ``motion_vae`` if it was trained with one.
 
     Raises:
         InputError: no stages, or an earlier training in ``out`` and ``resume`` off.
@@ -142,7 +143,7 @@ def train_adapter(
         raise InputError(f"{out}: holds an earlier training; resume it, or choose another folder")
     with torch.random.fork_rng():
         torch.manual_seed(recipe.seed)
-        adapter = adapter or ToraAdapter.for_transformer(base.transformer)
+        adapter = adapter or untrained_adapter(base.transformer)
     adapter.to(base.transformer.device).float()
     state: TrainingState | None = None
     try:
@@ -166,17 +167,28 @@ def train_adapter(
                 finally:
                     state.save(checkpoint, facts)
     finally:
+        adapter.eval()
         if state is not None:
-            save_adapter(out / "adapter", adapter, state, recipe)
+            _save_adapter(out / "adapter", adapter, state, recipe, base.motion_vae)
     return out / "adapter"
 
 
-def save_adapter(folder: Path, adapter: ToraAdapter, state: TrainingState, recipe: AdapterRecipe) -> None:
+def untrained_adapter(transformer: Any, design: Design = "adaptive_norm") -> ToraAdapter:
+    """An adapter that starts as the base; with CogVideoX 1.5 its motion is in time with the video."""
+    pad = "end" if transformer.config.patch_size_t is None else "front"
+    return ToraAdapter.for_transformer(transformer, design=design, pad=pad)
+
+
+def _save_adapter(
+    folder: Path, adapter: ToraAdapter, state: TrainingState, recipe: AdapterRecipe, motion_vae: Vae | None
+) -> None:
     """The running average as a folder that `motionloom.load` takes; replaces an earlier one when complete."""
     averaged: Any = ToraAdapter.from_config(adapter.config)
     averaged.load_state_dict(state.average)
     with replacing_folder(folder) as draft:
         averaged.save_pretrained(draft)
+        if motion_vae is not None:
+            motion_vae.save_pretrained(draft / "motion_vae")
         facts = {"steps": state.step, "seconds": round(state.elapsed), "recipe": asdict(recipe)}
         (draft / "training.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
 
@@ -264,7 +276,6 @@ def _steps(
             "loss": round(float(np.mean(losses)), 6),
             "elapsed": round(state.elapsed, 1),
         }
-    attachment.adapter.eval()
 
 
 def _state(adapter: ToraAdapter, stage: Stage, recipe: AdapterRecipe) -> TrainingState:
