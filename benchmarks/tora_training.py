@@ -41,6 +41,7 @@ from motionloom.tracks.tracks import Tracks
 from motionloom.train.nano import VALIDATION_SEED
 from motionloom.train.tora.conditions import Kind, MotionMix
 from motionloom.train.tora.pool import World, procedural_clips, procedural_pool, procedural_scene
+from motionloom.train.tora.recipe import ToraRecipe
 from motionloom.train.tora.selection import select_tracks
 from motionloom.train.tora.stages import AdapterRecipe, Base, Stage, stage_loss, train_adapter
 
@@ -112,7 +113,9 @@ class Trained:
         config = self.transformer.config
         self.size = (config.sample_height * 4, config.sample_width * 4)
         self.frames = config.sample_frames
-        self.world: World = json.loads((folder / "base.json").read_text())["recipe"]["world"]
+        told = json.loads((folder / "base.json").read_text())["recipe"]
+        self.recipe = ToraRecipe(**{**told, "motion": MotionMix(**told["motion"])})
+        self.world: World = self.recipe.world
         self.base = Base(self.transformer, self.vae, self.scheduler.alphas_cumprod)
 
     def adapters(self) -> dict[str, ToraAdapter]:
@@ -152,10 +155,9 @@ class Trained:
     def held_out_loss(self, adapter: ToraAdapter, kind: Kind, clips: int) -> float:
         batch = procedural_clips(self.vae, VALIDATION_SEED, range(clips), self.size, self.frames, world=self.world)
         batch.latents, batch.image, batch.flow = batch.latents.float(), batch.image.float(), batch.flow.float()
-        mix = MotionMix(following="tracks", apart=8.0, normalisation="inference")
         with attach(self.transformer, adapter) as attachment:
             losses = [
-                stage_loss(self.base, attachment, batch, kind, np.random.default_rng(seed), motion=mix)
+                stage_loss(self.base, attachment, batch, kind, np.random.default_rng(seed), motion=self.recipe.motion)
                 for seed in range(4)
             ]
         return float(torch.stack(losses).mean())
@@ -183,17 +185,19 @@ def compare(trained: Trained, held: HeldOut, seconds: float, steps: int, seed: i
         adapter = ToraAdapter.for_transformer(
             trained.transformer,
             design=design,  # pyright: ignore[reportArgumentType]
-            condition_channels=64,
+            condition_channels=trained.recipe.condition_channels,
         )
-        rates: dict[Kind, float] = {"dense": 1e-3, "sparse": 5e-4 if len(kinds) > 1 else 1e-3}
+        rates: dict[Kind, float] = {"dense": trained.recipe.dense_rate, "sparse": trained.recipe.sparse_rate}
+        if len(kinds) == 1:  # it gets the whole of the training, at the rate of its beginning
+            rates["sparse"] = rates["dense"]
         recipe = AdapterRecipe(
             seed=seed,
-            batch=8,
+            batch=trained.recipe.batch,
             stages=tuple(Stage(kind, 1 << 40, rates[kind]) for kind in kinds),
-            motion=MotionMix(following="tracks", apart=8.0, normalisation="inference"),
+            motion=trained.recipe.motion,
             clip=1.0,
             warmup=0.05,
-            averaging=0.998,
+            averaging=trained.recipe.averaging,
         )
         out = trained.folder / "compared" / name.replace(" ", "-").replace(",", "")
         folder = train_adapter(

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from motionloom.errors import FileFormatError, InputError
 from motionloom.media import Clip
+from motionloom.media.stream import open_frames
 from motionloom.train.tora.own_videos import (
     VideoFolder,
     choose_frames,
@@ -116,6 +117,23 @@ def test_clips_have_the_motion_that_the_videos_show(folder):
     again = VideoFolder(videos, vae, text, size=(48, 64), num_frames=9).batch(3, 1)
     assert torch.equal(batch.flow, again.flow)
     assert again.points.shape == (1, 9, 0, 2)
+
+
+def test_a_long_video_is_opened_once_and_its_frames_are_those_of_a_held_one(folder, monkeypatch):
+    videos, opened = find_videos(folder)[:1], []
+    text = {videos[0].caption: torch.zeros(4, 8)}
+    held = VideoFolder(videos, tiny["vae"](), text, size=(32, 32), num_frames=9)
+
+    def open_decoding(path):
+        opened.append(path)
+        return open_frames(path, max_bytes=0)
+
+    expected = [held.batch(step, 1) for step in range(3)]
+    monkeypatch.setattr("motionloom.train.tora.own_videos.open_frames", open_decoding)
+    decoded = VideoFolder(videos, tiny["vae"](), text, size=(32, 32), num_frames=9)
+    for step, batch in enumerate(expected):
+        assert torch.equal(decoded.batch(step, 1).latents, batch.latents)
+    assert opened == [videos[0].path]
 
 
 def test_a_moving_camera_is_left_out(folder):

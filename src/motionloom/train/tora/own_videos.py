@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from motionloom.errors import InputError
 from motionloom.media.flow import optical_flow
-from motionloom.media.stream import open_frames
+from motionloom.media.stream import Frames, VideoFrames, open_frames
 from motionloom.methods.tora.adapter import ToraAdapter
 from motionloom.methods.tora.fuser import Design
 from motionloom.tracks.trackers import grid, track
@@ -150,6 +150,7 @@ class VideoFolder:
             raise InputError(f"text: has no embedding of the caption of {silent[0]}; encode all captions first")
         self.videos, self.vae, self.text, self.seed = videos, vae, text, seed
         self.size, self.num_frames, self.flow, self.tracked, self.camera = size, num_frames, flow, tracked, camera
+        self._indexed: dict[Path, VideoFrames] = {}
 
     def batch(self, step: int, size: int) -> MovingClips:
         """``size`` clips of random videos.
@@ -186,13 +187,23 @@ class VideoFolder:
         raise InputError(f"videos: of {attempts} clips none has a camera that is {self.camera!r} enough; allow 'any'")
 
     def _frames(self, video: LabelledVideo, rng: np.random.Generator) -> NDArray[np.uint8]:
-        opened = open_frames(video.path)
+        opened = self._opened(video.path)
         try:
             numbers = choose_frames(opened.num_frames, opened.fps, self.num_frames, rng)
         except InputError as error:
             raise InputError(f"{video.path}: {error}") from error
         different, back = np.unique(numbers, return_inverse=True)
-        return cropped(np.concatenate([opened.read(int(n), int(n) + 1) for n in different]), self.size)[back]
+        frames = np.concatenate([cropped(opened.read(int(n), int(n) + 1), self.size) for n in different])[back]
+        if isinstance(opened, VideoFrames):
+            opened.close()
+        return frames
+
+    def _opened(self, path: Path) -> Frames:
+        opened = self._indexed.get(path) or open_frames(path)
+        if isinstance(opened, VideoFrames):
+            # Opening decodes all of the video, once; what is known of it then is small.
+            self._indexed[path] = opened
+        return opened
 
     def _accepted(self, flow: NDArray[np.float32], rng: np.random.Generator) -> bool:
         if self.camera == "any":

@@ -154,6 +154,7 @@ def train_adapter(
                 facts = {**asdict(recipe), "stage": index, "adapter": _settings(adapter)}
                 if checkpoint.exists():
                     state.load(checkpoint, facts)
+                begun = state.step
                 limit = seconds[index] if seconds is not None else None
                 last_saved = time.monotonic()
                 try:
@@ -165,7 +166,8 @@ def train_adapter(
                         if on_progress:
                             on_progress(told)
                 finally:
-                    state.save(checkpoint, facts)
+                    if state.step > begun:  # at full size a checkpoint has 11 GB
+                        state.save(checkpoint, facts)
     finally:
         adapter.eval()
         if state is not None:
