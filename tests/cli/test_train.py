@@ -25,7 +25,7 @@ def recipes(monkeypatch):
     recipe = SimpleNamespace(train=train, ToraRecipe=lambda **values: SimpleNamespace(**values))
     monkeypatch.setitem(sys.modules, "motionloom.train.tora.recipe", recipe)
     own = SimpleNamespace(train_on_folder=train_on_folder)
-    monkeypatch.setitem(sys.modules, "motionloom.train.tora.own_videos", own)
+    monkeypatch.setitem(sys.modules, "motionloom.train.tora.folder_training", own)
     return given
 
 

@@ -96,8 +96,8 @@ def tora(
     if data is not None and base is not None:
         from motionloom.jobs import parse_size
         from motionloom.media.flow import optical_flow
+        from motionloom.train.tora.folder_training import train_on_folder
         from motionloom.train.tora.motion_vae import load_vae
-        from motionloom.train.tora.own_videos import train_on_folder
 
         with progress("training tora, steps") as on_progress:
             folder = train_on_folder(

@@ -1,4 +1,4 @@
-"""Real videos: which frames, which motion, clear errors, and a training from a folder."""
+"""Real videos: which frames, which motion, and clear errors."""
 
 import runpy
 from pathlib import Path
@@ -10,33 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from motionloom.errors import FileFormatError, InputError
-from motionloom.media import Clip
 from motionloom.media.stream import open_frames
-from motionloom.train.tora.own_videos import (
-    VideoFolder,
-    choose_frames,
-    cropped,
-    encode_captions,
-    find_videos,
-    train_on_folder,
-)
+from motionloom.train.tora.own_videos import VideoFolder, choose_frames, cropped, find_videos
 
 tiny = runpy.run_path(str(Path(__file__).parents[2] / "methods" / "tora" / "tiny.py"))
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """Two videos: smooth noise that slides 2 pixels to the right per frame, and one that stands still."""
-    root = tmp_path_factory.mktemp("data")
-    (root / "videos").mkdir()
-    (root / "labels").mkdir()
-    rng = np.random.default_rng(0)
-    wide = np.kron(rng.integers(0, 255, (8, 24, 3)), np.ones((6, 6, 1))).astype(np.uint8)
-    sliding = np.stack([wide[:, 60 - 2 * t : 60 - 2 * t + 64] for t in range(24)])
-    Clip(sliding, 8.0).save(root / "videos" / "1.mp4", quality=100)
-    Clip(np.repeat(sliding[:1], 24, 0), 8.0).save(root / "videos" / "2.mp4", quality=100)
-    (root / "labels" / "1.txt").write_text("a wall slides by\nmore about it\n")
-    return root
 
 
 @settings(max_examples=60, deadline=None)
@@ -143,41 +120,3 @@ def test_a_moving_camera_is_left_out(folder):
     assert float(still.batch(0, 3).flow.abs().max()) < 0.2
     with pytest.raises(InputError, match="none has a camera"):
         VideoFolder(videos[:1], tiny["vae"](), text, size=(48, 64), num_frames=5, camera="still").batch(0, 1)
-
-
-def test_captions_without_text_encoder_are_zeros():
-    assert {k: (v.shape, float(v.abs().max())) for k, v in encode_captions(tiny["i2v"]("i2v"), ["a", "a"]).items()} == {
-        "": (torch.Size([4, 8]), 0.0),
-        "a": (torch.Size([4, 8]), 0.0),
-    }
-
-
-@pytest.mark.parametrize(
-    ("changes", "match"),
-    [
-        ({"design": "foo"}, "design: found 'foo'"),
-        ({"camera": "moving"}, "camera: found 'moving'"),
-        ({"size": (40, 32)}, "size: found 32x40, expected multiples of 16"),
-        ({"kind": "learned", "size": (64, 64)}, "size: found 64x64, expected 32x32"),
-    ],
-)
-def test_refuses_what_the_base_cannot_have(folder, tmp_path, changes, match):
-    tiny["i2v"](changes.pop("kind", "i2v")).save_pretrained(tmp_path / "base")
-    with pytest.raises(InputError, match=match):
-        train_on_folder(tmp_path / "out", folder, tmp_path / "base", steps=1, device="cpu", **changes)
-
-
-@pytest.mark.parametrize("kind", ["i2v", "t2v"])
-def test_trains_from_a_folder_of_videos_and_loads(folder, tmp_path, kind):
-    from motionloom.models.loading import load
-
-    tiny[kind](kind).save_pretrained(tmp_path / "base")
-    told = []
-    trained = train_on_folder(
-        tmp_path / "out", folder, tmp_path / "base", steps=1, size=(32, 32), device="cpu", on_progress=told.append,
-        motion_vae=tiny["vae"]() if kind == "i2v" else None,
-    )  # fmt: skip
-    assert [facts["stage"] for facts in told] == ["dense", "sparse"]
-    model = load(trained, base=tmp_path / "base")
-    assert model.method == "tora"
-    assert (trained / "motion_vae" / "config.json").exists() == (kind == "i2v")

@@ -1,4 +1,4 @@
-"""Training on real videos, in the folder layout of the published program.
+"""Clips for training from real videos, in the folder layout of the published program.
 
     videos/0001.mp4   labels/0001.txt        the same stem; the first line is the caption, none means ""
 
@@ -23,20 +23,9 @@ from numpy.typing import NDArray
 from motionloom.errors import InputError
 from motionloom.media.flow import optical_flow
 from motionloom.media.stream import Frames, VideoFrames, open_frames
-from motionloom.methods.tora.adapter import ToraAdapter
-from motionloom.methods.tora.fuser import Design
 from motionloom.tracks.trackers import grid, track
 from motionloom.train.tora.camera_motion import accepts, flow_score, keep_probability, published_accepts
-from motionloom.train.tora.conditions import MotionMix
 from motionloom.train.tora.denoising import MovingClips, Vae, video_latents
-from motionloom.train.tora.stages import (
-    PUBLISHED_STAGES,
-    AdapterRecipe,
-    Base,
-    Stage,
-    train_adapter,
-    untrained_adapter,
-)
 
 FPS = 8.0
 SKIP = 3
@@ -119,7 +108,7 @@ class VideoFolder:
     Args:
         videos: see `find_videos`.
         vae: encodes the frames, on its own device.
-        text: the embedding [L, D] of every caption; see `encode_captions`.
+        text: the embedding [L, D] of every caption; see `folder_training.encode_captions`.
         size, num_frames: of the clips; frames are 1 + 4n.
         flow: see `FlowFunction`.
         tracked: also follow a grid of points with the package's tracker, for `MotionMix(following="tracks")`.
@@ -144,7 +133,7 @@ class VideoFolder:
     ) -> None:
         if num_frames % 4 != 1:
             raise InputError(f"num_frames: found {num_frames}, expected 1 + a multiple of 4")
-        _check("camera", camera, Camera)
+        refuse_unknown("camera", camera, Camera)
         silent = [video.path.name for video in videos if video.caption not in text]
         if silent:
             raise InputError(f"text: has no embedding of the caption of {silent[0]}; encode all captions first")
@@ -213,123 +202,6 @@ class VideoFolder:
         return all(map(published_accepts, flow)) and rng.random() < keep_probability(flow_score(flow))
 
 
-@torch.no_grad()
-def encode_captions(pipeline: Any, captions: list[str]) -> dict[str, torch.Tensor]:
-    """The embedding [L, D] of every caption and of "", by a CogVideoX pipeline's text encoder, on the CPU.
-
-    In the encoder's type: in bfloat16 CogVideoX's take 1.9 MB per caption. A pipeline without text encoder gives zeros.
-    The encoder is not needed again afterwards.
-    """
-    config = pipeline.transformer.config
-    found: dict[str, torch.Tensor] = {}
-    for caption in dict.fromkeys(["", *captions]):
-        if pipeline.text_encoder is None:
-            found[caption] = torch.zeros(config.max_text_seq_length, config.text_embed_dim)
-            continue
-        embedding, _ = pipeline.encode_prompt(
-            caption, do_classifier_free_guidance=False, max_sequence_length=config.max_text_seq_length
-        )
-        found[caption] = embedding[0].cpu()
-    return found
-
-
-def train_on_folder(
-    out: str | Path,
-    data: str | Path,
-    base: str | Path,
-    *,
-    steps: int | None = None,
-    size: tuple[int, int] | None = None,
-    num_frames: int | None = None,
-    design: Design = "adaptive_norm",
-    recipe: AdapterRecipe | None = None,
-    motion: MotionMix | None = None,
-    flow: FlowFunction = optical_flow,
-    camera: Camera = "any",
-    motion_vae: Vae | None = None,
-    adapter: ToraAdapter | None = None,
-    seed: int = 1234,
-    resume: bool = True,
-    gradient_checkpointing: bool = False,
-    device: str | None = None,
-    on_progress: Callable[[dict[str, Any]], None] | None = None,
-) -> Path:
-    """Train an adapter for a CogVideoX folder on a folder of videos.
-
-    Args:
-        out: see `train_adapter`.
-        data: see the top of this file.
-        base: a diffusers folder of CogVideoX, text-to-video or image-to-video.
-        steps: of each stage; 15 000 as published when not given.
-        size, num_frames: of the clips; what the base was trained on when not given.
-        recipe, motion: by default as published; ``seed``, ``steps`` and ``motion`` take the place of the recipe's.
-        flow, camera: see `FlowFunction` and `Camera`.
-        motion_vae: encodes motion in place of the base's VAE.
-        adapter: to go on from; an untrained one of ``design`` when not given.
-        resume, gradient_checkpointing, on_progress: see `train_adapter`.
-        device: "cpu", "cuda", ...; the fastest there is when not given.
-
-    Returns:
-        The adapter's folder.
-
-    Raises:
-        InputError: a size that the base cannot have; and see `find_videos`, `VideoFolder` and `train_adapter`.
-        CheckpointError: the base does not load.
-    """
-    from motionloom.models.checkpoints.layouts import find_layout
-    from motionloom.models.pipelines import pipeline_of_folder
-
-    # Reading the base takes minutes; what is wrong with the rest is said before.
-    _check("design", design, Design)
-    _check("camera", camera, Camera)
-    where = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    videos = find_videos(data)
-    pipeline = pipeline_of_folder(find_layout(Path(base)), device=where)
-    if not type(pipeline).__name__.startswith("CogVideoX"):
-        raise InputError(f"base: {base} is a {type(pipeline).__name__}, expected a CogVideoX pipeline")
-    if pipeline.text_encoder is not None:
-        pipeline.text_encoder.to(where)
-    text = encode_captions(pipeline, [video.caption for video in videos])
-    pipeline.text_encoder = None  # several gigabytes that are not needed again
-    transformer, vae = pipeline.transformer.to(where), pipeline.vae.to(where)
-    if motion_vae is not None:
-        motion_vae = motion_vae.to(where, vae.dtype)
-    config = transformer.config
-    cell = pipeline.vae_scale_factor_spatial
-    trained_size = (config.sample_height * cell, config.sample_width * cell)
-    size = size or trained_size
-    _check_size(size, trained_size, cell * config.patch_size, fixed=config.use_learned_positional_embeddings)
-    motion = motion or (recipe.motion if recipe else MotionMix())
-    clips = VideoFolder(
-        videos,
-        vae,
-        text,
-        size=size,
-        num_frames=num_frames or config.sample_frames,
-        seed=seed,
-        flow=flow,
-        tracked=motion.following == "tracks",
-        camera=camera,
-    )
-    stages = recipe.stages if recipe else PUBLISHED_STAGES
-    if steps is not None:
-        stages = tuple(Stage(stage.kind, steps, stage.learning_rate) for stage in stages)
-    settings = {**(vars(recipe) if recipe else {}), "stages": stages, "motion": motion, "seed": seed}
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        adapter = adapter or untrained_adapter(transformer, design)
-    return train_adapter(
-        out,
-        Base(transformer, vae, pipeline.scheduler.alphas_cumprod, motion_vae),
-        clips,
-        adapter=adapter,
-        recipe=AdapterRecipe(**settings),
-        resume=resume,
-        gradient_checkpointing=gradient_checkpointing,
-        on_progress=on_progress,
-    )
-
-
 def _caption(path: Path) -> str:
     if not path.is_file():
         return ""
@@ -340,14 +212,7 @@ def _caption(path: Path) -> str:
     return lines[0].strip() if lines else ""
 
 
-def _check(name: str, found: str, kind: Any) -> None:
+def refuse_unknown(name: str, found: str, kind: Any) -> None:
+    """Refuse a value that is not one of a `Literal`'s."""
     if found not in get_args(kind):
         raise InputError(f"{name}: found {found!r}, expected {' or '.join(map(repr, get_args(kind)))}")
-
-
-def _check_size(size: tuple[int, int], trained: tuple[int, int], multiple: int, *, fixed: bool) -> None:
-    found = f"size: found {size[1]}x{size[0]}, expected"
-    if fixed and size != trained:
-        raise InputError(f"{found} {trained[1]}x{trained[0]}, the only one that this base has learnt positions for")
-    if min(size) < multiple or size[0] % multiple or size[1] % multiple:
-        raise InputError(f"{found} multiples of {multiple}, as this base makes patches of so many pixels")
