@@ -85,7 +85,7 @@ def train_on_folder(
     pipeline.text_encoder = None  # several gigabytes that are not needed again
     transformer, vae = pipeline.transformer.to(where), pipeline.vae.to(where)
     if motion_vae is not None:
-        motion_vae = motion_vae.to(where, vae.dtype)
+        motion_vae = motion_vae.to(where)
     config = transformer.config
     cell = pipeline.vae_scale_factor_spatial
     trained_size = (config.sample_height * cell, config.sample_width * cell)
