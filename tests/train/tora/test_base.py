@@ -159,14 +159,14 @@ def test_worlds():
     ]
     assert in_front[0] > 0.5  # the camera moves
     assert in_front[1] < 1e-4
-    # One thing, which slides: at any time what moves does so by one step, most of the clips' by pixels.
+    # One thing, which slides: at any time what moves does so by one step; in many clips by pixels, in some not at all.
     assert int(sliding.present.sum(1).max()) == 2
     flow = dense_flow(sliding, SIZE)
     speed = flow.norm(dim=2)
     fastest = speed.flatten(2).amax(2)
     moves = speed > 0.05
     assert (torch.where(moves, fastest[..., None, None] - speed, 0.0) < 1e-3).all()
-    assert (fastest.sum(1) > 2).float().mean() > 0.5
+    assert (fastest.sum(1) > 2).float().mean() > 0.4
 
 
 def _ground_alone(scene):
