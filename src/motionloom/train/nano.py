@@ -6,7 +6,6 @@ matching). Times are drawn towards the noisy end, where it is decided what moves
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -26,7 +25,7 @@ from motionloom.prepare.procedural import render, sample_scene
 from motionloom.train.conditions import ConditionMix, draw_condition, plain_condition
 from motionloom.train.latents import Codec, to_video
 from motionloom.train.pool import Batch, ClipPool, encode_clips
-from motionloom.train.state import TrainingState, adamw, mixed_precision
+from motionloom.train.state import TrainingState, adamw, log, mixed_precision
 from motionloom.train.vae import train_vae
 
 VALIDATION_SEED = 1_000_003
@@ -140,12 +139,12 @@ def train(
                 run.save()
                 last_saved = time.monotonic()
             if now - last_scored >= validate_every:
-                run.log({**facts, **run.validate()})
+                log(out, {**facts, **run.validate()})
                 last_scored = time.monotonic()
     finally:
         run.save()
         folder = run.export()
-    run.log({"step": run.state.step, "elapsed": run.state.elapsed, **run.validate()})
+    log(out, {"step": run.state.step, "elapsed": run.state.elapsed, **run.validate()})
     return folder
 
 
@@ -303,10 +302,6 @@ class _Run:
 
     def load(self) -> None:
         self.state.load(self.checkpoint, asdict(self.recipe), asdict(NanoRecipe()))
-
-    def log(self, facts: dict[str, Any]) -> None:
-        with (self.out / "log.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(facts) + "\n")
 
     def export(self) -> Path:
         """The averaged weights as a diffusers folder."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,39 @@ class TrainingState:
                     self.average[name].copy_(value)
         self.step += 1
 
+    def run(
+        self,
+        steps: Iterable[dict[str, Any]],
+        checkpoint: Path,
+        recipe: Mapping[str, Any],
+        *,
+        save_every: float,
+        log_to: Path | None = None,
+        on_progress: Callable[[dict[str, Any]], None] | None = None,
+    ) -> None:
+        """Make the steps, and write checkpoints on the way and where they end, by whatever way.
+
+        Args:
+            steps: makes a step for each item, which are the facts about it.
+            checkpoint, recipe: see `save`.
+            save_every: seconds.
+            log_to: folder whose log the facts are written to.
+            on_progress: called with the facts; raise to stop.
+        """
+        begun, saved = self.step, time.monotonic()
+        try:
+            for facts in steps:
+                if log_to is not None:
+                    log(log_to, facts)
+                if time.monotonic() - saved >= save_every:
+                    self.save(checkpoint, recipe)
+                    saved = time.monotonic()
+                if on_progress:
+                    on_progress(facts)
+        finally:
+            if self.step > begun:  # at full size a checkpoint has 11 GB
+                self.save(checkpoint, recipe)
+
     def save(self, path: Path, recipe: Mapping[str, Any]) -> None:
         """Write a checkpoint, replacing an earlier one in one step."""
         tensors = {f"model.{k}": v for k, v in self.module.state_dict().items()}
@@ -119,6 +153,12 @@ class TrainingState:
                 f"training: the {name} became {float(value)} at step {self.step}; what was learnt before is kept. "
                 "Train again in another folder, with a smaller learning rate"
             )
+
+
+def log(folder: Path, facts: Mapping[str, Any]) -> None:
+    """Append a line to the log of a training, ``log.jsonl``."""
+    with (folder / "log.jsonl").open("a", encoding="utf-8") as file:
+        file.write(json.dumps(facts) + "\n")
 
 
 def adamw(parameters: Iterable[torch.nn.Parameter], learning_rate: float, weight_decay: float) -> torch.optim.AdamW:

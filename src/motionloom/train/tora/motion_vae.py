@@ -107,9 +107,9 @@ def tune_motion_vae(
     )
     if checkpoint.exists():
         state.load(checkpoint, asdict(recipe))
-    started = last_saved = time.monotonic()
-    started -= state.elapsed
-    try:
+
+    def steps() -> Iterator[dict[str, Any]]:
+        started = time.monotonic() - state.elapsed
         while state.step < recipe.steps:
             rng = np.random.default_rng([recipe.seed, state.step, 29])
             kind: Kind = "sparse" if rng.random() < recipe.sparse else "dense"
@@ -121,14 +121,16 @@ def tune_motion_vae(
             state.add(loss)
             state.update(learning_rate=recipe.learning_rate * min(1.0, (state.step + 1) / 20), clip=recipe.clip)
             state.elapsed = time.monotonic() - started
-            if time.monotonic() - last_saved >= checkpoint_every:
-                state.save(checkpoint, asdict(recipe))
-                last_saved = time.monotonic()
-            if on_progress:
-                told = {"step": state.step, "steps": recipe.steps, "loss": round(float(loss.detach()), 6)}
-                on_progress({**told, "elapsed": round(state.elapsed, 1)})
+            yield {
+                "step": state.step,
+                "steps": recipe.steps,
+                "loss": round(float(loss.detach()), 6),
+                "elapsed": round(state.elapsed, 1),
+            }
+
+    try:
+        state.run(steps(), checkpoint, asdict(recipe), save_every=checkpoint_every, on_progress=on_progress)
     finally:
-        state.save(checkpoint, asdict(recipe))
         tuned.load_state_dict(state.average)
         facts = {"psnr_before": before, "psnr_after": motion_psnr(tuned, recipe)}
         with replacing_folder(out / "vae") as draft:

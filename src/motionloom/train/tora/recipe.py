@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from motionloom.train.tora.base import Transformer, build_base, build_scheduler,
 from motionloom.train.tora.conditions import MotionMix
 from motionloom.train.tora.denoising import denoising_loss
 from motionloom.train.tora.pool import World, procedural_pool
-from motionloom.train.tora.stages import AdapterRecipe, Base, Stage, log, train_adapter
+from motionloom.train.tora.stages import AdapterRecipe, Base, Stage, train_adapter
 
 _ENDLESS = 1 << 40  # steps of a stage that ends by the clock
 
@@ -187,9 +187,9 @@ def train_base(
         state.load(checkpoint, facts)
     pool = procedural_pool(vae, recipe.size, recipe.num_frames, recipe.seed * 1009, world=recipe.world, moving=False)
     alphas = build_scheduler().alphas_cumprod
-    started = last_saved = time.monotonic()
-    started -= state.elapsed
-    try:
+
+    def steps() -> Iterator[dict[str, Any]]:
+        started = time.monotonic() - state.elapsed
         while state.elapsed < seconds:
             generator = torch.Generator().manual_seed(state.step * 7919 + recipe.seed)
             clips = pool.batch(state.step, recipe.batch).to(device)
@@ -200,20 +200,14 @@ def train_base(
             cosine = 0.03 + 0.97 * 0.5 * (1 + np.cos(np.pi * min(share, 1.0)))
             state.update(learning_rate=recipe.base_rate * min(1.0, (state.step + 1) / 100) * cosine, clip=1.0)
             state.elapsed = time.monotonic() - started
-            told = {
+            yield {
                 "stage": "base",
                 "step": state.step,
                 "loss": round(float(loss.detach()), 6),
                 "elapsed": round(state.elapsed, 1),
             }
-            log(out, told)
-            if time.monotonic() - last_saved >= checkpoint_every:
-                state.save(checkpoint, facts)
-                last_saved = time.monotonic()
-            if on_progress:
-                on_progress(told)
-    finally:
-        state.save(checkpoint, facts)
+
+    state.run(steps(), checkpoint, facts, save_every=checkpoint_every, log_to=out, on_progress=on_progress)
     averaged = _untrained(recipe)
     averaged.load_state_dict(state.average)
     save_base(out / "base", averaged, vae)

@@ -154,20 +154,9 @@ def train_adapter(
                 facts = {**asdict(recipe), "stage": index, "adapter": _settings(adapter)}
                 if checkpoint.exists():
                     state.load(checkpoint, facts)
-                begun = state.step
                 limit = seconds[index] if seconds is not None else None
-                last_saved = time.monotonic()
-                try:
-                    for told in _steps(state, stage, index, base, clips, attachment, recipe, limit):
-                        log(out, told)
-                        if time.monotonic() - last_saved >= checkpoint_every:
-                            state.save(checkpoint, facts)
-                            last_saved = time.monotonic()
-                        if on_progress:
-                            on_progress(told)
-                finally:
-                    if state.step > begun:  # at full size a checkpoint has 11 GB
-                        state.save(checkpoint, facts)
+                steps = _steps(state, stage, index, base, clips, attachment, recipe, limit)
+                state.run(steps, checkpoint, facts, save_every=checkpoint_every, log_to=out, on_progress=on_progress)
     finally:
         adapter.eval()
         if state is not None:
@@ -228,12 +217,6 @@ def stage_loss(
             text_dropout=text_dropout,
             image_dropout=image_dropout,
         )
-
-
-def log(out: Path, facts: dict[str, Any]) -> None:
-    """Append a line to the log of a training."""
-    with (out / "log.jsonl").open("a", encoding="utf-8") as file:
-        file.write(json.dumps(facts) + "\n")
 
 
 def _steps(
