@@ -76,6 +76,7 @@ def test_static_tracks_hold_the_picture(picture: np.ndarray):
     assert drift < 1.0
 
 
+@pytest.mark.slow
 def test_nano_with_another_solver_still_makes_the_picture_and_forgets_it_afterwards():
     """nano predicts clean frames; solvers made for models of the flow would give noise."""
     image, motion = example("rocket")

@@ -46,6 +46,7 @@ def test_loss_is_the_mean_error_of_the_code_and_kl_counts_a_little():
     assert 0.1 < float(plain) < 3
 
 
+@pytest.mark.slow
 def test_tuning_codes_held_out_motion_better_and_leaves_the_vae_alone(tmp_path):
     vae = tiny["vae"]()
     before = {name: value.clone() for name, value in vae.state_dict().items()}

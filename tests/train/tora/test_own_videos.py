@@ -113,6 +113,7 @@ def test_a_long_video_is_opened_once_and_its_frames_are_those_of_a_held_one(fold
     assert opened == [videos[0].path]
 
 
+@pytest.mark.slow
 def test_a_moving_camera_is_left_out(folder):
     videos = find_videos(folder)
     text = {video.caption: torch.zeros(4, 8) for video in videos}

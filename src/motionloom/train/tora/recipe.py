@@ -60,8 +60,8 @@ class ToraRecipe:
     codec_clips: int = 96
     world: World = "sliding"
     batch: int = 32
-    base_share: float = 0.5
-    dense_share: float = 0.25
+    base_share: float = 0.45
+    dense_share: float = 0.3
     sparse_share: float = 0.25
     base_rate: float = 1e-3
     dense_rate: float = 1e-3
@@ -119,11 +119,12 @@ def train(
         raise InputError(f"{out}: holds an earlier training; resume it, or choose another folder")
     where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     seconds = {name: share / sum(shares.values()) * budget for name, share in shares.items()}
-    past = 0.0
+    begins = {"base": 0.0, "dense": seconds["base"], "sparse": seconds["base"] + seconds["dense"]}
 
     def tell(facts: dict[str, Any]) -> None:
         if on_progress:
-            on_progress({**facts, "elapsed": past + facts["elapsed"], "budget": budget})
+            spent = min(facts["elapsed"], seconds[facts["stage"]])  # a last step may take longer
+            on_progress({**facts, "elapsed": begins[facts["stage"]] + spent, "budget": budget})
 
     # Before the base is trained, which is long: it refuses what cannot be.
     with torch.random.fork_rng():
@@ -134,13 +135,8 @@ def train(
     transformer, vae = train_base(
         out, recipe, seconds["base"], device=where, checkpoint_every=checkpoint_every, on_progress=tell
     )
-    past = seconds["base"]
     stages = [Stage("dense", _ENDLESS, recipe.dense_rate), Stage("sparse", _ENDLESS, recipe.sparse_rate)]
     stages = [stage for stage in stages if shares[stage.kind]]
-
-    def tell_stage(facts: dict[str, Any]) -> None:
-        before = seconds["dense"] if facts["stage"] == "sparse" else 0.0
-        tell({**facts, "elapsed": before + facts["elapsed"]})
 
     return train_adapter(
         out,
@@ -158,7 +154,7 @@ def train(
         ),
         checkpoint_every=checkpoint_every,
         seconds=[seconds[stage.kind] for stage in stages],
-        on_progress=tell_stage,
+        on_progress=tell,
     )
 
 
