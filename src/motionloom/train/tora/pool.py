@@ -23,7 +23,7 @@ World = Literal["free", "grounded", "sliding"]
 moves as seen from there (the authors of Tora advise to train on such clips); or on such a ground one rigid thing, not
 small, that slides, all in soft textures, which a model learns to move within minutes on a CPU."""
 
-_SLIDING_SIZE = 0.55  # of a sliding thing at least, in half short sides
+_SLIDING_SIZE = 0.45  # of a sliding thing at least, in half short sides
 _SOFT = 8, 3  # places along a side in which the colours of the ground and of the thing differ
 
 
@@ -61,7 +61,7 @@ def procedural_scene(
         indices,
         num_frames=num_frames,
         resolution=max(12, min(size) // 2),
-        motion=0.6 if world == "sliding" else 1.0,
+        motion=1.5 if world == "sliding" else 1.0,
     )
     if world == "free":
         return scene

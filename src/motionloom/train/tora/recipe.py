@@ -60,8 +60,8 @@ class ToraRecipe:
     codec_clips: int = 96
     world: World = "sliding"
     batch: int = 32
-    base_share: float = 0.45
-    dense_share: float = 0.3
+    base_share: float = 0.5
+    dense_share: float = 0.25
     sparse_share: float = 0.25
     base_rate: float = 1e-3
     dense_rate: float = 1e-3
