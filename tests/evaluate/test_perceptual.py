@@ -84,6 +84,24 @@ def test_gms_dissim_is_its_formula_written_out():
     assert expected > 0.1
 
 
+def test_a_mask_chooses_the_pixels_of_gms_dissim(videos):
+    a, b = videos
+    whole = np.ones(a.shape[:3], np.bool_)
+    np.testing.assert_allclose(gms_dissim(a, b, mask=whole), gms_dissim(a, b), atol=1e-12)
+    # Two halves, along borders of 2x2 pixels, make the whole; a gradient reaches two pixels across.
+    left = whole.copy()
+    left[:, :, 12:] = False
+    halves = (gms_dissim(a, b, mask=left) + gms_dissim(a, b, mask=~left)) / 2
+    np.testing.assert_allclose(halves, gms_dissim(a, b), atol=1e-12)
+    changed = a.copy()
+    changed[:, :, 16:] = b[:, :, 16:]
+    assert gms_dissim(a, changed, mask=left).max() < 1e-12 < 0.05 < gms_dissim(a, changed, mask=~left).min()
+    left[2] = False
+    assert np.isnan(gms_dissim(a, b, mask=left)).tolist() == [False, False, True, False, False]
+    with pytest.raises(InputError, match="mask: found bool of shape \\(5, 20\\)"):
+        gms_dissim(a, b, mask=left[..., 0])
+
+
 def test_gms_dissim_sees_structure_not_brightness(videos):
     frames = videos[0] // 2
     assert gms_dissim(frames, frames).tolist() == [0] * 5

@@ -43,7 +43,7 @@ def lpips(video: ArrayLike, reference: ArrayLike, network: LPIPS) -> NDArray[np.
     return np.concatenate(values)
 
 
-def gms_dissim(video: ArrayLike, reference: ArrayLike) -> NDArray[np.float64]:
+def gms_dissim(video: ArrayLike, reference: ArrayLike, *, mask: ArrayLike | None = None) -> NDArray[np.float64]:
     """Gradient dissimilarity of each frame [T], 0 (identical) to 1: 1 - mean over pixels of the gradient magnitude
     similarity (2 |a| |b| + c) / (|a|² + |b|² + c), c = 170.
 
@@ -51,26 +51,42 @@ def gms_dissim(video: ArrayLike, reference: ArrayLike) -> NDArray[np.float64]:
     Magnitude Similarity Deviation", IEEE TIP 23(2), equations 1 to 4. Taken from there is the similarity, not the
     deviation; the border is continued rather than black, which would be the strongest edge of both pictures.
 
+    Args:
+        mask: bool [T, H, W]; only these pixels count, those of half the size by how much of them is in it. NaN for a
+            frame that has none.
+
     Raises:
         InputError: other shapes, or frames below 4 pixels.
     """
     a, b = _checked(video, reference, _SMALLEST)
+    counted = None if mask is None else np.asarray(mask)
+    if counted is not None and (counted.dtype != np.bool_ or counted.shape != a.shape[:3]):
+        raise InputError(f"mask: found {counted.dtype} of shape {counted.shape}, expected bool of shape {a.shape[:3]}")
     values = []
-    for frame, other in zip(a, b, strict=True):
+    for index, (frame, other) in enumerate(zip(a, b, strict=True)):
         x, y = _squared_gradient(frame), _squared_gradient(other)
         similarity = (2 * np.sqrt(x * y) + _GRADIENT_CONSTANT) / (x + y + _GRADIENT_CONSTANT)
-        values.append(1 - float(similarity.mean()))
+        if counted is None:
+            values.append(1 - float(similarity.mean()))
+        else:
+            share = _halved(counted[index].astype(np.float64))
+            values.append(1 - float((similarity * share).sum() / share.sum()) if share.any() else np.nan)
     return np.array(values)
 
 
 def _squared_gradient(frame: NDArray[np.uint8]) -> NDArray[np.float64]:
-    height, width = frame.shape[0] // 2, frame.shape[1] // 2
-    grey = cv2.cvtColor(np.ascontiguousarray(frame[: height * 2, : width * 2]).astype(np.float32), cv2.COLOR_RGB2GRAY)
-    half = np.asarray(grey, np.float64).reshape(height, 2, width, 2).mean((1, 3))
+    grey = cv2.cvtColor(np.ascontiguousarray(frame).astype(np.float32), cv2.COLOR_RGB2GRAY)
+    half = _halved(np.asarray(grey, np.float64))
     smooth, step = np.full(3, 1 / 3), np.array([-1.0, 0.0, 1.0])
     across = cv2.sepFilter2D(half, -1, step, smooth, borderType=cv2.BORDER_REPLICATE)
     down = cv2.sepFilter2D(half, -1, smooth, step, borderType=cv2.BORDER_REPLICATE)
     return np.asarray(across * across + down * down, np.float64)
+
+
+def _halved(image: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Means of 2x2 pixels; a last odd row or column is left out."""
+    height, width = image.shape[0] // 2, image.shape[1] // 2
+    return image[: height * 2, : width * 2].reshape(height, 2, width, 2).mean((1, 3))
 
 
 def _checked(video: ArrayLike, reference: ArrayLike, smallest: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
