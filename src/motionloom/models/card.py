@@ -119,6 +119,7 @@ class ModelCard:
         sizes: further areas it is known to work at, as (height, width).
         num_frames, fps: of its clips; None: those of the motion.
         default_steps: of the denoising; None: no denoising.
+        distilled_steps: the few step counts nano's weights are told of; see `motionloom.models.nano.few_steps`.
         sampling: of the published program; None: the model has none.
         architecture: names the configurations in ``models/configs``.
         reads_text: whether a prompt means anything to it.
@@ -147,6 +148,7 @@ class ModelCard:
     num_frames: int | None = None
     fps: float | None = None
     default_steps: int | None = None
+    distilled_steps: tuple[int, ...] = ()
     sampling: Sampling | None = None
     architecture: str | None = None
     reads_text: bool = False

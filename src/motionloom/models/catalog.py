@@ -14,6 +14,8 @@ from pathlib import Path
 from motionloom.errors import InputError
 from motionloom.models import catalog_cards, memory, store
 from motionloom.models.card import ModelCard
+from motionloom.models.checkpoints.folders import read_json
+from motionloom.models.nano.facts import default_steps, distilled_steps
 
 
 def list_models() -> list[ModelCard]:
@@ -65,6 +67,7 @@ def _warp() -> ModelCard:
 def _nano() -> ModelCard:
     folder = Path(str(resources.files("motionloom.models.nano") / "weights"))
     files = [path for path in folder.rglob("*") if path.is_file()] if folder.is_dir() else []
+    facts = read_json(folder / "training.json") if files else {}
     return ModelCard(
         name="nano",
         title="nano, the embedded diffusion model",
@@ -78,7 +81,8 @@ def _nano() -> ModelCard:
         native_size=(128, 128),
         num_frames=17,
         fps=8.0,
-        default_steps=1,
+        default_steps=default_steps(facts),
+        distilled_steps=distilled_steps(facts),
         size_on_disk=sum(path.stat().st_size for path in files),
         memory=900_000_000,
         folder=folder,

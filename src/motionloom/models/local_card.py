@@ -12,13 +12,14 @@ from motionloom.models.card import ModelCard
 from motionloom.models.catalog import list_models
 from motionloom.models.checkpoints.folders import read_json
 from motionloom.models.checkpoints.layouts import Layout
+from motionloom.models.nano.facts import default_steps, distilled_steps
 
 
 def card_of_folder(layout: Layout) -> ModelCard:
     """What a diffusers folder says of itself; motionloom's own training leaves its native numbers in training.json."""
     folder = layout.root
-    facts = folder / "training.json"
-    native = read_json(facts).get("native", {}) if facts.exists() else {}
+    facts = read_json(folder / "training.json") if (folder / "training.json").exists() else {}
+    native = facts.get("native", {})
     place = layout.places.get("transformer")
     config = read_json(place.config) if place is not None and place.config is not None else {}
     architecture = _architecture(config, two=layout.index.get("transformer_2") not in (None, [None, None]))
@@ -36,7 +37,8 @@ def card_of_folder(layout: Layout) -> ModelCard:
         native_size=(size[0], size[1]),
         num_frames=native.get("num_frames", 81),
         fps=native.get("fps", 16.0),
-        default_steps=1 if is_nano else 40,
+        default_steps=default_steps(facts) if is_nano else 40,
+        distilled_steps=distilled_steps(facts) if is_nano else (),
         folder=folder,
     )
 

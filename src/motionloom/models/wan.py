@@ -21,6 +21,7 @@ from motionloom.models.clip_shape import ClipShape, wan_shape
 from motionloom.models.diffusers_model import DiffusersModel, fitted, held_tracks, in_bytes, telling
 from motionloom.models.memory import fitting
 from motionloom.models.model import Request
+from motionloom.models.nano.few_steps import first_order, step_token
 from motionloom.models.nano.guidance import ati_temperature
 from motionloom.models.options import check_options, options_of
 from motionloom.models.parameters import Settings
@@ -173,7 +174,7 @@ class WanModel(DiffusersModel):
         arguments = {
             **self._pictures(request),
             **self._motion(request, asked.num_frames),
-            **self._text(request, settings.pop("negative_prompt")),
+            **self._text(request, settings.pop("negative_prompt"), settings["num_inference_steps"]),
             **settings,
             "height": height,
             "width": width,
@@ -221,7 +222,8 @@ class WanModel(DiffusersModel):
             warnings.warn(
                 f"{self.name} is distilled for {published.num_inference_steps} steps, found {steps}", stacklevel=5
             )
-        self.pipeline.scheduler = self._own_scheduler
+        few = self._few_steps(request, steps)
+        self.pipeline.scheduler = self._own_scheduler if few is None else first_order(self._own_scheduler, few)
         if self.sampling is not None or request.shift is not None or request.solver is not None:
             solver = request.solver or published.solver
             # The native size is rounded to the photograph's shape, its shift is not.
@@ -235,6 +237,8 @@ class WanModel(DiffusersModel):
         if self.pipeline.config["boundary_ratio"] is not None:
             settings["guidance_scale_2"] = second
         request.details.update(settings)
+        if few is not None:
+            request.details.update(distilled_steps=few)
         return {**settings, "negative_prompt": published.negative_prompt}
 
     def _pictures(self, request: Request) -> dict[str, Any]:
@@ -262,14 +266,19 @@ class WanModel(DiffusersModel):
         layers: Sequence[Layer] = request.layers
         return dense_tracks(layers, self.pipeline.vae_scale_factor_spatial)
 
-    def _text(self, request: Request, negative_prompt: str) -> dict[str, Any]:
+    def _few_steps(self, request: Request, steps: int) -> int | None:
+        """The step count the weights are told of, where they were distilled to it and run on the grid of that."""
+        own_grid = request.solver is None and request.shift is None and self.method in _CONDITION_METHODS
+        return steps if own_grid and steps in self.card.distilled_steps else None
+
+    def _text(self, request: Request, negative_prompt: str, steps: int) -> dict[str, Any]:
         if self.reads_text:
             negative = negative_prompt if request.negative_prompt is None else request.negative_prompt
             return {"prompt": request.prompt or "", "negative_prompt": negative}
         # 512 rows where CLIP tokens come in front of the text: the stock attention counts on that many.
         rows = 1 if self._transformer.config.image_dim is None else 512
-        nothing = torch.zeros(1, rows, self._transformer.config.text_dim)
-        return {"prompt_embeds": nothing, "negative_prompt_embeds": nothing}
+        told = step_token(self._few_steps(request, steps), self._transformer.config.text_dim).repeat(1, rows, 1)
+        return {"prompt_embeds": told, "negative_prompt_embeds": told}
 
     def _known_options(self) -> Mapping[str, str]:
         return {**options_of(type(self.pipeline), WanImageToVideoPipeline), "noise": "Noise"}

@@ -1,0 +1,16 @@
+"""What ``training.json`` in a folder of nano says about how it is run; the catalogue reads it before torch is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def distilled_steps(facts: Mapping[str, Any]) -> tuple[int, ...]:
+    """The step counts the weights were distilled to; none where nothing is said."""
+    return tuple(sorted(int(steps) for steps in facts.get("distilled_steps", ())))
+
+
+def default_steps(facts: Mapping[str, Any]) -> int:
+    """``default_steps`` if it is said, otherwise the most steps the weights were distilled to, otherwise one."""
+    return int(facts.get("default_steps") or max(distilled_steps(facts), default=1))

@@ -1,0 +1,195 @@
+"""The step token and the sampler of few steps, on the shipped weights and on copies that say they were distilled."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+import motionloom as ml
+from motionloom.errors import InputError
+from motionloom.models.catalog import find_model
+from motionloom.models.nano.build import build_scheduler
+from motionloom.models.nano.facts import default_steps, distilled_steps
+from motionloom.models.nano.few_steps import STEP_COUNTS, first_order, step_grid, step_token
+from motionloom.tracks.tracks import Tracks
+
+SIZE = (32, 32)
+
+
+def picture() -> np.ndarray:
+    y, x = np.mgrid[0:32, 0:32]
+    return np.stack([8 * x, 8 * y, 128 + 4 * (x - y)], -1).astype(np.uint8)
+
+
+def slide() -> Tracks:
+    start = np.array([[8, 8], [24, 20]], np.float32)
+    tracks = Tracks(np.repeat(start[None], 5, 0), np.ones((5, 2), bool), SIZE, 8.0)
+    return tracks.translate(per_frame=(1.0, 0.5))
+
+
+def generate(model: Any, steps: int | None, **options: Any) -> ml.Clip:
+    return model.generate(picture(), slide(), size=SIZE, num_frames=5, num_inference_steps=steps, **options)
+
+
+@pytest.fixture(scope="module")
+def distilled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shipped weights in a folder that says they were distilled to one and four steps."""
+    shipped = find_model("nano").folder
+    assert shipped is not None
+    folder = tmp_path_factory.mktemp("few") / "model"
+    shutil.copytree(shipped, folder)
+    facts = json.loads((folder / "training.json").read_text())
+    (folder / "training.json").write_text(json.dumps({**facts, "distilled_steps": [4, 1], "default_steps": None}))
+    return folder
+
+
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """Arguments and result of every call of a transformer."""
+    from diffusers import WanTransformer3DModel
+
+    calls: list[dict[str, Any]] = []
+    forward = WanTransformer3DModel.forward
+
+    def record(self: Any, **kwargs: Any) -> Any:
+        result = forward(self, **kwargs)
+        calls.append({**kwargs, "clean": result[0]})
+        return result
+
+    monkeypatch.setattr(WanTransformer3DModel, "forward", record)
+    return calls
+
+
+def test_many_steps_are_zeros():
+    assert torch.equal(step_token(None), torch.zeros(1, 1, 16))
+
+
+@given(st.integers(1, 16), st.integers(1, 16), st.sampled_from([8, 16, 32]))
+def test_the_token_is_the_count(steps: int, other: int, width: int):
+    """Read back by the nearest code; all are as far from zero as each other."""
+    token = step_token(steps, width)
+    assert token.shape == (1, 1, width)
+    assert float(token.square().sum()) == pytest.approx(width / 2, rel=1e-5)
+    distances = [float((step_token(each, width) - token).norm()) for each in range(1, 17)]
+    assert int(np.argmin(distances)) + 1 == steps
+    if other != steps:
+        assert distances[other - 1] > 0.1
+
+
+def test_distilled_counts_are_far_apart():
+    codes = [step_token(None), *(step_token(steps) for steps in STEP_COUNTS)]
+    apart = [float((a - b).norm()) for i, a in enumerate(codes) for b in codes[:i]]
+    assert min(apart) > 1.5
+
+
+@pytest.mark.parametrize(("steps", "width"), [(0, 16), (-1, 16), (2, 15)])
+def test_refuses_no_step_and_odd_widths(steps: int, width: int):
+    with pytest.raises(InputError, match="steps, width"):
+        step_token(steps, width)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 4, 7])
+def test_first_order_is_ddim_on_the_same_grid(steps: int):
+    scheduler = build_scheduler()
+    few, (times, told) = first_order(scheduler, steps), step_grid(scheduler, steps)
+    assert times[0] == pytest.approx(1.0, abs=1e-5)
+    assert times[-1] == 0.0
+    scheduler.set_timesteps(steps)
+    few.set_timesteps(steps)
+    assert torch.equal(few.sigmas, scheduler.sigmas)
+    assert [float(t) / 1000 for t in few.timesteps] == pytest.approx(told)
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(1, 3, 2, 4, 4, generator=generator)
+    expected = x.double()
+    for at, (now, then) in zip(few.timesteps, pairwise(times), strict=True):
+        clean = torch.randn(x.shape, generator=generator)
+        x = few.step(clean, at, x, return_dict=False)[0]
+        expected = clean + (expected - clean) * (then / now)
+        torch.testing.assert_close(x.double(), expected, atol=2e-5, rtol=1e-4)
+    assert scheduler.config.solver_order == 2
+    assert list(scheduler.config.disable_corrector) == []
+
+
+def test_what_training_json_says():
+    assert (distilled_steps({}), default_steps({})) == ((), 1)
+    assert distilled_steps({"distilled_steps": [4, 1, 2]}) == (1, 2, 4)
+    assert default_steps({"distilled_steps": [4, 1]}) == 4
+    assert default_steps({"distilled_steps": [4, 1], "default_steps": 2}) == 2
+    assert default_steps({"default_steps": 20}) == 20
+
+
+@pytest.mark.parametrize("method", ["ati", "wan_move"])
+def test_steps_pick_the_token_and_the_sampler(distilled: Path, method: str, seen: list[dict[str, Any]]):
+    model: Any = ml.load(distilled, method=method)
+    assert model.card.distilled_steps == (1, 4)
+    told = generate(model, None).provenance["details"]  # type: ignore[index]
+    assert (told["num_inference_steps"], told["distilled_steps"]) == (4, 4)
+    assert len(seen) == 4
+    assert all(torch.equal(call["encoder_hidden_states"], step_token(4)) for call in seen)
+    latent = seen[0]["hidden_states"][:, : model.pipeline.vae.config.z_dim]
+    times, told_times = step_grid(model.pipeline.scheduler, 4)
+    for call, (now, then), at in zip(seen, pairwise(times), told_times, strict=True):
+        torch.testing.assert_close(call["hidden_states"][:, : latent.shape[1]], latent, atol=1e-4, rtol=1e-4)
+        assert float(call["timestep"][0]) == pytest.approx(1000 * at)
+        latent = call["clean"] + (latent - call["clean"]) * (then / now)
+    seen.clear()
+    generate(model, 1)
+    assert torch.equal(seen[0]["encoder_hidden_states"], step_token(1))
+    seen.clear()
+    generate(model, 4, guidance_scale=2.0)  # the branch without tracks has to make the same step
+    assert len(seen) == 8
+    assert all(torch.equal(call["encoder_hidden_states"], step_token(4)) for call in seen)
+
+
+@pytest.mark.parametrize("options", [{"steps": 3}, {"steps": 4, "shift": 5.0}, {"steps": 4, "solver": "dpm++"}])
+def test_other_counts_and_other_grids_are_many_steps(
+    distilled: Path, options: dict[str, Any], seen: list[dict[str, Any]]
+):
+    clip = generate(ml.load(distilled), **options)
+    assert all(not call["encoder_hidden_states"].any() for call in seen)
+    assert "distilled_steps" not in clip.provenance["details"]  # type: ignore[index]
+    assert np.array_equal(clip.frames, generate(ml.load("nano"), **options).frames)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 4])
+def test_weights_that_were_not_distilled_see_zeros_as_ever(steps: int, seen: list[dict[str, Any]], tmp_path: Path):
+    """Bit for bit what the stock pipeline makes of a zero token."""
+    shipped = find_model("nano").folder
+    assert shipped is not None
+    shutil.copytree(shipped, tmp_path / "model")
+    facts = json.loads((tmp_path / "model" / "training.json").read_text())
+    facts.pop("distilled_steps", None)
+    (tmp_path / "model" / "training.json").write_text(json.dumps(facts))
+    model: Any = ml.load(tmp_path / "model")
+    frames = generate(model, steps).frames
+    assert all(torch.equal(call["encoder_hidden_states"], torch.zeros(1, 1, 16)) for call in seen)
+    condition = seen[0]["hidden_states"][:, model.pipeline.vae.config.z_dim :]
+    scheduler = build_scheduler()
+    scheduler.set_timesteps(steps)
+    shape = seen[0]["clean"].shape
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        for at in scheduler.timesteps:
+            said = model.pipeline.transformer(
+                hidden_states=torch.cat([x, condition], 1),
+                timestep=at.expand(1),
+                encoder_hidden_states=torch.zeros(1, 1, 16),
+                return_dict=False,
+            )[0]
+            x = scheduler.step(said, at, x, return_dict=False)[0]
+        config = model.pipeline.vae.config
+        std = torch.tensor(config.latents_std).view(1, -1, 1, 1, 1)
+        video = model.pipeline.vae.pictures(x * std + torch.tensor(config.latents_mean).view(1, -1, 1, 1, 1))[0]
+    expected = ((video / 2 + 0.5).clamp(0, 1) * 255).round().permute(1, 2, 3, 0).to(torch.uint8).numpy()
+    difference = np.abs(frames.astype(int) - expected)
+    assert difference.max() <= 1  # the pipeline divides by the reciprocal of the deviation
+    assert (difference > 0).mean() < 0.001
