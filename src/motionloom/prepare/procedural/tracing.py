@@ -1,0 +1,80 @@
+"""Exact tracks, flow and visibility of procedural scenes."""
+
+from __future__ import annotations
+
+import torch
+
+from motionloom.prepare.procedural.layers import coverage
+from motionloom.prepare.procedural.scene import Scene, at_frames
+
+
+def trace(
+    scene: Scene, points: torch.Tensor, size: tuple[int, int], frame: int = 0
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Exact tracks of what is seen at some points of one frame, usually the first.
+
+    Args:
+        points: float32 [B, N, 2], (x, y) in pixels of ``size`` at ``frame`` (continuous, pixel centres at +0.5).
+
+    Returns:
+        (points float32 [B, T, N, 2] in pixels, visible bool [B, T, N]): a point is visible while it is inside the
+        frame and no layer in front of its own covers it by more than half.
+    """
+    height, width = size
+    half = min(size) / 2
+    origin = torch.tensor([width / 2, height / 2], device=points.device)
+    start = torch.view_as_complex(((points.float() - origin) / half).contiguous())
+    layers = scene.scale.shape[1]
+
+    owner = torch.zeros(start.shape, dtype=torch.long, device=points.device)
+    for layer in range(1, layers):
+        covered = coverage(scene, layer, start[:, None], slice(frame, frame + 1))[:, 0] > 0.5
+        owner[covered] = layer
+
+    def of_owner(values: torch.Tensor) -> torch.Tensor:
+        """[B, L, ...] -> [B, N, ...], each point's own layer."""
+        index = owner.reshape(*owner.shape, *[1] * (values.ndim - 2)).expand(*owner.shape, *values.shape[2:])
+        return torch.gather(values, 1, index)
+
+    scale, shift = of_owner(scene.scale).transpose(1, 2), of_owner(scene.shift).transpose(1, 2)  # [B, T, N]
+    wave, phase, gain = (of_owner(v) for v in (scene.bend_wave, scene.bend_phase, scene.bend_gain))
+    phase, gain = phase.permute(0, 3, 1, 2), gain.permute(0, 3, 1, 2)  # [B, T, N, WAVES]
+
+    def bend(u: torch.Tensor, frames: slice) -> torch.Tensor:
+        angle = torch.einsum("btnd,bnwd->btnw", torch.view_as_real(u), wave) + phase[:, frames]
+        return (gain[:, frames] * torch.sin(angle)).sum(-1)
+
+    now = slice(frame, frame + 1)
+    u = (start[:, None] - shift[:, now]) / scale[:, now]
+    material = (u + bend(u, now)).expand_as(scale)
+    u = material
+    for _ in range(12):  # a contraction: the bend's slope is kept below one half
+        u = material - bend(u, slice(None))
+    x = scale * u + shift
+
+    pixels = torch.view_as_real(x) * half + origin
+    limit = torch.tensor([width, height], device=points.device)
+    visible = ((pixels >= 0) & (pixels < limit)).all(-1)
+    for layer in range(1, layers):
+        hides = (coverage(scene, layer, x, slice(None)) > 0.5) & (owner[:, None] < layer)
+        visible &= ~hides
+    return pixels, visible
+
+
+def dense_flow(scene: Scene, size: tuple[int, int]) -> torch.Tensor:
+    """float32 [B, T - 1, 2, H, W]: how far (x, y), in pixels, what each pixel shows moves until the next frame."""
+    height, width = size
+    row, column = torch.meshgrid(torch.arange(height) + 0.5, torch.arange(width) + 0.5, indexing="ij")
+    centres = torch.stack([column, row], dim=-1).reshape(1, -1, 2).expand(scene.scale.shape[0], -1, -1)
+    steps = [trace(at_frames(scene, [frame, frame + 1]), centres, size)[0] for frame in range(scene.num_frames - 1)]
+    moved = torch.stack([points[:, 1] - points[:, 0] for points in steps], dim=1)
+    return moved.transpose(2, 3).reshape(scene.scale.shape[0], scene.num_frames - 1, 2, height, width)
+
+
+def visible_before(scene: Scene, size: tuple[int, int]) -> torch.Tensor:
+    """bool [B, T, H, W]: what a pixel shows could be seen in the first frame, i.e. is neither uncovered nor new."""
+    batch, frames = scene.scale.shape[0], scene.num_frames
+    centres = torch.stack(torch.meshgrid(torch.arange(size[1]) + 0.5, torch.arange(size[0]) + 0.5, indexing="xy"), -1)
+    centres = centres.reshape(1, -1, 2).expand(batch, -1, -1)
+    masks = [trace(at_frames(scene, [frame, 0]), centres, size)[1][:, 1] for frame in range(frames)]
+    return torch.stack(masks, 1).reshape(batch, frames, *size)
