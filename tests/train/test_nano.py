@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from motionloom.errors import Cancelled, CheckpointError, InputError
-from motionloom.train import nano
+from motionloom.train.nano import run as nano
 from motionloom.train.nano import NanoRecipe, Stage, step_loss, train
 
 TINY = NanoRecipe(width=64, layers=1, latent_channels=8, codec_clips=4, warmup_steps=2, stages=(Stage(32, 2, 1.0),))

@@ -1,83 +1,30 @@
-"""The recipe of nano: train the small image-to-video model on procedural videos made on the fly.
-
-The network predicts the clean latent on the straight path x_t = (1 - t) x_0 + t noise (Lipman et al. 2023, flow
-matching). Times are drawn towards the noisy end, where it is decided what moves where, and errors count 1 / t.
-"""
+"""The training of nano: steps, checkpoints, scores."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from diffusers.models.autoencoders.autoencoder_kl_wan import AutoencoderKLWan
 
 from motionloom.errors import InputError
-from motionloom.models.nano.build import NUM_FRAMES, TEXT_DIM, build_transformer, like
+from motionloom.models.nano.build import NUM_FRAMES, build_transformer, like
 from motionloom.models.nano.codec import BlockCodec
 from motionloom.models.nano.files import save_nano
 from motionloom.prepare.procedural import render, sample_scene
 from motionloom.train.conditions import ConditionMix, draw_condition, plain_condition
 from motionloom.train.latents import Codec, to_video
+from motionloom.train.nano.objectives import Lesson, objective, predict_clean
+from motionloom.train.nano.recipe import VALIDATION_SEED, NanoRecipe, Stage
 from motionloom.train.pool import Batch, ClipPool, encode_clips
 from motionloom.train.state import TrainingState, adamw, log, mixed_precision
 from motionloom.train.vae import train_vae
-
-VALIDATION_SEED = 1_000_003
-"""Training seeds are below this number, so validation clips are never trained on."""
-
-
-@dataclass(frozen=True)
-class Stage:
-    """A part of the training.
-
-    Attributes:
-        side: of the square clips, in pixels.
-        batch: clips per step.
-        share: of the budget.
-        least_time: times are drawn from here to 1. Near 1 the network learns to make the clip in one step.
-    """
-
-    side: int
-    batch: int
-    share: float
-    least_time: float = 0.0
-
-
-@dataclass(frozen=True)
-class NanoRecipe:
-    """What is trained and how. The learning rate follows the share of the budget that is spent.
-
-    The codec is the closed-form one, fitted to ``codec_clips`` clips, or a small `AutoencoderKLWan` that is trained
-    first, for ``vae_share`` of the budget on top of it: worth it on a GPU, too slow on a CPU.
-
-    Uniform u become times t = s u / (1 + (s - 1) u) with s = ``time_shift``, as the sampler spaces its steps.
-    """
-
-    seed: int = 0
-    width: int = 320
-    layers: int = 5
-    expansion: int = 2
-    codec: Literal["blocks", "vae"] = "blocks"
-    latent_channels: int = 40
-    codec_clips: int = 96
-    vae_share: float = 0.3
-    learning_rate: float = 6.0e-4
-    final_rate: float = 3.0e-5
-    warmup_steps: int = 100
-    weight_decay: float = 0.01
-    averaging: float = 0.998
-    time_shift: float = 4.0
-    stages: tuple[Stage, ...] = (
-        Stage(64, 8, 0.3),
-        Stage(128, 3, 0.25),
-        Stage(128, 3, 0.45, least_time=0.95),
-    )
 
 
 def train(
@@ -117,8 +64,6 @@ def train(
     recipe = recipe or NanoRecipe()
     if not budget > 0:
         raise InputError(f"budget: found {budget} s, expected a time above zero")
-    if not 0 <= recipe.seed < VALIDATION_SEED:
-        raise InputError(f"seed: found {recipe.seed}, expected 0 to {VALIDATION_SEED - 1}")
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
@@ -146,31 +91,6 @@ def train(
         folder = run.export()
     log(out, {"step": run.state.step, "elapsed": run.state.elapsed, **run.validate()})
     return folder
-
-
-def step_loss(
-    model: torch.nn.Module, latents: torch.Tensor, condition: torch.Tensor, t: torch.Tensor, noise: torch.Tensor
-) -> torch.Tensor:
-    """Mean squared error of the clean latent that the network predicts, divided by t.
-
-    Args:
-        latents: clean, [B, C, T, h, w]; condition [B, 4 + C, T, h, w]; t [B] in (0, 1]; noise as latents.
-    """
-    clean = predict_clean(model, _blend(latents, noise, t), condition, t)
-    return ((clean - latents).square() / t.view(-1, 1, 1, 1, 1)).mean()
-
-
-def predict_clean(
-    model: torch.nn.Module, noisy: torch.Tensor, condition: torch.Tensor, t: torch.Tensor
-) -> torch.Tensor:
-    """The network's clean latent [B, C, T, h, w] for noisy latents at times t [B]."""
-    text = torch.zeros(len(noisy), 1, TEXT_DIM, device=noisy.device)
-    return model(torch.cat([noisy, condition], 1), t * 1000, text, return_dict=False)[0].float()
-
-
-def _blend(latents: torch.Tensor, noise: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
-    t = t.view(-1, 1, 1, 1, 1)
-    return latents * (1 - t) + noise * t
 
 
 class _Run:
@@ -215,7 +135,7 @@ class _Run:
         recent: float | None = None
         while self.state.elapsed < self.budget:
             share = self.state.elapsed / self.budget
-            stage = self._stage(share)
+            stage = self.recipe.stage(share)
             loss = self._one_step(stage, share)
             recent = loss if recent is None else 0.98 * recent + 0.02 * loss
             self.state.elapsed = time.monotonic() - started
@@ -227,15 +147,6 @@ class _Run:
                 "loss": round(recent, 5),
             }
 
-    def _stage(self, share: float) -> Stage:
-        total = sum(stage.share for stage in self.recipe.stages)
-        end = 0.0
-        for stage in self.recipe.stages:
-            end += stage.share / total
-            if share < end:
-                return stage
-        return self.recipe.stages[-1]
-
     def _one_step(self, stage: Stage, share: float) -> float:
         recipe = self.recipe
         if self._pool is None or self._pool[0].side != stage.side:
@@ -245,17 +156,20 @@ class _Run:
         batch = self._pool[1].batch(self.state.step, stage.batch)
         condition = draw_condition(batch.plain, batch.points, batch.visible, rng)
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-        noise = torch.randn(batch.latents.shape, generator=generator)
-        u = torch.rand(stage.batch, generator=generator).clamp_min(1e-2)
-        t = recipe.time_shift * u / (1 + (recipe.time_shift - 1) * u)
-        t = stage.least_time + (1 - stage.least_time) * t
-        latents, condition, noise, t = (v.to(self.device) for v in (batch.latents, condition, noise, t))
-
+        lesson = Lesson(
+            self._network,
+            self._network,
+            batch.latents.to(self.device),
+            condition.to(self.device),
+            stage,
+            recipe,
+            generator,
+        )
         warm = min(1.0, (self.state.step + 1) / recipe.warmup_steps)
         cosine = 0.5 * (1 + np.cos(np.pi * min(share, 1.0)))
         rate = recipe.final_rate + (recipe.learning_rate - recipe.final_rate) * cosine
         with mixed_precision(self.device):
-            loss = step_loss(self._network, latents, condition, t, noise)
+            loss = objective(stage.kind)(lesson)
         self.state.add(loss)
         self.state.update(learning_rate=rate * warm, clip=1.0)
         return float(loss.detach())
@@ -263,7 +177,7 @@ class _Run:
     @torch.no_grad()
     def validate(self, clips: int = 8, steps: int = 8) -> dict[str, Any]:
         """PSNR against the truth of held-out clips sampled with dense tracks and without any."""
-        stage = self._stage(min(self.state.elapsed / self.budget, 0.999))
+        stage = self.recipe.stage(min(self.state.elapsed / self.budget, 0.999))
         size = (stage.side, stage.side)
         held = encode_clips(self.codec, VALIDATION_SEED, range(clips), size, NUM_FRAMES)
         model = like(self.model).to(self.device)
