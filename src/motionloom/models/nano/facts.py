@@ -1,4 +1,4 @@
-"""What ``training.json`` in a folder of nano says about how it is run; the catalogue reads it before torch is loaded."""
+"""What ``training.json`` in a folder of nano says about how it is run; read without loading torch."""
 
 from __future__ import annotations
 
