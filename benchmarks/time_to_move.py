@@ -1,8 +1,8 @@
 """How well Time-to-Move makes nano follow drawn motion without any condition on the tracks.
 
-The clips, the tracks and the measures of ``benchmarks/nano.py``: the first frame and 16 tracks are given, the result is
-tracked, errors are in pixels at 128x128. Beside nano's own unguided run, nano conditioned on the tracks (ATI), the cue
-itself (the geometric warp), and both together.
+Clips, tracks and measures as of ``benchmarks/nano.py --style simple``: the first frame and 16 tracks are given, the
+result is tracked, errors are in pixels at 128x128. Beside nano's own unguided run, nano conditioned on the tracks
+(ATI), the cue itself (the geometric warp), and both together.
 
     python benchmarks/time_to_move.py [--json FILE] [--clips N] [--photographs N] [--sheet FILE.png]
 
@@ -20,8 +20,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from _nano_cases import FPS, FRAMES, SIZE, Case, make_cases
+from _nano_measures import following_error, psnr
 from _report import header, write
-from nano import FPS, FRAMES, SIZE, Case, following_error, make_cases, psnr
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -119,7 +120,8 @@ def cue(case: Case) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
 
 
 def measure(clips: int, photographs: int) -> tuple[dict[str, Any], dict[str, list[NDArray[np.uint8]]]]:
-    cases = make_cases("procedural", clips, 16) + make_cases("photograph", photographs, 16)
+    cases = make_cases("procedural", clips, 16, style="simple")
+    cases += make_cases("photograph", photographs, 16, style="simple")
     rows: list[dict[str, Any]] = []
     videos: dict[str, list[NDArray[np.uint8]]] = {"truth": [case.frames for case in cases[:: max(1, len(cases) // 4)]]}
     for way, generate in ways().items():
@@ -133,7 +135,7 @@ def measure(clips: int, photographs: int) -> tuple[dict[str, Any], dict[str, lis
             row["psnr_inside"] = psnr(frames, case.frames, mask) if mask[1:].any() else None
             # A few pixels say nothing of what the model makes there.
             outside = (~mask[1:]).mean() > 0.01
-            row["psnr_outside"] = min(EXACT, psnr(frames, case.frames, ~mask)) if outside else None
+            row["psnr_outside"] = min(EXACT, psnr(frames, case.frames, ~mask) or EXACT) if outside else None
             rows.append(row)
             if index % max(1, len(cases) // 4) == 0:
                 videos.setdefault(way, []).append(frames)
