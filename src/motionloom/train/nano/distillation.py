@@ -26,7 +26,7 @@ from itertools import pairwise
 import torch
 
 from motionloom.models.nano.build import build_scheduler
-from motionloom.models.nano.few_steps import STEP_COUNTS, step_grid, step_token
+from motionloom.models.nano.few_steps import step_grid, step_token
 from motionloom.train.nano.objectives import Lesson, Network, add_noise, draw_noise, flow_loss, predict_clean
 
 FLOW_SHARE = 0.25
@@ -126,6 +126,3 @@ def _leg(steps: int, substeps: int, start: int) -> _Leg:
     times, told = step_grid(build_scheduler(), steps * substeps)
     first = start * substeps
     return _Leg(tuple(times[first : first + substeps + 1]), tuple(told[first : first + substeps]))
-
-
-__all__ = ["FLOW_SHARE", "JUMPS", "STEP_COUNTS", "Jump", "few_steps_loss", "jump_loss", "teacher_clean"]
