@@ -16,6 +16,7 @@ import platform
 import zlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,12 +38,15 @@ _PACKAGES = ("torch", "diffusers", "numpy", "opencv-python-headless", "pillow", 
 
 def versions() -> dict[str, str]:
     """Versions of motionloom, Python and the packages that decide what pixels come out; absent ones are left out."""
-    found = {"motionloom": __version__, "python": platform.python_version()}
+    return {"motionloom": __version__, "python": platform.python_version(), **_installed()}
+
+
+@cache
+def _installed() -> Mapping[str, str]:
+    found = {}
     for package in _PACKAGES:
-        try:
+        with contextlib.suppress(metadata.PackageNotFoundError):
             found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
     return found
 
 
