@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
@@ -42,7 +44,7 @@ def test_unguided_mix_leaves_the_plain_condition():
 
 def test_dense_ati_is_the_published_kernel():
     plain, points, visible = sample()
-    mix = ConditionMix(unguided=0, ati=1.0, dense=1.0, densified=0)
+    mix = ConditionMix(unguided=0, ati=1.0, dense=1.0, densified=0, boxes=0)
     drawn = draw_condition(plain, points, visible, np.random.default_rng(0), mix)
     base = plain_condition(plain)
     assert torch.equal(drawn, ati.guide(base, points, visible, SIZE, temperature=ati_temperature(8)))
@@ -50,7 +52,7 @@ def test_dense_ati_is_the_published_kernel():
 
 def test_dense_wan_move_copies_first_frame_codes():
     plain, points, visible = sample(1)
-    mix = ConditionMix(unguided=0, ati=0.0, dense=1.0, densified=0)
+    mix = ConditionMix(unguided=0, ati=0.0, dense=1.0, densified=0, boxes=0)
     drawn = draw_condition(plain, points, visible, np.random.default_rng(0), mix)
     cells, _ = wan_move.latent_cells(points, visible, SIZE, (4, 4, 4))
     reached = torch.zeros(3, 8, 8, dtype=torch.bool)
@@ -80,3 +82,72 @@ def test_temperature_keeps_width_in_cells():
     for cells in (16, 32, 64):
         step = 2 / (cells - 1)
         assert np.isclose(ati_temperature(cells) * step**2, ati.TEMPERATURE * (2 / 31) ** 2)
+
+
+def test_last_frame_is_known_as_the_stock_pipeline_builds_it():
+    from diffusers.pipelines.wan.pipeline_wan_i2v import WanImageToVideoPipeline
+
+    from motionloom.models.nano.build import build_scheduler, build_transformer
+    from motionloom.models.nano.codec import BlockCodec
+    from motionloom.train.latents import to_latents
+
+    codec = BlockCodec(z_dim=6, latents_mean=[0.1] * 6, latents_std=[0.7] * 6)
+    pipeline = WanImageToVideoPipeline(
+        tokenizer=None,  # type: ignore[arg-type]
+        text_encoder=None,  # type: ignore[arg-type]
+        vae=codec,  # type: ignore[arg-type]
+        scheduler=build_scheduler(),
+        transformer=build_transformer(codec, width=64, layers=1),
+    )
+    first, last = torch.rand(2, 1, 3, 16, 16, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    _, stock = pipeline.prepare_latents(
+        first, 1, 6, 16, 16, 9, torch.float32, torch.device("cpu"), torch.Generator(), last_image=last
+    )
+    video = torch.zeros(1, 3, 9, 16, 16)
+    video[:, :, 0] = first
+    plain = to_latents(codec, video)
+    video[:, :, -1] = last
+    ours = plain_condition(plain, to_latents(codec, video)[:, :, -1])
+    torch.testing.assert_close(ours, stock, atol=1e-6, rtol=0)
+
+
+def test_a_known_last_frame_survives_both_methods():
+    plain, points, visible = sample(6)
+    ending = torch.full((6, 6, 8, 8), 5.0)
+    for through_ati in (1.0, 0.0):
+        mix = ConditionMix(unguided=0, ati=through_ati, dense=1, densified=0, boxes=0, last_frame=1)
+        drawn = draw_condition(plain, points, visible, np.random.default_rng(0), mix, ending=ending)
+        assert (drawn[:, 4:, -1] == 5).all()
+        assert (drawn[:, 3, -1] >= 1).all()
+        open_end = replace(mix, last_frame=0.0)
+        free = draw_condition(plain, points, visible, np.random.default_rng(0), open_end, ending=ending)
+        assert torch.equal(drawn[:, :, :-1], free[:, :, :-1])
+
+
+def test_shares_of_the_mix_are_kept():
+    plain, points, visible = sample(400)
+    ending = torch.full((400, 6, 8, 8), 5.0)
+    mix = ConditionMix(unguided=0.25, dense=0, densified=0, boxes=0, last_frame=0.5, tail_dropout=0)
+    drawn = draw_condition(plain, points, visible, np.random.default_rng(1), mix, ending=ending)
+    ends = (drawn[:, 4:, -1] == 5).flatten(1).all(1)
+    assert (drawn[ends][:, 3, -1] >= 1).all()
+    assert 0.4 < float(ends.float().mean()) < 0.6
+    untouched = (drawn[:, 4:, 1] == plain[:, :, 1]).flatten(1).all(1)
+    assert 0.2 < float(untouched.float().mean()) < 0.45  # unguided ones, and a few whose tracks are hidden at once
+    assert torch.equal(drawn[~ends][:, :4, 0], torch.ones(int((~ends).sum()), 4, 8, 8))
+
+
+def test_boxes_reach_the_condition():
+    """One thing moves by a cell a latent frame: in its box the codes of the first frame go along."""
+    frames = torch.arange(9).view(9, 1, 1) * torch.tensor([1.0, 0.0])
+    y, x = torch.meshgrid(torch.arange(8) * 4 + 2.0, torch.arange(8) * 4 + 2.0, indexing="ij")
+    start = torch.stack([x, y], -1).reshape(1, 64, 2)
+    moves = (start[0] - 12).abs().amax(1) < 7
+    points = (start + frames * moves.view(1, 64, 1))[None].repeat(40, 1, 1, 1)
+    plain = GREY.view(1, 6, 1, 1, 1).repeat(40, 1, 3, 8, 8)
+    plain[:, :, 0] = torch.arange(64.0).view(1, 1, 8, 8)
+    mix = ConditionMix(unguided=0, ati=0, dense=0, densified=0, boxes=1, beyond_boxes=0, last_frame=0)
+    drawn = draw_condition(plain, points, torch.ones(40, 9, 64, dtype=torch.bool), np.random.default_rng(0), mix)
+    codes = plain[0, 0, 0]
+    moved = [(drawn[i, 4, 1, 2, 3] == codes[2, 2]) and (drawn[i, 4, 2, 2, 4] == codes[2, 2]) for i in range(40)]
+    assert sum(map(bool, moved)) >= 12

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
+from motionloom.errors import InputError
 from motionloom.models.nano.codec import BlockCodec
-from motionloom.prepare.procedural import render, sample_scene
+from motionloom.prepare.procedural import render, sample_scene, trace
 from motionloom.train.latents import to_latents, to_video
-from motionloom.train.pool import SCATTERED, ClipPool, encode_clips
+from motionloom.train.pool import SCATTERED, Batch, ClipPool, RenewedPool, encode_clips
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +30,67 @@ def test_batch_depends_on_the_step_alone(codec: BlockCodec):
     assert torch.equal(a.visible, b.visible)
     assert a.latents.shape == (3, 12, 2, 8, 8)
     assert a.points.shape == (3, 5, 64 + SCATTERED, 2)
+
+
+def test_clips_made_ahead_are_the_same(codec: BlockCodec):
+    plain, ahead = (ClipPool(codec, (32, 32), 5, 2, capacity=12, group=4, renew_every=1, ahead=n) for n in (0, 2))
+    for step in range(5):
+        a, b = plain.batch(step, 3), ahead.batch(step, 3)
+        assert torch.equal(a.latents, b.latents)
+        assert torch.equal(a.points, b.points)
+    assert {6, 7} <= set(ahead._coming)
+    assert min({*ahead._coming, *ahead._held}) >= 3
+    ahead.close()
+    assert not ahead._coming
+
+
+def test_what_goes_wrong_while_making_ahead_is_told():
+    def make(indices: range) -> Batch:
+        if indices.start >= 8:
+            raise InputError("no such clip")
+        return Batch(*(torch.zeros(4, 1) for _ in range(5)))
+
+    pool: RenewedPool[Batch] = RenewedPool(make, 0, group=4, renew_every=1, ahead=1)
+    pool.batch(0, 1)
+    with pytest.raises(InputError, match="no such clip"):
+        pool.batch(1, 32)
+    pool.close()
+
+
+def test_processes_have_clips_of_their_own(codec: BlockCodec):
+    alone = encode_clips(codec, 2, range(8), (32, 32), 5)
+    for rank in (0, 1):
+        pool = ClipPool(codec, (32, 32), 5, 2, group=4, rank=rank, processes=2)
+        pool.batch(0, 1)
+        for number, held in pool._held.items():
+            if number == 0:
+                assert torch.equal(held.points, alone.points[rank::2])
+                assert torch.equal(held.latents, alone.latents[rank::2])
+
+
+def test_a_view_is_a_part_of_the_large_clip_as_it_is(codec: BlockCodec):
+    """A half view at 32 pixels moves as many pixels as the clip at 64 does, and shows its pixels."""
+    scene = sample_scene(5, range(3), num_frames=5, resolution=64)
+    part = encode_clips(codec, 5, range(3), (32, 32), 5, view=0.5)
+    shown = to_video(codec, part.latents.float())
+    whole = to_video(codec, to_latents(codec, render(scene, (64, 64)).transpose(1, 2) * 2 - 1))
+    for clip in range(3):
+        middle = np.random.default_rng([5, clip, 5]).uniform(-0.5, 0.5, 2)
+        corner = torch.tensor((middle + 0.5) * 32, dtype=torch.float32)
+        start = part.points[clip, 0] + corner
+        inside = part.visible[clip, 0]
+        big, _ = trace(scene, start[None].repeat(3, 1, 1), (64, 64))
+        torch.testing.assert_close(part.points[clip][:, inside] + corner, big[clip][:, inside], atol=2e-3, rtol=0)
+        x, y = corner.round().int().tolist()
+        there = whole[clip, :, :, y : y + 32, x : x + 32]
+        assert (shown[clip] - there).abs().mean() < 0.12
+
+
+def test_the_ending_knows_the_last_frame_alone(codec: BlockCodec):
+    batch = encode_clips(codec, 9, range(2), (32, 32), 5)
+    video = render(sample_scene(9, range(2), num_frames=5, resolution=32), (32, 32)).transpose(1, 2) * 2 - 1
+    video[:, :, 1:-1] = 0
+    torch.testing.assert_close(batch.ending, to_latents(codec, video)[:, :, -1].half())
 
 
 def test_pool_is_renewed_and_bounded(codec: BlockCodec):

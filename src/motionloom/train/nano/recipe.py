@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Literal
 
 from motionloom.errors import InputError
@@ -102,10 +103,25 @@ class NanoRecipe:
 
     def stage(self, share: float) -> Stage:
         """The stage in which a share of the budget is spent."""
-        total = sum(stage.share for stage in self.stages)
-        end = 0.0
-        for stage in self.stages:
-            end += stage.share / total
+        return self.stages[self.stage_number(share)]
+
+    def stage_number(self, share: float) -> int:
+        """Which of the stages that is, from 0."""
+        for number, end in enumerate(self._ends()):
             if share < end:
-                return stage
-        return self.stages[-1]
+                return number
+        return len(self.stages) - 1
+
+    def is_distilled(self, share: float) -> bool:
+        """The weights know what it is to make a clip in few steps: a quarter of the first such stage is behind them."""
+        begin = 0.0
+        for stage, end in zip(self.stages, self._ends(), strict=True):
+            if stage.kind == "few_steps":
+                return share >= begin + (end - begin) / 4
+            begin = end
+        return False
+
+    def _ends(self) -> list[float]:
+        """Where in the budget each stage ends, the last at 1."""
+        total = sum(stage.share for stage in self.stages)
+        return [end / total for end in accumulate(stage.share for stage in self.stages)]
