@@ -14,6 +14,15 @@ EPE_128 = 1.5  # px at 128x128
 DRIFT = 0.5  # px
 FEW_STEPS, MANY_STEPS, OF_MANY = 4, 20, 1.1  # EPE of few steps over that of many
 SECONDS = 3.0  # 17 frames of 128x128 on two cores
+LOOKS_OF_TRUTH = {
+    "sharpness": ("sharpness kept", "least", 0.5),
+    "contrast": ("contrast kept", "least", 0.85),
+    "flicker": ("flicker", "most", 1.5),
+    "pulse": ("pulse", "most", 1.5),
+    "blocks_4": ("blocks of 4", "most", 1.2),
+    "blocks_8": ("blocks of 8", "most", 1.2),
+}
+"""Nobody said in numbers what melting, fog, flicker and blocks are: our own bars, over the same number of the truth."""
 
 _COLUMNS = (
     ("epe", "EPE px", ".2f"),
@@ -102,6 +111,12 @@ def _of_run(run: Found, result: Found) -> Iterator[dict[str, Any]]:
         for sort, found in run["anchors"].items():
             if way in found:
                 yield _goal(run, way, f"drift of {sort} anchors, px", found[way]["drift"]["mean"], most=DRIFT)
+    truth = result["baselines"]["all"]["truth"]
+    for way in ("unguided", *GUIDED):
+        for name, (title, side, bar) in LOOKS_OF_TRUTH.items():
+            mine, true = (entry.get(name, {}).get("mean") for entry in (run["all"]["ways"][way], truth))
+            if mine is not None and true:
+                yield _goal(run, way, f"{title}, of the truth's", mine / true, **{side: bar})
     yield _goal(run, "ati", f"seconds on {result['threads']} threads", run["seconds_128"], most=SECONDS)
 
 

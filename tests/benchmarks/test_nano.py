@@ -116,14 +116,26 @@ def way(error, of_unguided, against_warp):
 
 
 def one_run(steps, ati, wan_move):
-    part = {"ways": {"ati": ati, "wan_move": wan_move}, "codec_psnr": {"mean": 30.9}}
+    unguided = {
+        "sharpness": {"mean": 0.39},
+        "pulse": {"mean": 1.4},
+        "flicker": {"mean": 6.1},
+        "contrast": {"mean": 1.0},
+    }
+    part = {"ways": {"unguided": unguided, "ati": ati, "wan_move": wan_move}, "codec_psnr": {"mean": 30.9}}
     anchors = {"still": {"ati": {"drift": {"mean": 0.4}}}, "held": {}}
     return {"model": "m", "steps": steps, "seconds_128": 2.0, "all": part, "photographs": part, "anchors": anchors}
 
 
 def test_goals_know_which_way_is_better():
     good, bad = way(1.4, 0.14, 0.5), way(1.6, 0.16, -0.5)
-    result = {"size": [128, 128], "threads": 2, "runs": [one_run(4, good, bad), one_run(20, good, way(1.0, 0.1, 0))]}
+    truth = {"sharpness": {"mean": 0.8}, "pulse": {"mean": 1.0}, "flicker": {"mean": 4.0}}
+    result = {
+        "size": [128, 128],
+        "threads": 2,
+        "runs": [one_run(4, good, bad), one_run(20, good, way(1.0, 0.1, 0))],
+        "baselines": {"all": {"truth": truth}},
+    }
     found = {(goal["steps"], goal["way"], goal["goal"]): goal["met"] for goal in goals(result)}
     assert found[4, "codec", "PSNR on moving photographs, dB"] is False
     for name, met in (("ati", True), ("wan_move", False)):
@@ -133,6 +145,12 @@ def test_goals_know_which_way_is_better():
         assert found[4, name, "gms minus warp's, new pixels"] is met
         assert found[4, name, "psnr minus warp's, several things move"] is not met
         assert found[4, name, "EPE of 4 steps over that of 20"] is met
+    looks = {goal: met for (steps, way, goal), met in found.items() if (steps, way) == (4, "unguided")}
+    assert looks == {
+        "sharpness kept, of the truth's": False,  # 0.39 of 0.8 is less than half
+        "pulse, of the truth's": True,
+        "flicker, of the truth's": False,
+    }
     assert found[4, "ati", "drift of still anchors, px"] is True
     assert found[4, "ati", "seconds on 2 threads"] is True
     assert (20, "ati", "EPE of 4 steps over that of 20") not in found
