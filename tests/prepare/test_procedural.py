@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 
 import numpy as np
@@ -19,6 +20,7 @@ from motionloom.prepare.procedural import (
 )
 
 SIZE = (48, 64)
+SIMPLE_MOTION = "c86f22e887369de4"
 
 
 def colours(video: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
@@ -120,3 +122,24 @@ def test_textures_are_pictures():
 def test_refuses_nonsense(frames: int, side: int):
     with pytest.raises(InputError, match="expected at least 1 frame and 8 pixels"):
         sample_scene(0, [0], num_frames=frames, resolution=side)
+
+
+def test_simple_clips_stay_as_they_were():
+    """Committed numbers, and what Tora learned, rest on these very clips."""
+    scene = sample_scene(7, range(3), num_frames=5, resolution=32)
+    sums = {
+        "scale": 0.7857823014259339,
+        "shift": 0.2613622752080361,
+        "bend_wave": 0.7818690718875991,
+        "bend_phase": 1.2136449528651105,
+        "bend_gain": 0.0038496355784849987,
+        "background": 0.5468474784930998,
+        "sprites": 0.22697355422048351,
+    }
+    for name, expected in sums.items():
+        assert getattr(scene, name).abs().double().mean().item() == pytest.approx(expected, rel=1e-6), name
+    video = render(scene, (32, 48))
+    assert video.double().mean().item() == pytest.approx(0.5463034678954972, rel=1e-5)
+    torch.testing.assert_close(video[1, 2, :, 10, 20], torch.tensor([0.9404, 0.8644, 0.9306]), atol=2e-4, rtol=0)
+    drawn = scene.scale.numpy().tobytes() + scene.shift.numpy().tobytes()
+    assert hashlib.sha256(drawn).hexdigest().startswith(SIMPLE_MOTION)

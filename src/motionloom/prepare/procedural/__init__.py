@@ -13,6 +13,7 @@ Shape letters: B clips, L layers, T frames, N points, H W pixels.
 """
 
 from motionloom.prepare.procedural.cropping import cropped
+from motionloom.prepare.procedural.natural import NaturalScene
 from motionloom.prepare.procedural.photographed import with_photographs
 from motionloom.prepare.procedural.rendering import render
 from motionloom.prepare.procedural.sampling import Style, sample_scene
@@ -24,6 +25,7 @@ __all__ = [
     "BACKGROUND_REACH",
     "MAX_LAYERS",
     "WAVES",
+    "NaturalScene",
     "Scene",
     "Style",
     "cropped",

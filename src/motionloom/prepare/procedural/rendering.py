@@ -6,11 +6,14 @@ import torch
 import torch.nn.functional as F
 
 from motionloom.prepare.procedural.layers import bend
+from motionloom.prepare.procedural.natural import NaturalScene, render_natural
 from motionloom.prepare.procedural.scene import BACKGROUND_REACH, Scene, pixel_centres
 
 
 def render(scene: Scene, size: tuple[int, int]) -> torch.Tensor:
     """Frames float32 [B, T, 3, H, W] in [0, 1] of the scenes at (height, width)."""
+    if isinstance(scene, NaturalScene):
+        return render_natural(scene, size)
     batch, layers, frames = scene.scale.shape
     height, width = size
     x = pixel_centres(size, scene.scale.device)

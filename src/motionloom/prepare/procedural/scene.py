@@ -51,6 +51,10 @@ class Scene:
     def device(self) -> torch.device:
         return self.scale.device
 
+    def of_clips(self, clips: slice | Sequence[int]) -> Self:
+        """Some clips of the batch."""
+        return replace(self, **{f.name: getattr(self, f.name)[clips] for f in fields(self)})
+
     def to(self, device: torch.device | str) -> Self:
         return replace(self, **{f.name: getattr(self, f.name).to(device) for f in fields(self)})
 

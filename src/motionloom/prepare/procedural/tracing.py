@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from motionloom.prepare.procedural.layers import coverage
+from motionloom.prepare.procedural.natural import NaturalScene, trace_natural
 from motionloom.prepare.procedural.scene import Scene, at_frames
 
 
@@ -20,6 +21,8 @@ def trace(
         (points float32 [B, T, N, 2] in pixels, visible bool [B, T, N]): a point is visible while it is inside the
         frame and no layer in front of its own covers it by more than half.
     """
+    if isinstance(scene, NaturalScene):
+        return trace_natural(scene, points, size, frame)
     height, width = size
     half = min(size) / 2
     origin = torch.tensor([width / 2, height / 2], device=points.device)
@@ -63,18 +66,21 @@ def trace(
 
 def dense_flow(scene: Scene, size: tuple[int, int]) -> torch.Tensor:
     """float32 [B, T - 1, 2, H, W]: how far (x, y), in pixels, what each pixel shows moves until the next frame."""
-    height, width = size
-    row, column = torch.meshgrid(torch.arange(height) + 0.5, torch.arange(width) + 0.5, indexing="ij")
-    centres = torch.stack([column, row], dim=-1).reshape(1, -1, 2).expand(scene.scale.shape[0], -1, -1)
+    centres = _centres(scene, size)
     steps = [trace(at_frames(scene, [frame, frame + 1]), centres, size)[0] for frame in range(scene.num_frames - 1)]
-    moved = torch.stack([points[:, 1] - points[:, 0] for points in steps], dim=1)
-    return moved.transpose(2, 3).reshape(scene.scale.shape[0], scene.num_frames - 1, 2, height, width)
+    moved = [(points[:, 1] - points[:, 0]).transpose(1, 2).unflatten(2, size) for points in steps]
+    return torch.stack(moved, 1) if moved else centres.new_zeros(scene.num_clips, 0, 2, *size)
 
 
 def visible_before(scene: Scene, size: tuple[int, int]) -> torch.Tensor:
     """bool [B, T, H, W]: what a pixel shows could be seen in the first frame, i.e. is neither uncovered nor new."""
-    batch, frames = scene.scale.shape[0], scene.num_frames
-    centres = torch.stack(torch.meshgrid(torch.arange(size[1]) + 0.5, torch.arange(size[0]) + 0.5, indexing="xy"), -1)
-    centres = centres.reshape(1, -1, 2).expand(batch, -1, -1)
-    masks = [trace(at_frames(scene, [frame, 0]), centres, size)[1][:, 1] for frame in range(frames)]
-    return torch.stack(masks, 1).reshape(batch, frames, *size)
+    centres = _centres(scene, size)
+    masks = [trace(at_frames(scene, [frame, 0]), centres, size)[1][:, 1] for frame in range(scene.num_frames)]
+    return torch.stack(masks, 1).unflatten(2, size)
+
+
+def _centres(scene: Scene, size: tuple[int, int]) -> torch.Tensor:
+    """The pixels' centres (x, y), row by row, for every clip: float32 [B, H * W, 2]."""
+    y, x = (torch.arange(extent, device=scene.device) + 0.5 for extent in size)
+    centres = torch.stack(torch.meshgrid(x, y, indexing="xy"), -1)
+    return centres.reshape(1, -1, 2).expand(scene.num_clips, -1, -1)
