@@ -5,6 +5,10 @@ components). The first frame is coded alone, as the block in which it stands sti
 a first-frame code copied along a track then means the same thing in a later latent frame.
 
     [B, 3, 1 + 4n, H, W] in [-1, 1]   <->   [B, C, 1 + n, H / 4, W / 4]
+
+Further channels may say which place of the first frame a cell shows (`motionloom.models.nano.provenance`). The encoder
+knows that of the first frame alone; a network may tell it of the others, and what it tells is decoded by moving the
+first frame. Elsewhere the blocks are decoded.
 """
 
 from __future__ import annotations
@@ -18,8 +22,9 @@ from diffusers.models.modeling_outputs import AutoencoderKLOutput
 from diffusers.models.modeling_utils import ModelMixin
 
 from motionloom.errors import InputError
+from motionloom.models.nano import provenance
 
-BLOCK = 4  # pixels in height and width, and frames, of one block
+BLOCK = provenance.CELL  # pixels in height and width, and frames, of one block
 BLOCK_VALUES = 3 * BLOCK**3
 
 
@@ -27,9 +32,11 @@ class BlockCodec(ModelMixin, ConfigMixin):
     """Linear block codec. ``encode`` and ``decode`` take and return what ``AutoencoderKLWan``'s do.
 
     Args:
-        z_dim: latent channels C, at most 192 (then the code is lossless).
+        z_dim: latent channels C: those of the blocks, at most 192 (then the code is lossless), and four more for each
+            wavelength.
         latents_mean, latents_std: C numbers each; pipelines feed (latent - mean) / std to the transformer. The
             standard deviations are tempered (see `BlockCodec.fit`), so that coarse channels stay larger than fine ones.
+        wavelengths: of the provenance, in pixels, longest first; none for blocks alone.
         scale_factor_spatial, scale_factor_temporal: 4 and 4, read by the pipelines.
     """
 
@@ -42,30 +49,50 @@ class BlockCodec(ModelMixin, ConfigMixin):
         z_dim: int = 48,
         latents_mean: list[float] | None = None,
         latents_std: list[float] | None = None,
+        wavelengths: tuple[float, ...] = (),
         scale_factor_spatial: int = BLOCK,
         scale_factor_temporal: int = BLOCK,
     ) -> None:
         super().__init__()
-        if not 1 <= z_dim <= BLOCK_VALUES:
-            raise InputError(f"z_dim: found {z_dim}, expected 1 to {BLOCK_VALUES}")
+        blocks = z_dim - 4 * len(wavelengths)
+        if not 1 <= blocks <= BLOCK_VALUES:
+            raise InputError(
+                f"z_dim: found {z_dim}, of which {4 * len(wavelengths)} for wavelengths; "
+                f"expected 1 to {BLOCK_VALUES} others"
+            )
+        self.wavelengths = tuple(wavelengths)
         self.register_to_config(latents_mean=latents_mean or [0.0] * z_dim, latents_std=latents_std or [1.0] * z_dim)
         # Rows are orthonormal: encoding multiplies by the basis, decoding by its transpose.
-        self.basis = torch.nn.Parameter(torch.eye(z_dim, BLOCK_VALUES), requires_grad=False)
+        self.basis = torch.nn.Parameter(torch.eye(blocks, BLOCK_VALUES), requires_grad=False)
         self.mean = torch.nn.Parameter(torch.zeros(BLOCK_VALUES), requires_grad=False)
 
     @classmethod
-    def fit(cls, videos: list[torch.Tensor], z_dim: int = 48, *, tempering: float = 0.5) -> BlockCodec:
+    def fit(
+        cls,
+        videos: list[torch.Tensor],
+        z_dim: int = 48,
+        *,
+        tempering: float = 0.5,
+        wavelengths: tuple[float, ...] = (),
+    ) -> BlockCodec:
         """The codec whose basis loses least of some videos.
 
         Args:
             videos: float tensors [B, 3, 1 + 4n, H, W] in [-1, 1].
-            z_dim: channels kept.
+            z_dim: channels, with those of the wavelengths.
+            wavelengths: of the provenance; see `motionloom.models.nano.provenance`.
             tempering: latents_std is the deviation of each channel to this power (times a constant that makes the mean
                 square of all channels 1). 1 whitens; below 1 fine channels stay small, so that noise covers them first
                 and a diffusion model settles coarse structure before detail.
         """
-        basis, mean, std = _principal_blocks(videos, z_dim, tempering)
-        codec = cls(z_dim=z_dim, latents_mean=[0.0] * z_dim, latents_std=[float(f"{v:.6g}") for v in std.tolist()])
+        codes = 4 * len(wavelengths)
+        basis, mean, std = _principal_blocks(videos, z_dim - codes, tempering)
+        codec = cls(
+            z_dim=z_dim,
+            latents_mean=[0.0] * z_dim,
+            latents_std=[float(f"{v:.6g}") for v in std.tolist()] + [1.0] * codes,
+            wavelengths=wavelengths,
+        )
         codec.basis.data.copy_(basis)
         codec.mean.data.copy_(mean)
         return codec
@@ -86,11 +113,30 @@ class BlockCodec(ModelMixin, ConfigMixin):
         Raises:
             InputError: frames are not 1 + 4n, or height or width is not a multiple of 4.
         """
-        return ((_all_blocks(x) - self.mean) @ self.basis.T).permute(0, 4, 1, 2, 3)
+        codes = (_all_blocks(x) - self.mean) @ self.basis.T
+        if self.wavelengths:
+            own = codes.new_zeros(*codes.shape[:-1], 4 * len(self.wavelengths))
+            own[:, 0] = self._own_phases(x.shape[-2], x.shape[-1]).to(own)
+            codes = torch.cat([codes, own], dim=-1)
+        return codes.permute(0, 4, 1, 2, 3)
 
     def pictures(self, z: torch.Tensor) -> torch.Tensor:
         """[B, C, 1 + n, h, w] -> video [B, 3, 1 + 4n, 4h, 4w], clamped to [-1, 1]."""
-        return _all_pictures(z.permute(0, 2, 3, 4, 1) @ self.basis + self.mean)
+        blocks, phases = z.permute(0, 2, 3, 4, 1).split([len(self.basis), z.shape[1] - len(self.basis)], dim=-1)
+        video = _all_pictures(blocks @ self.basis + self.mean)
+        if not self.wavelengths or z.shape[2] == 1:
+            return video
+        size = video.shape[-2], video.shape[-1]
+        centres = provenance.cell_centres(*z.shape[-2:], device=z.device)
+        found, length = provenance.places(phases[:, 1:].float(), centres, size, self.wavelengths)
+        moved, share = provenance.compensate(video[:, :, 0].float(), found, length)
+        rest = video[:, :, 1:]
+        return torch.cat([video[:, :, :1], (rest + (moved - rest) * share).to(video)], dim=2)
+
+    def _own_phases(self, height: int, width: int) -> torch.Tensor:
+        """[h, w, 4 * wavelengths]: every cell shows itself."""
+        centres = provenance.cell_centres(height // BLOCK, width // BLOCK)
+        return provenance.phases(centres, (height, width), self.wavelengths)
 
 
 class CogVideoXBlockCodec(ModelMixin, ConfigMixin):
