@@ -81,3 +81,40 @@ def test_train_motion_vae_says_what_it_won(folder, call, monkeypatch):
     done = call("train", "motion-vae", "cog", "--steps", 3, "--size", "64x32")
     assert done.code == 0, done.err
     assert "dense 20.0 to 24.5 dB" in done.out
+
+
+@pytest.fixture
+def nano(monkeypatch):
+    """Stands in for nano's recipe; tells of a validation and of two steps."""
+    given = {}
+
+    def train(out, *, on_progress, **options):
+        on_progress({"step": 1, "elapsed": 60.0, "budget": 120.0, "loss": 0.5})
+        scores = {"psnr_unguided": 18.04, "psnr_wan_move": 21.5, "clips": "validation/000002"}
+        on_progress({"step": 2, "elapsed": 120.0, "budget": 120.0, "loss": 0.25, **scores})
+        given.update(options, out=out)
+        return out / "nano"
+
+    recipe = SimpleNamespace(train=train, NanoRecipe=lambda seed: SimpleNamespace(seed=seed))
+    monkeypatch.setitem(sys.modules, "motionloom.train.nano", recipe)
+    return given
+
+
+def test_train_nano_tells_its_scores(folder, call, nano):
+    done = call("train", "nano", "--budget", "2m", "-o", "there")
+    assert done.code == 0, done.err
+    told, last = done.out.splitlines()
+    assert (
+        told == "step 2, 2 min, loss 0.2500; PSNR, dB: unguided 18.0, wan move 21.5; clips in there/validation/000002"
+    )
+    assert last.startswith("there/nano: trained")
+    assert (nano["steps"], nano["checkpoint_every"], nano["validate_every"], nano["resume"]) == (None, 120, 300, False)
+
+
+def test_train_nano_by_steps(folder, call, nano):
+    done = call("train", "nano", "--steps", 9, "--checkpoint-every", "30s", "--validate-every", "1h", "--resume")
+    assert done.code == 0, done.err
+    assert (nano["steps"], nano["checkpoint_every"], nano["validate_every"], nano["resume"]) == (9, 30, 3600, True)
+    refused = call("train", "nano", "--validate-every", "often")
+    assert refused.code == 2
+    assert "--validate-every: found 'often'" in refused.err

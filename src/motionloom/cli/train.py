@@ -23,27 +23,58 @@ def _train() -> None: ...
 @app.command()
 def nano(
     budget: Annotated[str, typer.Option("--budget", help="Time to train for: 90s, 20m, 1h30m.")] = "20m",
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of checkpoints, log, and the model.")] = Path("runs"),
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the folder's checkpoint.")] = False,
+    steps: Annotated[
+        int | None, typer.Option("--steps", help="Train for this many steps instead of a time.", min=1)
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of checkpoints, log, clips and model.")] = Path(
+        "runs"
+    ),
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the folder's checkpoint, if there is one.")
+    ] = False,
     seed: Annotated[int, typer.Option("--seed", help="Same seed, same training data.", min=0)] = 0,
     device: Annotated[str | None, typer.Option("--device", help="cpu, cuda ...; default: the best there is.")] = None,
+    checkpoint_every: Annotated[
+        str, typer.Option("--checkpoint-every", help="Time between checkpoints; the model is written with each.")
+    ] = "2m",
+    validate_every: Annotated[
+        str, typer.Option("--validate-every", help="Time between scores and videos of held-out clips.")
+    ] = "5m",
     compile: Annotated[
         bool, typer.Option("--compile", help="Through torch.compile: slow start, faster steps.")
     ] = False,
 ) -> None:
-    """Train the small embedded model on procedural videos made on the fly."""
+    """Train the small embedded model on procedural videos made on the fly.
+
+    Stop it at any time; the model is in OUT/nano, and --resume goes on. Several GPUs: accelerate launch -m motionloom
+    train nano ...
+    """
     seconds = parse_budget(budget)
+    saved = parse_budget(checkpoint_every, "--checkpoint-every")
+    validated = parse_budget(validate_every, "--validate-every")
     from motionloom.train.nano import NanoRecipe, train
 
-    with progress("training nano, seconds") as on_progress:
+    with progress("training nano, steps" if steps else "training nano, seconds") as on_progress:
+
+        def tell(facts: dict[str, Any]) -> None:
+            if steps:
+                on_progress(facts["step"], steps)
+            else:
+                on_progress(round(facts["elapsed"]), round(facts["budget"]))
+            if "clips" in facts:
+                say(_scores(facts, out))
+
         folder = train(
             out,
             budget=seconds,
+            steps=steps,
             recipe=NanoRecipe(seed=seed),
             resume=resume,
             device=device,
+            checkpoint_every=saved,
+            validate_every=validated,
             compile=compile,
-            on_progress=lambda facts: on_progress(round(facts["elapsed"]), round(facts["budget"])),
+            on_progress=tell,
         )
     say(f"{folder}: trained; use it with motionloom generate -m {folder}")
 
@@ -184,16 +215,28 @@ def _raft(path: Path, device: str | None) -> Callable[[Any, Any], Any]:
     return lambda frame, other: raft_flow(network, frame[None], other[None])[0]
 
 
-def parse_budget(text: str) -> float:
+def _scores(facts: dict[str, Any], out: Path) -> str:
+    """One line on a training as it goes."""
+    found = {name[5:]: value for name, value in facts.items() if name.startswith("psnr_")}
+    told = ", ".join(f"{kind.replace('_', ' ')} {value:.1f}" for kind, value in found.items())
+    loss = "" if facts.get("loss") is None else f", loss {facts['loss']:.4f}"
+    so_far = f"step {facts['step']}, {facts['elapsed'] / 60:.0f} min{loss}"
+    return f"{so_far}; PSNR, dB: {told}; clips in {out / facts['clips']}"
+
+
+def parse_budget(text: str, option: str = "--budget") -> float:
     """'1h30m' as seconds.
+
+    Args:
+        option: what it was given for, for the message.
 
     Raises:
         InputError: not such a text, or nothing.
     """
     parts = re.findall(r"(\d+(?:\.\d+)?)([smhd])", text)
     if not parts or "".join(number + unit for number, unit in parts) != text.replace(" ", ""):
-        raise InputError(f"--budget: found {text!r}, expected a time such as 90s, 20m or 1h30m")
+        raise InputError(f"{option}: found {text!r}, expected a time such as 90s, 20m or 1h30m")
     seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
     if seconds <= 0:
-        raise InputError(f"--budget: found {text!r}, expected more than nothing")
+        raise InputError(f"{option}: found {text!r}, expected more than nothing")
     return seconds

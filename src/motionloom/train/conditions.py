@@ -173,9 +173,10 @@ def _boxed(
     exact: Drawn, dense: Drawn, size: tuple[int, int], rng: np.random.Generator, mix: ConditionMix
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Boxes found among all exact tracks; around them nothing, or the dense ones."""
-    together = tuple(np.concatenate(parts, axis=1) for parts in zip(dense, exact, strict=True))
+    every = np.concatenate([dense[0], exact[0]], axis=1)
+    seen = np.concatenate([dense[1], exact[1]], axis=1)
     count = int(rng.integers(1, MOST_BOXES + 1))
-    points, visible, taken = drawn_tracks.boxes(*together, size, count, BLOCK, rng)
+    points, visible, taken = drawn_tracks.boxes(every, seen, size, count, BLOCK, rng)
     if rng.random() < mix.beyond_boxes:
         outside = ~taken[: dense[0].shape[1]]
         points = np.concatenate([points, dense[0][:, outside]], axis=1)

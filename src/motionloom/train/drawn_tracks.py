@@ -97,7 +97,7 @@ def boxes(
         rest, later = points[0, alike] - centre[0], points[:, alike] - centre[:, None]
         spread_of_rest = (rest**2).sum()
         scale = (later * rest).sum(axis=(1, 2)) / spread_of_rest if spread_of_rest > 1.0 else np.ones(len(points))
-        grid = lattice(*low, *high, spacing)
+        grid = lattice(low[0], low[1], high[0], high[1], spacing)
         moved = centre[:, None] + np.clip(scale, *_SCALES)[:, None, None] * (grid - centre[0])
         within = ((moved >= 0) & (moved < [size[1], size[0]])).all(axis=-1)
         seen = visible[:, alike].mean(axis=1) >= 0.5

@@ -9,6 +9,10 @@ place with one. Both are DDIM,
 so that the landing of several steps from x is that of one with a clean latent c* between those the teacher predicted:
 c* is what the student learns, without weights of its own for early and late jumps.
 
+Squared distances make soft pictures where the student cannot know what the teacher would decide. So in the last jump,
+whose clean latent is the picture, every patch shall also be as rich as the true clip is there (`texture_distance`). It
+costs no network, asks for no particular detail, and cannot be met by grey.
+
 Each count learns from the running average of the same weights, told of a count (or of none) that reaches less far: four
 steps from the many-step model on the grid of twenty, two from four, one from two. Deriving a teacher's gradient, a
 critic, or a second network (distribution matching) costs a small CPU training more than it has, and with a photograph
@@ -31,6 +35,10 @@ from motionloom.train.nano.objectives import Lesson, Network, add_noise, draw_no
 
 FLOW_SHARE = 0.25
 """Of the lessons go on teaching many steps."""
+TEXTURE_WEIGHT = 0.3
+"""Of `texture_distance` beside the squared distance."""
+TEXTURE_CELLS = 4
+"""Side of a patch, in latent cells."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +80,8 @@ def jump_loss(
     jump: Jump,
     starts: Sequence[int],
 ) -> torch.Tensor:
-    """Mean squared distance of what the student predicts from `teacher_clean`.
+    """Mean squared distance of what the student predicts from `teacher_clean`; after last jumps, `texture_distance`
+    to the true clip on top, `TEXTURE_WEIGHT` times.
 
     Args:
         latents: clean, [B, C, T, h, w]; condition [B, 4 + C, T, h, w]; noise as latents.
@@ -85,7 +94,8 @@ def jump_loss(
     with torch.no_grad():
         target = teacher_clean(teacher, noisy, condition, times, told, step_token(jump.told))
     clean = predict_clean(student, noisy, condition, told[0], step_token(jump.steps))
-    return (clean - target).square().mean()
+    last = times[-1] == 0
+    return (clean - target).square().mean() + TEXTURE_WEIGHT * (texture_distance(clean, latents) * last).mean()
 
 
 def teacher_clean(
@@ -112,6 +122,23 @@ def teacher_clean(
         kept = kept * r
     # x = kept * noisy + target, and target = (1 - kept) c*: no small difference of large numbers anywhere.
     return target / (1 - kept)
+
+
+def texture_distance(clean: torch.Tensor, true: torch.Tensor) -> torch.Tensor:
+    """How differently rich two latents [B, C, T, h, w] are, [B]: mean squared difference of the root mean square of
+    each channel in overlapping square patches of `TEXTURE_CELLS`. Where in a patch something is does not matter.
+    """
+    return (_richness(clean) - _richness(true)).square().flatten(1).mean(1)
+
+
+_FAINT = 0.01
+"""Richness below which differences count little, and the root has a slope."""
+
+
+def _richness(latents: torch.Tensor) -> torch.Tensor:
+    rows, columns = (min(TEXTURE_CELLS, side) for side in latents.shape[-2:])
+    stride = (1, max(1, rows // 2), max(1, columns // 2))
+    return (torch.nn.functional.avg_pool3d(latents.square(), (1, rows, columns), stride) + _FAINT**2).sqrt()
 
 
 @dataclass(frozen=True)

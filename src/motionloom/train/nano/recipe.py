@@ -90,9 +90,9 @@ class NanoRecipe:
     averaging: float = 0.998
     time_shift: float = 4.0
     stages: tuple[Stage, ...] = (
-        Stage(64, 8, 0.3),
-        Stage(128, 3, 0.25),
-        Stage(128, 3, 0.45, least_time=0.95),
+        Stage(64, 8, 0.45, view=0.5),
+        Stage(128, 3, 0.35),
+        Stage(128, 3, 0.2, kind="few_steps"),
     )
 
     def __post_init__(self) -> None:

@@ -30,12 +30,13 @@ class Team:
 
     def __init__(self, device: str | None = None) -> None:
         self.rank, self.size = 0, 1
-        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.device: torch.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         if int(os.environ.get("WORLD_SIZE", "1")) > 1:
             from accelerate import PartialState
 
             state = PartialState(cpu=self.device.type == "cpu", timeout=_PATIENCE)
-            self.rank, self.size, self.device = state.process_index, state.num_processes, state.device
+            self.rank, self.size = state.process_index, state.num_processes
+            self.device = state.device or self.device
 
     @property
     def leads(self) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -64,18 +64,18 @@ def hold_out(codec: Codec, recipe: NanoRecipe, clips: int) -> HeldOut:
     spread = [as_tensors(drawn_tracks.spread((each.points, each.visible), size, BLOCK)) for each in tracks]
     unguided = plain_condition(plain)
 
-    def mixed(**shares: float) -> torch.Tensor:
-        shares = {"unguided": 0, "ati": 1, "dense": 0, "densified": 0, "boxes": 0, "last_frame": 0, **shares}
+    def through_ati(**shares: float) -> torch.Tensor:
+        mix = replace(ConditionMix(0, 1, 0, 0, 0, last_frame=0), **shares)
         rng = np.random.default_rng(VALIDATION_SEED)
-        return draw_condition(plain, batch.points, batch.visible, rng, ConditionMix(**shares), ending=ending)
+        return draw_condition(plain, batch.points, batch.visible, rng, mix, ending=ending)
 
     conditions = {
         "unguided": unguided,
         "ati": guide_condition(unguided, spread, through_ati=True),
         "wan_move": guide_condition(unguided, spread, through_ati=False),
-        "dense": mixed(dense=1),
-        "boxes": mixed(boxes=1),
-        "last_frame": mixed(unguided=1, last_frame=1),
+        "dense": through_ati(dense=1),
+        "boxes": through_ati(boxes=1),
+        "last_frame": plain_condition(plain, ending),
     }
     return HeldOut(to_video(codec, batch.latents.float()), conditions, tracks)
 
