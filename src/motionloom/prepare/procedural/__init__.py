@@ -1,13 +1,16 @@
 """Procedural videos with exact tracks: textured layers that move, turn, scale, bend and hide each other.
 
-Everything is a function of (seed, index): the same pair gives the same clip on one machine, whatever the batch.
+Everything is a function of (seed, index): the same pair gives the same clip on one machine, whatever the batch. There
+are two styles: simple clips of flat layers, and natural ones (`NaturalScene`) of things in a light, in depth.
 
 Geometry. Lengths are in *half short sides*: the centre of the image is 0 and the nearer border is at 1. A point on a
-layer has a material coordinate m (complex: x + iy). At time t the layer is bent, then moved by a similarity:
+layer has a material coordinate m (complex: x + iy). At time t the layer is bent, turned in depth and foreshortened
+(natural clips only), then moved by a similarity:
 
-    u + bend(u, t) = m,        x = a(t) u + b(t)        (a, b complex; bend(., 0) = 0)
+    u + bend(u, t) = m,        w = turn(u, t),        x = a(t) w + b(t)        (a, b complex)
 
-Frames look up m for every pixel; tracks solve the same equation for u, so they are exact up to rounding.
+Frames look up m for every pixel; tracks solve the same equation for u, so they are exact up to rounding. Balls have
+surface points instead of m, which turn with them.
 
 Shape letters: B clips, L layers, T frames, N points, H W pixels.
 """

@@ -27,8 +27,8 @@ def homographies(scene: NaturalScene) -> torch.Tensor:
         [strength * depth[:, :, 2, 0], strength * depth[:, :, 2, 1], one],
     ]
     # Written out: a matrix product may round differently in batches of different sizes.
-    rows = [[sum(similar[i][k] * tilted[k][j] for k in range(3)) for j in range(3)] for i in range(3)]
-    return torch.stack([torch.stack(row, 2) for row in rows], 2)  # type: ignore[arg-type]
+    rows = [[a * tilted[0][j] + b * tilted[1][j] + c * tilted[2][j] for j in range(3)] for a, b, c in similar]
+    return torch.stack([torch.stack(row, 2) for row in rows], 2)
 
 
 def inverses(matrices: torch.Tensor) -> torch.Tensor:

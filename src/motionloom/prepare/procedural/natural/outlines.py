@@ -81,8 +81,10 @@ def _disc(x: torch.Tensor, y: torch.Tensor, v: Values) -> torch.Tensor:
 def _blob(x: torch.Tensor, y: torch.Tensor, v: Values) -> torch.Tensor:
     y = y * v[10]
     angle = torch.atan2(y, x)
-    radius = 0.62 + sum(v[k] * torch.cos((k + 2) * angle + v[5 + k]) for k in range(5))
-    return radius.clamp_max(0.88) - torch.sqrt(x * x + y * y)  # type: ignore[union-attr]
+    radius = torch.full_like(angle, 0.62)
+    for k in range(5):
+        radius = radius + v[k] * torch.cos((k + 2) * angle + v[5 + k])
+    return radius.clamp_max(0.88) - torch.sqrt(x * x + y * y)
 
 
 def _box(x: torch.Tensor, y: torch.Tensor, v: Values) -> torch.Tensor:

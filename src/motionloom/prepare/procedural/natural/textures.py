@@ -74,7 +74,7 @@ def _hue(rng: np.random.Generator) -> NDArray[np.float64]:
 def paint_textures(numbers: dict[str, torch.Tensor], side: int) -> torch.Tensor:
     """Textures float32 [n, 3, side, side] in [0, 1] from stacked numbers of `draw_texture`."""
 
-    def number(name: str, *index: int) -> torch.Tensor:
+    def number(name: str, *index: int | slice) -> torch.Tensor:
         """One scalar or colour of every texture, [n, 1 or 3, 1, 1]."""
         value = numbers[name][(slice(None), *index)]
         return value.reshape(value.shape[0], -1, 1, 1)
@@ -82,7 +82,8 @@ def paint_textures(numbers: dict[str, torch.Tensor], side: int) -> torch.Tensor:
     noise = natural_noise(white_noise(numbers["key"], (4, side, side)), numbers["slopes"])
     axis = (torch.arange(side, device=noise.device) + 0.5) * (2 / side) - 1
     x, y = axis.reshape(1, 1, 1, -1), axis.reshape(1, 1, -1, 1)
-    grain = sum(number("mixing", slice(None), k) * noise[:, k : k + 1] for k in range(3))  # type: ignore[call-overload]
+    red, green, blue = (number("mixing", slice(None), k) * noise[:, k : k + 1] for k in range(3))
+    grain = red + green + blue
     smooth = noise[:, 3:]
     image = number("palette", 0).expand(-1, -1, side, side)
     for level in range(LEVELS):
@@ -97,5 +98,5 @@ def paint_textures(numbers: dict[str, torch.Tensor], side: int) -> torch.Tensor:
         dx, dy, radius, aspect, power = (number("spots", mark, k) for k in range(5))
         reach = ((x - dx) * aspect).abs() ** power + ((y - dy) / aspect).abs() ** power
         inside = (reach < radius.clamp_min(0) ** power) & (radius > 0)
-        image = torch.where(inside, number("spots", mark, slice(5, 8)) + 0.5 * grain, image)  # type: ignore[arg-type]
+        image = torch.where(inside, number("spots", mark, slice(5, 8)) + 0.5 * grain, image)
     return image.clamp(0, 1)
