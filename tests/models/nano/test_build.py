@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import torch
 
-from motionloom.models.nano.build import TEXT_DIM, build_scheduler, build_transformer
+from motionloom.models.nano.build import NEIGHBOURS, TEXT_DIM, build_scheduler, build_transformer
 from motionloom.models.nano.codec import BlockCodec
 from motionloom.train.nano import predict_clean
 
@@ -34,6 +34,34 @@ def test_same_seed_same_weights_and_global_state_untouched():
         assert torch.equal(a, b)
     assert first.config.in_channels == 2 * 8 + 4
     assert first.config.text_dim == TEXT_DIM
+
+
+def test_heads_start_at_neighbours():
+    """Each head of the first block gives most of its weight to the token one step away, where there is one."""
+    model = build_transformer(BlockCodec(z_dim=12), width=384, layers=1, seed=0).eval()
+    seen = {}
+
+    def look(attention, args, kwargs):
+        hidden, rotary = args[0], args[3]
+        query = attention.norm_q(attention.to_q(hidden)).unflatten(2, (6, -1))
+        key = attention.norm_k(attention.to_k(hidden)).unflatten(2, (6, -1))
+
+        def turned(x: torch.Tensor) -> torch.Tensor:
+            even, odd = x[..., ::2], x[..., 1::2]
+            cos, sin = rotary[0][..., ::2], rotary[1][..., 1::2]
+            return torch.stack([even * cos - odd * sin, even * sin + odd * cos], -1).flatten(-2)
+
+        scores = torch.einsum("bqhd,bkhd->bhqk", turned(query), turned(key)) / 8
+        seen["weights"] = scores.softmax(-1).unflatten(-1, (4, 7, 9)).unflatten(2, (4, 7, 9))
+
+    model.blocks[0].attn1.register_forward_pre_hook(look, with_kwargs=True)
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        condition, noisy = (torch.randn(1, c, 4, 14, 18, generator=generator) for c in (16, 12))
+        predict_clean(model, noisy, condition, torch.tensor([1.0]))
+    for head, (time, row, column) in enumerate(NEIGHBOURS):
+        weight = seen["weights"][0, head, 2, 3, 4, 2 + time, 3 + row, 4 + column]
+        assert weight > 0.6, (head, weight)
 
 
 def test_scheduler_samples_a_known_distribution():

@@ -23,24 +23,32 @@ ANCHOR_CHANNELS = 4
 ANCHOR_VALUE = 30.0
 NOISY_GAIN = 0.3
 """Noisy latents enter quietly: what the network does not use yet should not leak into what it predicts."""
+HEAD_DIM = 64
+NEIGHBOURS = ((0, 0, 1), (0, 0, -1), (0, 1, 0), (0, -1, 0), (1, 0, 0), (-1, 0, 0))
+"""Steps in latent frames, rows and columns of tokens, one for each attention head, from which the heads start."""
+_SHARPNESS = 6.0  # of a head's look, by axis and wave: a token beside the one looked at gets 4 % of its weight
+_WAVES = (1, 3, 3)  # rotary frequencies in use by axis; the five latent frames need one, longer axes must not repeat
+_STARTING_NOISE = 0.3  # of the usual weights of queries and keys: what tokens show matters little at first
 
 
 def build_transformer(
-    codec: ModelMixin, *, width: int = 320, layers: int = 5, expansion: int = 2, seed: int = 0
+    codec: ModelMixin, *, width: int = 384, layers: int = 4, expansion: int = 2, seed: int = 0
 ) -> Transformer:
     """A `WanTransformer3DModel` in the image-to-video layout of Wan 2.1 for the codec's latents.
 
     Input channels: C noisy latents, 4 mask, C condition latents. The weights start as a copy machine: the embedding
     keeps condition and noisy latents apart, the output layer returns the condition, and every block adds nothing yet.
-    What guidance copied along the tracks is then the first guess, and training learns to do better.
+    What guidance copied along the tracks is then the first guess, and training learns to do better. Each attention head
+    starts looking at one neighbour of its token in time or space, so that the first steps learn what to make of
+    neighbours and not where they are.
     """
     latent = int(codec.config["z_dim"])  # type: ignore[index]
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = WanTransformer3DModel(
             patch_size=(1, 2, 2),
-            num_attention_heads=width // 64,
-            attention_head_dim=64,
+            num_attention_heads=width // HEAD_DIM,
+            attention_head_dim=HEAD_DIM,
             in_channels=2 * latent + BLOCK,
             out_channels=latent,
             text_dim=TEXT_DIM,
@@ -53,6 +61,7 @@ def build_transformer(
             rope_max_seq_len=1024,
         )
         _start_as_copy(model, latent, width)
+        _start_at_neighbours(model, width // HEAD_DIM)
     return model
 
 
@@ -112,3 +121,34 @@ def _start_as_copy(model: Transformer, latent: int, width: int) -> None:
         block.attn1.to_out[0].weight.mul_(0.1)
         block.attn2.to_out[0].weight.mul_(0.1)
         block.ffn.net[2].weight.mul_(0.1)
+
+
+@torch.no_grad()
+def _start_at_neighbours(model: Transformer, heads: int) -> None:
+    """Constant queries and keys whose rotary positions agree best one step apart; see `NEIGHBOURS`.
+
+    Rotary positions turn pair i of an axis with d numbers by position * 10000^(-2 i / d): a query and a key that are
+    turned against each other by -step times that frequency match where the key lies ``step`` further on.
+    """
+    along = 2 * (HEAD_DIM // 6)
+    axes = (HEAD_DIM - 2 * along, along, along)  # numbers of a head for time, rows and columns, as in WanRotaryPosEmbed
+    size = (_SHARPNESS * HEAD_DIM**0.5) ** 0.5
+    for number, block in enumerate(model.blocks):
+        query, key = torch.zeros(heads, HEAD_DIM), torch.zeros(heads, HEAD_DIM)
+        for head in range(heads):
+            place = 0
+            neighbour = NEIGHBOURS[(head + number * heads) % len(NEIGHBOURS)]
+            for axis, step, waves in zip(axes, neighbour, _WAVES, strict=True):
+                turn = -step * 10000.0 ** (-2 * torch.arange(waves) / axis)
+                pairs = slice(place, place + 2 * waves)
+                query[head, pairs] = size * torch.tensor([1.0, 0.0]).repeat(waves)
+                key[head, pairs] = size * torch.stack([turn.cos(), turn.sin()], dim=-1).flatten()
+                place += axis
+        attention = block.attn1
+        for linear, norm, wanted in (
+            (attention.to_q, attention.norm_q, query.flatten()),
+            (attention.to_k, attention.norm_k, key.flatten()),
+        ):
+            linear.bias.copy_(wanted)
+            linear.weight.mul_(_STARTING_NOISE)
+            norm.weight.fill_(float(wanted.square().mean().sqrt()))  # which the norm divides by
