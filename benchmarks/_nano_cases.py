@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import fields, replace
 from importlib import resources
 from pathlib import Path
 from typing import Literal
@@ -27,10 +28,11 @@ SIZE = (128, 128)
 FRAMES, FPS = 17, 8.0
 PHOTOGRAPHS = ("cat.jpg", "coffee.jpg", "rocket.jpg", "galaxies.jpg")
 
-_GRID = 24  # points a side that say what moves in a clip
+_GRID = 32  # points a side that say what moves in a clip
 _FIRST_ANCHORED = 200  # clips from this one on are looked through for anchors: none is also a case
 _LOOKED_THROUGH, _BATCH = 96, 8
 _ANCHORS, _LEAST = 8, 4  # pinned and moved points in a case, and how few will do
+_SEEN = 0.5  # share of the frames in which a track has to be visible
 _STILL, _GOES = 0.0005, 0.03  # of the short side: what counts as resting and as moving
 _APART = 0.12  # of the diagonal: how far from what is moved a pin on something that would move has to be
 
@@ -47,7 +49,7 @@ class Case:
 
     def __init__(self, name: str, video: torch.Tensor, seen: torch.Tensor, tracks: Tracks, several: bool) -> None:
         self.name, self.tracks, self.several = name, tracks, several
-        self.frames: NDArray[np.uint8] = (video.permute(0, 2, 3, 1).numpy() * 255).round().astype(np.uint8)
+        self.frames = _bytes(video)
         self.seen: NDArray[np.bool_] = seen.numpy()
         self._found: Tracks | None = None
 
@@ -80,20 +82,29 @@ class AnchorCase:
 def make_cases(
     kind: Kind, count: int, num_tracks: int, size: tuple[int, int] = SIZE, style: Style = "natural"
 ) -> list[Case]:
-    """The first ``count`` cases of a kind; the same ones every time.
+    """``count`` cases of a kind; the same ones every time. Natural clips in which nothing moves far are passed over:
+    of those `make_anchors` tells. Simple ones are the first, as they are.
 
     Args:
         size: (height, width) in pixels. num_tracks: each; half of them on what moves most.
     """
-    if not count:
-        return []
-    cases = []
-    scene = _scene(kind, range(count), size, style)
-    picked = pick_tracks(scene, num_tracks, size, FPS, seed=VALIDATION_SEED)
-    everywhere = _grid_tracks(scene, size)
-    video, seen = render(scene, size), visible_before(scene, size)
-    for i in range(count):
-        cases.append(Case(f"{kind} {i}", video[i], seen[i], picked[i], _several(everywhere[i])))
+    cases: list[Case] = []
+    for start in range(0, _LOOKED_THROUGH if count else 0, _BATCH if style == "natural" else count):
+        indices = range(start, start + (_BATCH if style == "natural" else count))
+        scene = _scene(kind, indices, size, style)
+        everywhere = _grid_tracks(scene, size)
+        if style == "simple":
+            picked: list[Tracks | None] = [*pick_tracks(scene, num_tracks, size, FPS, seed=VALIDATION_SEED)]
+        else:
+            picked = [_picked(tracks, num_tracks) for tracks in everywhere]
+        for clip, tracks in enumerate(picked):
+            if tracks is None:
+                continue
+            alone = _one(scene, clip)
+            video, seen = render(alone, size)[0], visible_before(alone, size)[0]
+            cases.append(Case(f"{kind} {indices[clip]}", video, seen, tracks, _several(everywhere[clip])))
+            if len(cases) == count:
+                return cases
     return cases
 
 
@@ -106,13 +117,12 @@ def make_anchors(kind: Kind, count: int, size: tuple[int, int] = SIZE, style: St
             break
         indices = range(start, start + _BATCH)
         scene = _scene(kind, indices, size, style)
-        videos = render(scene, size)
         for clip, tracks in enumerate(_grid_tracks(scene, size)):
             for sort, found in (("still", _with_still(tracks)), ("held", _with_held(tracks))):
                 if found is None or not left[sort]:
                     continue
                 left[sort] -= 1
-                frames = (videos[clip].permute(0, 2, 3, 1).numpy() * 255).round().astype(np.uint8)
+                frames = _bytes(render(_one(scene, clip), size)[0])
                 if sort == "held":
                     frames = np.repeat(frames[:1], FRAMES, axis=0)
                 cases.append(AnchorCase(f"{kind} {indices[clip]}, {sort}", sort, frames, *found))
@@ -136,7 +146,19 @@ def photographs() -> Iterator[NDArray[np.uint8]]:
 def _scene(kind: Kind, indices: Sequence[int], size: tuple[int, int], style: Style) -> Scene:
     seed = VALIDATION_SEED + (kind == "photograph")
     scene = sample_scene(seed, indices, num_frames=FRAMES, resolution=min(size), style=style)
-    return with_photographs(scene, list(photographs()), VALIDATION_SEED) if kind == "photograph" else scene
+    if kind == "procedural":
+        return scene
+    return with_photographs(scene, list(photographs()), VALIDATION_SEED + indices[0])
+
+
+def _one(scene: Scene, clip: int) -> Scene:
+    """A clip of a batch by itself: what is rendered at once has to fit into memory."""
+    return replace(scene, **{each.name: getattr(scene, each.name)[[clip]] for each in fields(scene)})
+
+
+def _bytes(video: torch.Tensor) -> NDArray[np.uint8]:
+    """[T, 3, H, W] in [0, 1] to [T, H, W, 3]."""
+    return (video.permute(0, 2, 3, 1).numpy() * 255).round().astype(np.uint8)
 
 
 def _grid_tracks(scene: Scene, size: tuple[int, int]) -> list[Tracks]:
@@ -145,6 +167,20 @@ def _grid_tracks(scene: Scene, size: tuple[int, int]) -> list[Tracks]:
     grid = torch.stack(torch.meshgrid(x, y, indexing="xy"), -1).reshape(1, -1, 2)
     points, visible = trace(scene, grid.expand(scene.num_clips, -1, -1), size)
     return [Tracks(p.numpy(), v.numpy(), size, FPS) for p, v in zip(points, visible, strict=True)]
+
+
+def _picked(tracks: Tracks, count: int) -> Tracks | None:
+    """``count`` of the tracks that are seen at the start and at least half of the time, half of them on what moves, the
+    quarter that goes farthest; None where too few move."""
+    rng = np.random.default_rng(VALIDATION_SEED)
+    whole = rng.permutation(np.flatnonzero(tracks.visible[0] & (tracks.visible.mean(0) >= _SEEN)))
+    way = _way(tracks)
+    fastest = whole[np.argsort(-way[whole], kind="stable")][: max(count // 2, len(whole) // 4)]
+    moving = fastest[way[fastest] >= _GOES * min(tracks.size)]
+    if len(moving) < min(_LEAST, count):
+        return None
+    chosen = list(dict.fromkeys([*rng.permutation(moving)[: count // 2], *whole]))[:count]
+    return tracks.select(chosen)
 
 
 def _several(tracks: Tracks) -> bool:

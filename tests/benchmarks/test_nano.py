@@ -63,6 +63,20 @@ def test_new_pixels_and_seen_ones_are_counted_apart(cases):
     assert row["psnr_all"] == pytest.approx(row["psnr_new"] - 10 * np.log10(share), abs=1e-6)
 
 
+def test_tracks_of_natural_clips_are_on_what_moves():
+    found = make_cases("procedural", 2, 8, SIZE)
+    assert len({case.name for case in found}) == 2
+    for case in found:
+        points, visible = case.tracks.points, case.tracks.visible
+        assert visible[0].all()
+        assert visible.mean(0).min() >= 0.5
+        way = np.where(visible, np.linalg.norm(points - points[:1], axis=-1), 0).max(0)
+        assert (way > 0.03 * 64).sum() >= 4
+    again = make_cases("procedural", 1, 8, SIZE)[0]
+    assert again.tracks == found[0].tracks
+    np.testing.assert_array_equal(again.frames, found[0].frames)
+
+
 def test_pins_drift_as_far_as_the_picture_slides(noise):
     start = np.array([[20.0, 24], [30, 40], [44, 20], [40, 44]], np.float32)
     points = np.repeat(start[None], 9, axis=0)
