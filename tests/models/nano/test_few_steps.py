@@ -61,7 +61,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     forward = WanTransformer3DModel.forward
 
     def record(self: Any, **kwargs: Any) -> Any:
-        result = forward(self, **kwargs)
+        result: Any = forward(self, **kwargs)
         calls.append({**kwargs, "clean": result[0]})
         return result
 
