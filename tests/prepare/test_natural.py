@@ -16,6 +16,7 @@ from motionloom.prepare.procedural import (
     NaturalScene,
     cropped,
     dense_flow,
+    layer_at,
     render,
     sample_scene,
     trace,
@@ -152,12 +153,14 @@ def test_tracks_and_visibility_equal_brute_force(seed: int):
     scene = natural(seed, range(10 * seed, 10 * seed + clips), frames)
     starts = some_points(clips, 60)
     points, visible = trace(scene, starts, SIZE)
+    layers = layer_at(scene, starts, SIZE)
     half = min(SIZE) / 2
     checked = 0
     for clip in range(clips):
         brute = Brute(scene, clip)
         places = (points[clip].double().numpy() - np.array([SIZE[1], SIZE[0]]) / 2) / half
         owner, material, clear = brute.seen(0, places[0, :, 0], places[0, :, 1])
+        np.testing.assert_array_equal(layers[clip].numpy()[clear > 2e-3], owner[clear > 2e-3])
         for t in range(1, frames):
             now, there, clear_now = brute.seen(t, places[t, :, 0], places[t, :, 1])
             inside = ((points[clip, t] >= 0) & (points[clip, t] < torch.tensor([SIZE[1], SIZE[0]]))).all(-1).numpy()
@@ -366,6 +369,7 @@ def test_ball_is_laid_out_without_a_seam(angle: float, z: float):
 @pytest.mark.parametrize(
     ("how", "words"),
     [
+        ({"indices": []}, "indices: found none"),
         ({"style": "cubist"}, "style: found 'cubist', expected one of simple, natural"),
         ({"photographs": [np.zeros((9, 9, 3), np.uint8)]}, "use with_photographs"),
         ({"style": "natural", "photographs": [np.zeros((9, 9), np.uint8)]}, r"photographs\[0\]: found uint8 \(9, 9\)"),
@@ -373,4 +377,13 @@ def test_ball_is_laid_out_without_a_seam(angle: float, z: float):
 )
 def test_refuses_nonsense(how: dict, words: str):
     with pytest.raises(InputError, match=words):
-        sample_scene(0, [0], **how)
+        sample_scene(0, **({"indices": [0]} | how))
+
+
+@pytest.mark.parametrize(("frames", "resolution"), [(1, 8), (2, 33)])
+def test_odd_sizes(frames: int, resolution: int):
+    scene = sample_scene(0, range(6), num_frames=frames, resolution=resolution, style="natural")
+    assert render(scene, (9, 31)).shape == (6, frames, 3, 9, 31)
+    assert render(scene, (9, 31)).isfinite().all()
+    assert trace(scene, torch.zeros(6, 0, 2), (9, 31))[0].shape == (6, frames, 0, 2)
+    assert dense_flow(scene, (9, 31)).shape == (6, frames - 1, 2, 9, 31)

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 
 from motionloom.errors import InputError
 from motionloom.prepare.procedural import (
+    layer_at,
     outline,
     render,
     sample_scene,
@@ -143,3 +144,16 @@ def test_simple_clips_stay_as_they_were():
     torch.testing.assert_close(video[1, 2, :, 10, 20], torch.tensor([0.9404, 0.8644, 0.9306]), atol=2e-4, rtol=0)
     drawn = scene.scale.numpy().tobytes() + scene.shift.numpy().tobytes()
     assert hashlib.sha256(drawn).hexdigest().startswith(SIMPLE_MOTION)
+
+
+def test_layers_are_those_that_are_rendered():
+    scene = sample_scene(1, range(6), num_frames=2, resolution=48)
+    flat, layers = scene.sprites.clone(), scene.sprites.shape[1]
+    flat[:, :, :3] = (torch.arange(1, layers + 1) / (layers + 1)).reshape(1, -1, 1, 1, 1)
+    shown = render(replace(scene, sprites=flat, background=torch.zeros_like(scene.background)), SIZE)
+    y, x = (torch.arange(extent) + 0.5 for extent in SIZE)
+    centres = torch.stack(torch.meshgrid(x, y, indexing="xy"), -1).reshape(1, -1, 2).expand(6, -1, -1)
+    found = layer_at(scene, centres, SIZE, frame=1).unflatten(1, SIZE)
+    # Rounding is right where nothing is mixed; pixels on edges are a few.
+    assert ((shown[:, 1, 0] * (layers + 1)).round() == found).float().mean() > 0.95
+    assert (found.amax((1, 2)) > 0).sum() >= 3

@@ -22,7 +22,7 @@ from motionloom.prepare.procedural.rendering import render
 from motionloom.prepare.procedural.sampling import Style, sample_scene
 from motionloom.prepare.procedural.scene import BACKGROUND_REACH, MAX_LAYERS, WAVES, Scene
 from motionloom.prepare.procedural.textures import outline, texture
-from motionloom.prepare.procedural.tracing import dense_flow, trace, visible_before
+from motionloom.prepare.procedural.tracing import dense_flow, layer_at, trace, visible_before
 
 __all__ = [
     "BACKGROUND_REACH",
@@ -33,6 +33,7 @@ __all__ = [
     "Style",
     "cropped",
     "dense_flow",
+    "layer_at",
     "outline",
     "render",
     "sample_scene",

@@ -91,6 +91,8 @@ def sample_scene(
         raise InputError(
             f"num_frames, resolution: found {num_frames}, {resolution}; expected at least 1 frame and 8 pixels"
         )
+    if not len(indices):
+        raise InputError("indices: found none, expected the number of at least one clip")
     if style not in get_args(Style):
         raise InputError(f"style: found {style!r}, expected one of {', '.join(get_args(Style))}")
     if style == "natural":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from motionloom.prepare.procedural.layers import coverage
-from motionloom.prepare.procedural.natural import NaturalScene, trace_natural
+from motionloom.prepare.procedural.natural import NaturalScene, natural_layer_at, trace_natural
 from motionloom.prepare.procedural.scene import Scene, at_frames
 
 
@@ -29,10 +29,7 @@ def trace(
     start = torch.view_as_complex(((points.float() - origin) / half).contiguous())
     layers = scene.scale.shape[1]
 
-    owner = torch.zeros(start.shape, dtype=torch.long, device=points.device)
-    for layer in range(1, layers):
-        covered = coverage(scene, layer, start[:, None], slice(frame, frame + 1))[:, 0] > 0.5
-        owner[covered] = layer
+    owner = _owner(scene, start, frame)
 
     def of_owner(values: torch.Tensor) -> torch.Tensor:
         """[B, L, ...] -> [B, N, ...], each point's own layer."""
@@ -62,6 +59,23 @@ def trace(
         hides = (coverage(scene, layer, x, slice(None)) > 0.5) & (owner[:, None] < layer)
         visible &= ~hides
     return pixels, visible
+
+
+def layer_at(scene: Scene, points: torch.Tensor, size: tuple[int, int], frame: int = 0) -> torch.Tensor:
+    """Which layer is seen at points [B, N, 2] (pixels) of one frame: int64 [B, N], 0 is the background."""
+    if isinstance(scene, NaturalScene):
+        return natural_layer_at(scene, points, size, frame)
+    origin = points.new_tensor([size[1] / 2, size[0] / 2])
+    return _owner(scene, torch.view_as_complex(((points.float() - origin) / (min(size) / 2)).contiguous()), frame)
+
+
+def _owner(scene: Scene, places: torch.Tensor, frame: int) -> torch.Tensor:
+    """The nearest layer [B, N] that covers places (complex [B, N], half short sides) of a simple scene."""
+    owner = torch.zeros(places.shape, dtype=torch.long, device=places.device)
+    for layer in range(1, scene.scale.shape[1]):
+        covered = coverage(scene, layer, places[:, None], slice(frame, frame + 1))[:, 0] > 0.5
+        owner[covered] = layer
+    return owner
 
 
 def dense_flow(scene: Scene, size: tuple[int, int]) -> torch.Tensor:

@@ -36,11 +36,16 @@ class _Clip:
         self.sunny = rng.random() < 0.6
         self.layers: list[Layer] = []
         self._background()
-        for _ in range(int(rng.choice([0, 1, 2], p=[0.6, 0.25, 0.15]))):
+        hills = int(rng.choice([0, 1, 2], p=[0.6, 0.25, 0.15]))
+        # Some hills are in front of the first things, which then rise, set, or pass behind them.
+        near = hills > 0 and rng.random() < 0.3
+        for _ in range(hills - near):
             self._hills()
-        for _ in range(int(rng.choice([0, 1, 2, 3, 4, 5], p=[0.05, 0.25, 0.3, 0.2, 0.12, 0.08]))):
-            kinds = (self._cutout, self._ball, self._figure, self._rod, self._card, self._tree)
+        kinds = (self._cutout, self._ball, self._figure, self._rod, self._card, self._tree)
+        for number in range(int(rng.choice([0, 1, 2, 3, 4, 5], p=[0.05, 0.25, 0.3, 0.2, 0.12, 0.08]))):
             kinds[int(rng.choice(len(kinds), p=[0.38, 0.14, 0.15, 0.11, 0.12, 0.1]))]()
+            if near and number == 0:
+                self._hills()
         if rng.random() < 0.22:
             (self._grass, self._fence)[int(rng.integers(2))]()
         self.layers = self.layers[:MAX_LAYERS]

@@ -43,9 +43,7 @@ def _trace(
     layers = int(scene.present.sum(1).max())
     now = slice(frame, frame + 1)
 
-    owner = torch.zeros(start.shape[:2], dtype=torch.long, device=points.device)
-    for layer in range(1, layers):
-        owner[distance(scene, back, layer, start_x, start_y, now)[:, 0] > 0] = layer
+    owner = _owner(scene, back, start_x, start_y, now)
 
     def own(values: torch.Tensor) -> torch.Tensor:
         """[B, L, ..., T] -> [..., B, T, N], each point's own layer."""
@@ -79,6 +77,21 @@ def _trace(
     for layer in range(1, layers):
         visible &= ~((distance(scene, back, layer, x, y, slice(None)) > 0) & (owner[:, None] < layer))
     return pixels, visible
+
+
+def natural_layer_at(scene: NaturalScene, points: torch.Tensor, size: tuple[int, int], frame: int) -> torch.Tensor:
+    """As `motionloom.prepare.procedural.layer_at`."""
+    place = (points.float() - points.new_tensor([size[1] / 2, size[0] / 2])) / (min(size) / 2)
+    back = inverses(homographies(scene)).float()
+    return _owner(scene, back, place[:, None, :, 0], place[:, None, :, 1], slice(frame, frame + 1))
+
+
+def _owner(scene: NaturalScene, back: torch.Tensor, x: torch.Tensor, y: torch.Tensor, now: slice) -> torch.Tensor:
+    """The nearest layer [B, N] that covers places [B, 1, N] at one frame."""
+    owner = torch.zeros(x.shape[0], x.shape[2], dtype=torch.long, device=x.device)
+    for layer in range(1, int(scene.present.sum(1).max())):
+        owner[distance(scene, back, layer, x, y, now)[:, 0] > 0] = layer
+    return owner
 
 
 def distance(
