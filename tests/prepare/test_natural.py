@@ -142,9 +142,14 @@ def test_tracks_start_where_asked_and_keep_their_colour():
     points, visible = trace(scene, start, SIZE)
     torch.testing.assert_close(points[:, 0], start, atol=5e-4, rtol=0)
     assert visible[:, 0].all()
-    difference = (colours(video, points) - colours(video, points[:, :1].expand_as(points))).abs().mean(-1)
-    assert difference[visible].median() < 0.01
-    assert difference[~visible].median() > 5 * difference[visible].median()
+    taken = colours(video, points)
+    difference = (taken - taken[:, :1]).abs().mean(-1)
+    moving = (points - points[:, :1]).norm(dim=-1) > 0.05
+    assert (moving & visible).float().mean() > 0.1
+    # Beside edges, and where textures are fine, a place between pixels is a mixture.
+    assert difference[moving & visible].median() < 0.005
+    assert difference[moving & visible].quantile(0.9) < 0.1
+    assert difference[moving & ~visible].median() > 0.1
 
 
 @pytest.mark.parametrize("seed", [0, 1])
