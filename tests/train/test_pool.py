@@ -48,7 +48,7 @@ def test_what_goes_wrong_while_making_ahead_is_told():
     def make(indices: range) -> Batch:
         if indices.start >= 8:
             raise InputError("no such clip")
-        return Batch(*(torch.zeros(4, 1) for _ in range(5)))
+        return Batch(*(torch.zeros(4, 1) for _ in range(6)))
 
     pool: RenewedPool[Batch] = RenewedPool(make, 0, group=4, renew_every=1, ahead=1)
     pool.batch(0, 1)

@@ -6,8 +6,13 @@ from typing import Any
 
 import torch
 
+from motionloom.models.nano import provenance
+
 Codec = Any
 """A `BlockCodec` or an `AutoencoderKLWan`."""
+
+COVERED_WEIGHT = 0.2
+"""Of errors in the picture of what the first frame shows, beside a codec that can say where it comes from."""
 
 
 @torch.no_grad()
@@ -22,6 +27,47 @@ def to_video(codec: Codec, latents: torch.Tensor) -> torch.Tensor:
     """The inverse of `to_latents`, as far as the codec allows; clamped to [-1, 1]."""
     mean, std = _statistics(codec)
     return codec.decode(latents * std.to(latents) + mean.to(latents)).sample
+
+
+def with_provenance(codec: Codec, latents: torch.Tensor, places: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
+    """Latents [B, C, 1 + n, h, w] that say of each cell after the first frame where in that frame it comes from.
+
+    The latents as they are for a codec whose latents do not tell.
+
+    Args:
+        places, seen: [B, n, h, w, 2] in pixels and [B, n, h, w]; see `motionloom.prepare.procedural.sources`.
+    """
+    blocks = picture_channels(codec)
+    if blocks == latents.shape[1]:
+        return latents
+    size = latents.shape[-2] * provenance.CELL, latents.shape[-1] * provenance.CELL
+    told = provenance.phases(places, size, codec.wavelengths) * seen[..., None]
+    return torch.cat(
+        [latents[:, :blocks], torch.cat([latents[:, blocks:, :1], told.permute(0, 4, 1, 2, 3)], dim=2)], dim=1
+    )
+
+
+def picture_channels(codec: Codec) -> int:
+    """How many of the codec's channels are pictures; any others are provenance."""
+    return int(codec.config["z_dim"]) - 4 * len(getattr(codec, "wavelengths", ()))
+
+
+def latent_weights(codec: Codec, uncovered: torch.Tensor) -> torch.Tensor | None:
+    """How much errors of each latent number count, [B, C, T, h, w]; None: all the same.
+
+    Where the first frame shows a thing its picture follows from where it comes from, so the picture counts less there.
+
+    Args:
+        uncovered: bool [B, 1, T, h, w].
+    """
+    blocks, channels = picture_channels(codec), int(codec.config["z_dim"])
+    if blocks == channels:
+        return None
+    pictures = COVERED_WEIGHT + (1 - COVERED_WEIGHT) * uncovered.float()
+    return torch.cat(
+        [pictures.expand(-1, blocks, -1, -1, -1), torch.ones_like(pictures).expand(-1, channels - blocks, -1, -1, -1)],
+        dim=1,
+    )
 
 
 def _statistics(codec: Codec) -> tuple[torch.Tensor, torch.Tensor]:

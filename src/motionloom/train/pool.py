@@ -9,11 +9,13 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from motionloom.models.nano.codec import BLOCK
 from motionloom.prepare.procedural import Style, cropped, render, sample_scene, trace
-from motionloom.train.latents import Codec, to_latents
+from motionloom.prepare.procedural.sources import sources
+from motionloom.train.latents import Codec, to_latents, with_provenance
 
 SCATTERED = 256
 """Tracks per clip that start anywhere, as drawn ones do, besides one per latent cell."""
@@ -29,12 +31,14 @@ class Batch:
         latents: of the clip, normalised [B, C, T, h, w].
         plain: of its first frame followed by grey ones, what an image-to-video pipeline knows before any track.
         ending: the last latent frame of the same with the last frame known too, [B, C, h, w].
+        uncovered: bool [B, 1, T, h, w], what the first frame does not show.
         points, visible: [B, F, h * w + SCATTERED, 2] in pixels and [B, F, h * w + SCATTERED].
     """
 
     latents: torch.Tensor
     plain: torch.Tensor
     ending: torch.Tensor
+    uncovered: torch.Tensor
     points: torch.Tensor
     visible: torch.Tensor
 
@@ -179,7 +183,10 @@ def encode_clips(
     plain = to_latents(codec, known)
     known[:, :, -1] = video[:, :, -1]
     ending = to_latents(codec, known)[:, :, -1]
-    return Batch(to_latents(codec, video).half(), plain.half(), ending.half(), points, visible)
+    places, seen = sources(scene, size, block=BLOCK)
+    latents = with_provenance(codec, to_latents(codec, video), places, seen)
+    uncovered = F.pad(~seen, (0, 0, 0, 0, 1, 0))[:, None]
+    return Batch(latents.half(), plain.half(), ending.half(), uncovered, points, visible)
 
 
 def _starts(rng: np.random.Generator, size: tuple[int, int]) -> NDArray[np.float32]:

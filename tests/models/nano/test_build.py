@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import pytest
 import torch
 
+from motionloom.errors import InputError
 from motionloom.models.nano.build import NEIGHBOURS, TEXT_DIM, build_scheduler, build_transformer
 from motionloom.models.nano.codec import BlockCodec
 from motionloom.train.nano import predict_clean
@@ -22,6 +24,11 @@ def test_untrained_network_returns_the_condition():
         louder = predict_clean(model, noisy * 0, condition * 2, torch.tensor([0.9, 0.3]))
         plain = predict_clean(model, noisy * 0, condition, torch.tensor([0.9, 0.3]))
     assert 1.7 < louder.std() / plain.std() < 2.2
+
+
+def test_narrow_networks_are_refused():
+    with pytest.raises(InputError, match=r"found 64, expected a multiple of 64 .* 20 channels: 128 or more"):
+        build_transformer(BlockCodec(z_dim=20), width=64)
 
 
 def test_same_seed_same_weights_and_global_state_untouched():

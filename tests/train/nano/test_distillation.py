@@ -147,7 +147,8 @@ def test_lessons_are_shared_out_and_repeatable(monkeypatch: pytest.MonkeyPatch):
     latents = torch.zeros(2, 1, 1, 1, 1)
     for seed in range(400):
         few_steps_loss(SimpleNamespace(  # type: ignore[arg-type]
-            latents=latents, condition=latents, model=None, average=None, generator=torch.Generator().manual_seed(seed)
+            latents=latents, condition=latents, model=None, average=None, weights=None,
+            pictures=None, generator=torch.Generator().manual_seed(seed),
         ))  # fmt: skip
     assert drawn.count(None) / 400 == pytest.approx(distillation.FLOW_SHARE, abs=0.06)
     counts = [sum(each is not None and each[0] == steps for each in drawn) for steps in STEP_COUNTS]
@@ -200,7 +201,7 @@ def test_one_step_decides_where_the_mean_would_be_fog():
         latents = signs(32, generator)
         condition = torch.zeros(32, 8, 1, 4, 4)
         few_steps_loss(
-            Lesson(model, teacher, latents, condition, Stage(16, 32, 1.0), NanoRecipe(), generator)
+            Lesson(model, teacher, latents, condition, None, 4, Stage(16, 32, 1.0), NanoRecipe(), generator)
         ).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()

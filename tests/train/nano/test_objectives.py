@@ -12,7 +12,7 @@ from motionloom.train.nano.objectives import Lesson, add_noise, draw_noise, draw
 
 def lesson(stage: Stage, seed: int = 0, clips: int = 2) -> Lesson:
     latents = torch.zeros(clips, 8, 2, 4, 4)
-    return Lesson(None, None, latents, plain_condition(latents), stage, NanoRecipe(), generator(seed))  # type: ignore[arg-type]
+    return Lesson(None, None, latents, plain_condition(latents), None, 8, stage, NanoRecipe(), generator(seed))  # type: ignore[arg-type]
 
 
 def generator(seed: int) -> torch.Generator:
@@ -25,9 +25,9 @@ def test_loss_falls():
     latents = torch.randn(2, 8, 2, 8, 8, generator=generator(0))
     noise = torch.randn(latents.shape, generator=generator(1))
     condition, t = plain_condition(latents), torch.tensor([0.3, 0.8])
-    optimizer = torch.optim.AdamW(model.parameters(), 3e-3)
+    optimizer = torch.optim.AdamW(model.parameters(), 6e-3)
     losses = []
-    for _ in range(40):
+    for _ in range(20):
         loss = step_loss(model, latents, condition, t, noise)
         loss.backward()
         optimizer.step()
@@ -74,10 +74,10 @@ def test_noise_lies_on_the_straight_path():
 
 def test_times_stay_in_the_stage_and_lean_to_noise():
     t = draw_times(lesson(Stage(16, 2, 1.0, least_time=0.4, most_time=0.9), clips=4000))
-    assert 0.4 <= float(t.min()) < 0.45
+    assert 0.4 <= float(t.min()) < 0.6
     assert 0.88 < float(t.max()) <= 0.9
-    # The median of u is 1/2; shifted by s = 4 that is s / (s + 1).
-    assert float(t.median()) == pytest.approx(0.4 + 0.5 * 0.8, abs=0.02)
+    # The median of u is 1/2; shifted by s = 20 that is s / (s + 1).
+    assert float(t.median()) == pytest.approx(0.4 + 0.5 * 20 / 21, abs=0.02)
 
 
 def test_draws_follow_the_generator():

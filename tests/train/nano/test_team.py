@@ -25,8 +25,8 @@ from motionloom.errors import Cancelled
 from motionloom.train.nano import NanoRecipe, Stage, run, team, train
 
 out, steps, stop = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-recipe = NanoRecipe(width=64, layers=1, latent_channels=8, codec_clips=2, warmup_steps=2, style="simple", pool=32,
-                    stages=(Stage(16, 2, 1.0),))
+recipe = NanoRecipe(width=64, layers=1, latent_channels=8, wavelengths=(64.0,), codec_clips=2, warmup_steps=2,
+                    style="simple", pool=32, stages=(Stage(16, 2, 1.0),))
 seen = {"before": [], "after": [], "points": []}
 member = []
 mean, batch = team.Team.average, run.ClipPool.batch

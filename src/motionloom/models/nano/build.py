@@ -9,6 +9,7 @@ from diffusers.models.modeling_utils import ModelMixin
 from diffusers.models.transformers.transformer_wan import WanTransformer3DModel
 from diffusers.schedulers.scheduling_unipc_multistep import UniPCMultistepScheduler
 
+from motionloom.errors import InputError
 from motionloom.models.nano.codec import BLOCK
 
 Transformer = Any
@@ -41,8 +42,17 @@ def build_transformer(
     What guidance copied along the tracks is then the first guess, and training learns to do better. Each attention head
     starts looking at one neighbour of its token in time or space, so that the first steps learn what to make of
     neighbours and not where they are.
+
+    Raises:
+        InputError: a width that does not hold a token's condition.
     """
     latent = int(codec.config["z_dim"])  # type: ignore[index]
+    least = 4 * latent + ANCHOR_CHANNELS
+    if width % HEAD_DIM or width < least:
+        raise InputError(
+            f"width: found {width}, expected a multiple of {HEAD_DIM} that holds four cells of {latent} channels: "
+            f"{-(-least // HEAD_DIM) * HEAD_DIM} or more"
+        )
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = WanTransformer3DModel(

@@ -72,7 +72,8 @@ def make_codec(
                 recipe.seed, group, resolution=side, style=recipe.style, photographs=photographs, device=device
             )
             videos.append(render(scene, (side, side)).transpose(1, 2).cpu() * 2 - 1)
-        codec = BlockCodec.fit(videos, recipe.latent_channels)
+        channels = recipe.latent_channels + 4 * len(recipe.wavelengths)
+        codec = BlockCodec.fit(videos, channels, wavelengths=recipe.wavelengths)
     draft = out / ".codec.partial"
     codec.save_pretrained(draft)
     spent = seconds if recipe.codec == "vae" else time.monotonic() - started

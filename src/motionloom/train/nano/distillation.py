@@ -31,7 +31,15 @@ import torch
 
 from motionloom.models.nano.build import build_scheduler
 from motionloom.models.nano.few_steps import step_grid, step_token
-from motionloom.train.nano.objectives import Lesson, Network, add_noise, draw_noise, flow_loss, predict_clean
+from motionloom.train.nano.objectives import (
+    Lesson,
+    Network,
+    add_noise,
+    draw_noise,
+    flow_loss,
+    predict_clean,
+    weighted_mean,
+)
 
 FLOW_SHARE = 0.25
 """Of the lessons go on teaching many steps."""
@@ -66,7 +74,15 @@ def few_steps_loss(lesson: Lesson) -> torch.Tensor:
     jump = JUMPS[int(torch.randint(len(JUMPS), (), generator=lesson.generator))]
     starts = torch.randint(jump.steps, (len(lesson.latents),), generator=lesson.generator).tolist()
     return jump_loss(
-        lesson.model, lesson.average, lesson.latents, lesson.condition, draw_noise(lesson), jump=jump, starts=starts
+        lesson.model,
+        lesson.average,
+        lesson.latents,
+        lesson.condition,
+        draw_noise(lesson),
+        jump=jump,
+        starts=starts,
+        weights=lesson.weights,
+        pictures=lesson.pictures,
     )
 
 
@@ -79,6 +95,8 @@ def jump_loss(
     *,
     jump: Jump,
     starts: Sequence[int],
+    weights: torch.Tensor | None = None,
+    pictures: int | None = None,
 ) -> torch.Tensor:
     """Mean squared distance of what the student predicts from `teacher_clean`; after last jumps, `texture_distance`
     to the true clip on top, `TEXTURE_WEIGHT` times.
@@ -86,6 +104,8 @@ def jump_loss(
     Args:
         latents: clean, [B, C, T, h, w]; condition [B, 4 + C, T, h, w]; noise as latents.
         starts: which of its steps each sample makes, 0 is the first.
+        weights: of the distances; see `motionloom.train.nano.objectives.Lesson`.
+        pictures: how many channels have a texture; all when not given.
     """
     legs = [_leg(jump.steps, jump.substeps, start) for start in starts]
     times = torch.tensor([leg.times for leg in legs], device=latents.device).T  # [substeps + 1, B]
@@ -95,7 +115,8 @@ def jump_loss(
         target = teacher_clean(teacher, noisy, condition, times, told, step_token(jump.told))
     clean = predict_clean(student, noisy, condition, told[0], step_token(jump.steps))
     last = times[-1] == 0
-    return (clean - target).square().mean() + TEXTURE_WEIGHT * (texture_distance(clean, latents) * last).mean()
+    texture = texture_distance(clean[:, :pictures], latents[:, :pictures])
+    return weighted_mean((clean - target).square(), weights) + TEXTURE_WEIGHT * (texture * last).mean()
 
 
 def teacher_clean(

@@ -25,6 +25,8 @@ class Lesson:
         average: a network of the running average of its weights, without gradients.
         latents: clean, [B, C, T, h, w].
         condition: [B, 4 + C, T, h, w].
+        weights: of the errors of each latent number, [B, C, T, h, w]; None: all the same.
+        pictures: how many of the channels are pictures, the first ones.
         stage, recipe: what is trained.
         generator: on the CPU; all randomness, so that a resumed training draws the same.
     """
@@ -33,6 +35,8 @@ class Lesson:
     average: Network
     latents: torch.Tensor
     condition: torch.Tensor
+    weights: torch.Tensor | None
+    pictures: int
     stage: Stage
     recipe: NanoRecipe
     generator: torch.Generator
@@ -56,7 +60,7 @@ def objective(kind: Kind) -> Objective:
 def flow_loss(lesson: Lesson) -> torch.Tensor:
     """`step_loss` at random times of the stage."""
     noise = draw_noise(lesson)
-    return step_loss(lesson.model, lesson.latents, lesson.condition, draw_times(lesson), noise)
+    return step_loss(lesson.model, lesson.latents, lesson.condition, draw_times(lesson), noise, lesson.weights)
 
 
 def draw_noise(lesson: Lesson) -> torch.Tensor:
@@ -73,15 +77,26 @@ def draw_times(lesson: Lesson) -> torch.Tensor:
 
 
 def step_loss(
-    model: Network, latents: torch.Tensor, condition: torch.Tensor, t: torch.Tensor, noise: torch.Tensor
+    model: Network,
+    latents: torch.Tensor,
+    condition: torch.Tensor,
+    t: torch.Tensor,
+    noise: torch.Tensor,
+    weights: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Mean squared error of the clean latent that the network predicts, divided by t.
 
     Args:
         latents: clean, [B, C, T, h, w]; condition [B, 4 + C, T, h, w]; t [B] in (0, 1]; noise as latents.
+        weights: of each number; see `Lesson`.
     """
     clean = predict_clean(model, add_noise(latents, noise, t), condition, t)
-    return ((clean - latents).square() / t.view(-1, 1, 1, 1, 1)).mean()
+    return weighted_mean((clean - latents).square() / t.view(-1, 1, 1, 1, 1), weights)
+
+
+def weighted_mean(errors: torch.Tensor, weights: torch.Tensor | None) -> torch.Tensor:
+    """The mean of errors times weights, if there are any."""
+    return errors.mean() if weights is None else (errors * weights).mean()
 
 
 def predict_clean(

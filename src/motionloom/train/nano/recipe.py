@@ -7,6 +7,7 @@ from itertools import accumulate
 from typing import Literal
 
 from motionloom.errors import InputError
+from motionloom.models.nano.provenance import WAVELENGTHS
 from motionloom.prepare.procedural import Style
 from motionloom.train.conditions import ConditionMix
 
@@ -65,6 +66,8 @@ class NanoRecipe:
     Attributes:
         seed: of weights and clips, below `VALIDATION_SEED`.
         width, layers, expansion: of the transformer, see `motionloom.models.nano.build.build_transformer`.
+        latent_channels: of the pictures.
+        wavelengths: of the provenance, see `motionloom.models.nano.provenance`; none for a codec of pictures alone.
         style: of the clips, see `motionloom.prepare.procedural.sample_scene`.
         photographs: show those of `motionloom.prepare.photographs` on some layers, where scikit-image is installed.
         mix: how often each kind of condition is drawn.
@@ -72,11 +75,12 @@ class NanoRecipe:
     """
 
     seed: int = 0
-    width: int = 320
-    layers: int = 5
+    width: int = 384
+    layers: int = 4
     expansion: int = 2
     codec: Literal["blocks", "vae"] = "blocks"
     latent_channels: int = 40
+    wavelengths: tuple[float, ...] = WAVELENGTHS
     codec_clips: int = 96
     vae_share: float = 0.3
     style: Style = "natural"
@@ -88,7 +92,7 @@ class NanoRecipe:
     warmup_steps: int = 100
     weight_decay: float = 0.01
     averaging: float = 0.998
-    time_shift: float = 4.0
+    time_shift: float = 20.0
     stages: tuple[Stage, ...] = (
         Stage(64, 8, 0.45, view=0.5),
         Stage(128, 3, 0.35),

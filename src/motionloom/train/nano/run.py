@@ -18,7 +18,7 @@ from motionloom.models.nano.build import NUM_FRAMES, build_transformer, like
 from motionloom.models.nano.few_steps import STEP_COUNTS
 from motionloom.models.nano.files import save_nano
 from motionloom.train.conditions import draw_condition
-from motionloom.train.latents import Codec
+from motionloom.train.latents import Codec, latent_weights, picture_channels
 from motionloom.train.nano.codecs import codec_seconds, has_codec, load_codec, make_codec
 from motionloom.train.nano.curves import draw_curves, rewind_log
 from motionloom.train.nano.objectives import Lesson, objective
@@ -211,7 +211,17 @@ class _Run:
         batch = self._clips(stage).batch(step, stage.batch)
         condition = draw_condition(batch.plain, batch.points, batch.visible, rng, recipe.mix, ending=batch.ending)
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-        lesson = Lesson(self._network, self.average, batch.latents, condition, stage, recipe, generator)
+        lesson = Lesson(
+            self._network,
+            self.average,
+            batch.latents,
+            condition,
+            latent_weights(self.codec, batch.uncovered),
+            picture_channels(self.codec),
+            stage,
+            recipe,
+            generator,
+        )
         with mixed_precision(team.device):
             loss = objective(stage.kind)(lesson)
         self.state.add(loss)
