@@ -329,6 +329,8 @@ def main() -> None:
             result[name] = {"header": header(), **about, **ABLATIONS[name](setup)}
             options.json.parent.mkdir(parents=True, exist_ok=True)
             write(result, str(options.json))
+            draw(name, result[name], options.plots)
+        return
     for name in options.only:
         if name in result:
             draw(name, result[name], options.plots)
