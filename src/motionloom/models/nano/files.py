@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import torch
 from diffusers.models.modeling_utils import ModelMixin
 
+from motionloom.media.files import replacing_folder
 from motionloom.models.nano.build import FPS, NATIVE_SIZE, NUM_FRAMES, Transformer, build_scheduler, like
 from motionloom.models.nano.codec import BlockCodec
 
@@ -48,8 +46,7 @@ def save_nano(
     """
     folder = Path(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    try:
+    with replacing_folder(folder) as draft:
         stored = like(transformer)
         stored.load_state_dict(transformer.state_dict())
         stored.to(dtype).save_pretrained(draft / "transformer")
@@ -62,18 +59,6 @@ def save_nano(
         _write_json(draft / "model_index.json", {**MODEL_INDEX, "vae": [library, type(codec).__name__]})
         defaults = {"size": list(NATIVE_SIZE), "num_frames": NUM_FRAMES, "fps": FPS}
         _write_json(draft / "training.json", {"native": defaults, **facts})
-        os.chmod(draft, 0o755)  # noqa: S103 - a model folder is for everybody to read
-        if folder.exists():
-            old = folder.with_name(f".{folder.name}.old")
-            shutil.rmtree(old, ignore_errors=True)
-            folder.rename(old)
-            draft.rename(folder)
-            shutil.rmtree(old)
-        else:
-            draft.rename(folder)
-    except BaseException:
-        shutil.rmtree(draft, ignore_errors=True)
-        raise
     return folder
 
 
