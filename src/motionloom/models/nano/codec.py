@@ -7,7 +7,7 @@ a first-frame code copied along a track then means the same thing in a later lat
     [B, 3, 1 + 4n, H, W] in [-1, 1]   <->   [B, C, 1 + n, H / 4, W / 4]
 
 Further channels may say which place of the first frame a cell shows (`motionloom.models.nano.provenance`). The encoder
-knows that of the first frame alone; a network may tell it of the others, and what it tells is decoded by moving the
+knows that of the first frame alone (of later frames it whispers that they stay where they are); a network may tell it of the others, and what it tells is decoded by moving the
 first frame. Elsewhere the blocks are decoded.
 """
 
@@ -115,8 +115,8 @@ class BlockCodec(ModelMixin, ConfigMixin):
         """
         codes = (_all_blocks(x) - self.mean) @ self.basis.T
         if self.wavelengths:
-            own = codes.new_zeros(*codes.shape[:-1], 4 * len(self.wavelengths))
-            own[:, 0] = self._own_phases(x.shape[-2], x.shape[-1]).to(own)
+            own = self._own_phases(x.shape[-2], x.shape[-1]).to(codes).repeat(*codes.shape[:2], 1, 1, 1)
+            own[:, 1:] *= provenance.WHISPER
             codes = torch.cat([codes, own], dim=-1)
         return codes.permute(0, 4, 1, 2, 3)
 

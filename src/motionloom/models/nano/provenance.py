@@ -25,6 +25,9 @@ WAVELENGTHS = (512.0, 128.0, 32.0)
 following one has to be found within half of itself by the one before."""
 
 CELL = 4  # pixels in height and width of a cell, and frames of a latent frame after the first
+WHISPER = 0.15
+"""Length at which frames that are only encoded say that they come from where they are: too short to be decoded, long
+enough for a network to see where a cell is that nothing has been said of."""
 _SURE = 0.2, 0.6  # lengths below show nothing of the first frame, lengths above do; in between both are mixed
 _NEAR = 6.0  # pixels: cells whose places are farther apart do not show the same thing
 _SMOOTH = 4.0  # pixels by which the place of a neighbour may differ from the step between cells on one surface
