@@ -7,8 +7,8 @@ a first-frame code copied along a track then means the same thing in a later lat
     [B, 3, 1 + 4n, H, W] in [-1, 1]   <->   [B, C, 1 + n, H / 4, W / 4]
 
 Further channels may say which place of the first frame a cell shows (`motionloom.models.nano.provenance`). The encoder
-knows that of the first frame alone (of later frames it whispers that they stay where they are); a network may tell it of the others, and what it tells is decoded by moving the
-first frame. Elsewhere the blocks are decoded.
+knows that of the first frame alone; of later frames it whispers that cells stay where they are. A network may tell it
+of them, and what it tells is decoded by moving the first frame. Elsewhere the blocks are decoded.
 """
 
 from __future__ import annotations
