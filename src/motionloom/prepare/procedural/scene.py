@@ -64,7 +64,8 @@ SceneT = TypeVar("SceneT", bound=Scene)
 
 def at_frames(scene: SceneT, frames: Sequence[int]) -> SceneT:
     """The scene at some of its frames, in that order."""
-    return replace(scene, **{name: getattr(scene, name)[..., list(frames)] for name in scene.timed})
+    chosen = torch.tensor(list(frames), device=scene.device)
+    return replace(scene, **{name: getattr(scene, name).index_select(-1, chosen) for name in scene.timed})
 
 
 def pixel_centres(size: tuple[int, int], device: torch.device) -> torch.Tensor:
