@@ -115,7 +115,7 @@ class BlockCodec(ModelMixin, ConfigMixin):
         """
         codes = (_all_blocks(x) - self.mean) @ self.basis.T
         if self.wavelengths:
-            own = self._own_phases(x.shape[-2], x.shape[-1]).to(codes).repeat(*codes.shape[:2], 1, 1, 1)
+            own = self._own_phases(x.shape[-2], x.shape[-1], x.device).to(codes).repeat(*codes.shape[:2], 1, 1, 1)
             own[:, 1:] *= provenance.WHISPER
             codes = torch.cat([codes, own], dim=-1)
         return codes.permute(0, 4, 1, 2, 3)
@@ -133,9 +133,9 @@ class BlockCodec(ModelMixin, ConfigMixin):
         rest = video[:, :, 1:]
         return torch.cat([video[:, :, :1], (rest + (moved - rest) * share).to(video)], dim=2)
 
-    def _own_phases(self, height: int, width: int) -> torch.Tensor:
+    def _own_phases(self, height: int, width: int, device: torch.device) -> torch.Tensor:
         """[h, w, 4 * wavelengths]: every cell shows itself."""
-        centres = provenance.cell_centres(height // BLOCK, width // BLOCK)
+        centres = provenance.cell_centres(height // BLOCK, width // BLOCK, device=device)
         return provenance.phases(centres, (height, width), self.wavelengths)
 
 

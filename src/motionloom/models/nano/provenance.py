@@ -32,6 +32,7 @@ _SURE = 0.2, 0.6  # lengths below show nothing of the first frame, lengths above
 _NEAR = 6.0  # pixels: cells whose places are farther apart do not show the same thing
 _SMOOTH = 4.0  # pixels by which the place of a neighbour may differ from the step between cells on one surface
 _PAIRS = 1 << 24  # distances held at once
+_PARTS = 1 << 20  # of one, in which colours are added up
 
 
 def cell_centres(rows: int, columns: int, device: torch.device | None = None) -> Tensor:
@@ -81,21 +82,32 @@ def compensate(first: Tensor, places: Tensor, lengths: Tensor) -> tuple[Tensor, 
         (pictures [B, 3, 4 S, H, W], share [B, 1, 4 S, H, W] from 0 to 1 of each pixel that the first frame shows).
     """
     sure = ((lengths - _SURE[0]) / (_SURE[1] - _SURE[0])).clamp(0, 1)
-    centres = cell_centres(*places.shape[2:4], device=places.device).flatten(0, 1)
+    rows, columns = places.shape[2:4]
+    centres = cell_centres(rows, columns, device=places.device).flatten(0, 1)
     slopes = torch.stack([_slope(places, axis) for axis in (3, 2)], dim=-1).flatten(2, 3)  # [B, S, N, 2, x or y]
     places, sure = places.flatten(2, 3), sure.flatten(2)
-    clips = []
-    for clip in range(len(first)):
+    clips, latent_frames, _ = sure.shape
+    sums = first.new_empty(clips, 4, latent_frames * CELL, *first.shape[2:])
+    for clip in range(clips):
         before, after = _speeds(places[clip], sure[clip], centres)
-        frames = []
-        for step in range(len(before)):
+        for step in range(latent_frames):
             for frame in range(CELL):
                 time = frame - (CELL - 1) / 2
                 now = centres + time * (before if time < 0 else after)[step]
-                frames.append(_splat(first[clip], now, places[clip, step], slopes[clip, step], sure[clip, step]))
-        clips.append(torch.stack(frames, dim=1))
-    colour, weight = torch.stack(clips).split([3, 1], dim=1)
-    return colour / weight.clamp_min(1e-4), weight.clamp(0, 1)
+                sums[clip, :, step * CELL + frame] = _splat(
+                    first[clip], now, places[clip, step], slopes[clip, step], sure[clip, step]
+                )
+    colour, weight = sums.split([3, 1], dim=1)
+    # Half a cell inside the border no cell beyond it takes part.
+    whole = _covered(rows, sums)[:, None] * _covered(columns, sums)
+    return colour / weight.clamp_min(1e-4), (weight / whole).clamp(0, 1)
+
+
+def _covered(cells: int, like: Tensor) -> Tensor:
+    """The weights that patches at rest add up to, for each pixel along an axis of so many cells."""
+    pixels = torch.arange(cells * CELL, dtype=like.dtype, device=like.device) + 0.5
+    beside = torch.minimum(pixels, cells * CELL - pixels)  # distance from the border
+    return (1 - (CELL / 2 - beside) / CELL).clamp_max(1)
 
 
 def _slope(places: Tensor, axis: int) -> Tensor:
@@ -104,6 +116,8 @@ def _slope(places: Tensor, axis: int) -> Tensor:
     Where neither neighbour lies on the same surface the surface is taken to face the camera as it did.
     """
     still = places.new_tensor([1.0, 0.0] if axis == 3 else [0.0, 1.0]) * CELL
+    if places.shape[axis] == 1:
+        return (still / CELL).expand_as(places)
     step = places.diff(dim=axis)
     first, last = step.narrow(axis, 0, 1), step.narrow(axis, step.shape[axis] - 1, 1)
     left, right = torch.cat([first, step], axis), torch.cat([step, last], axis)
@@ -137,8 +151,10 @@ def _speeds(places: Tensor, sure: Tensor, centres: Tensor) -> tuple[Tensor, Tens
 def _where(wanted: Tensor, places: Tensor, sure: Tensor, centres: Tensor) -> tuple[Tensor, Tensor]:
     """Where cells [N] show the wanted places [N, 2]: (position [N, 2], whether one does [N, 1])."""
     at, found = [], []
+    known = places.masked_fill(sure[:, None] < 1, torch.inf)
     for part in wanted.split(max(1, _PAIRS // len(places))):
-        distance, cell = (torch.cdist(part, places) + (1 - sure) * 1e3).min(dim=1)
+        # Not by matrix products, which at a thousand pixels are off by a cell where they run in TF32.
+        distance, cell = torch.cdist(part, known, compute_mode="donot_use_mm_for_euclid_dist").min(dim=1)
         at.append(centres[cell] + (part - places[cell]))
         found.append(distance[:, None] < _NEAR)
     return torch.cat(at), torch.cat(found)
@@ -148,19 +164,20 @@ def _splat(first: Tensor, now: Tensor, places: Tensor, slopes: Tensor, sure: Ten
     """Patches of the first frame [3, H, W], each faded out linearly over a cell around its middle ``now`` [N, 2].
 
     Returns:
-        [4, H, W]: the sum of the weighted colours, and of the weights.
+        [4, H, W]: the sum of the weighted colours, and of the weights. Whole numbers are added up, whose sum is the
+        same in whatever order a GPU does it.
     """
     height, width = first.shape[1:]
     reach = torch.arange(-CELL, CELL, device=first.device)
     window = torch.stack(torch.meshgrid(reach, reach, indexing="xy"), dim=-1).flatten(0, 1)  # [64, 2], (x, y)
-    pixel = now.floor().long()[:, None] + window  # [N, 64, 2]
+    pixel = now.round().long()[:, None] + window  # [N, 64, 2]
     apart = pixel + 0.5 - now[:, None]
     inside = (pixel >= 0).all(-1) & (pixel[..., 0] < width) & (pixel[..., 1] < height)
     weight = (1 - apart.abs() / CELL).clamp_min(0).prod(-1) * sure[:, None] * inside
     source = places[:, None] + torch.einsum("nij,npj->npi", slopes, apart)
-    grid = source / source.new_tensor([width, height]) * 2 - 1
+    grid = torch.stack([source[..., 0] / width, source[..., 1] / height], dim=-1) * 2 - 1
     colour = F.grid_sample(first[None], grid[None], padding_mode="border", align_corners=False)[0]  # [3, N, 64]
     index = (pixel[..., 1] * width + pixel[..., 0]).clamp(0, height * width - 1).flatten()
-    total = first.new_zeros(4, height * width)
-    total.index_add_(1, index, torch.cat([colour * weight, weight[None]]).flatten(1))
-    return total.unflatten(1, (height, width))
+    parts = (torch.cat([colour * weight, weight[None]]).flatten(1) * _PARTS).round().long()
+    total = torch.zeros(4, height * width, dtype=torch.long, device=first.device).index_add_(1, index, parts)
+    return (total.to(first) / _PARTS).unflatten(1, (height, width))
