@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from concurrent.futures import Future
+from contextlib import contextmanager
+
 import numpy as np
 import pytest
 import torch
@@ -42,6 +45,59 @@ def test_clips_made_ahead_are_the_same(codec: BlockCodec):
     assert min({*ahead._coming, *ahead._held}) >= 3
     ahead.close()
     assert not ahead._coming
+
+
+def test_clips_made_ahead_on_a_gpu_have_a_stream_of_their_own(monkeypatch):
+    """With a stand-in for CUDA: made on the side stream, finished there, and then recorded on the training's."""
+    told = []
+
+    class Stream:
+        device = torch.device("cuda", 0)
+
+        def synchronize(self) -> None:
+            told.append("finished")
+
+    class Numbers(torch.Tensor):
+        def record_stream(self, stream: object) -> None:
+            told.append(f"recorded on {stream}")
+
+    @contextmanager
+    def entered(stream: object):
+        assert isinstance(stream, Stream)
+        told.append("begun")
+        yield
+
+    def make(indices: range) -> Batch:
+        told.append("made")
+        return Batch(*(torch.zeros(4, 1).as_subclass(Numbers) for _ in range(6)))
+
+    monkeypatch.setattr(torch.cuda, "Stream", lambda device: Stream())
+    monkeypatch.setattr(torch.cuda, "stream", entered)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: "the training's")
+    pool: RenewedPool[Batch] = RenewedPool(make, 0, group=4, renew_every=1, ahead=1, device=Stream.device)
+    pool.batch(0, 64)
+    pool.close()
+    assert told == ["made", "made", "begun", "made", "finished"]
+    pool._coming[2] = Future()
+    pool._coming[2].set_result(make(range(8, 12)))
+    pool._clip(8)
+    assert told[6:] == ["recorded on the training's"] * 6
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_clips_made_ahead_are_the_same_on_a_gpu(codec: BlockCodec):
+    there = BlockCodec.from_config(codec.config)
+    there.load_state_dict(codec.state_dict())
+    there.to("cuda")
+    plain, ahead = (
+        ClipPool(there, (32, 32), 5, 2, style="natural", capacity=12, group=4, renew_every=1, ahead=n) for n in (0, 2)
+    )
+    for step in range(5):
+        a, b = plain.batch(step, 3), ahead.batch(step, 3)
+        assert a.latents.is_cuda
+        assert torch.equal(a.latents, b.latents)
+        assert torch.equal(a.points, b.points)
+    ahead.close()
 
 
 def test_what_goes_wrong_while_making_ahead_is_told():

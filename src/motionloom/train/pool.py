@@ -56,6 +56,8 @@ class RenewedPool(Generic[Held]):
         group: clips made at once; one group is replaced every ``renew_every`` steps, oldest first.
         ahead: groups made in a thread of their own before a step asks for them. With 0 a step that needs new clips
             waits for them.
+        device: where clips are made. On a GPU those made ahead have a stream of their own: making them looks at what
+            it made many times, and on the stream of the training each look would wait for a whole step.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class RenewedPool(Generic[Held]):
         group: int = 16,
         renew_every: int = 8,
         ahead: int = 0,
+        device: torch.device | None = None,
     ) -> None:
         self._make, self.seed = make, seed
         self.group, self.renew_every, self.ahead = group, renew_every, ahead
@@ -74,6 +77,8 @@ class RenewedPool(Generic[Held]):
         self._held: dict[int, Held] = {}
         self._coming: dict[int, Future[Held]] = {}
         self._maker = ThreadPoolExecutor(1, thread_name_prefix="clips") if ahead else None
+        on_gpu = ahead and device is not None and device.type == "cuda"
+        self._stream = torch.cuda.Stream(device) if on_gpu else None
 
     def batch(self, step: int, size: int) -> Held:
         """``size`` random clips of those the pool holds at ``step``, in single precision where stored in half."""
@@ -102,13 +107,30 @@ class RenewedPool(Generic[Held]):
         number, row = divmod(index, self.group)
         if number not in self._held:
             coming = self._coming.pop(number, None)
-            self._held[number] = self._group(number) if coming is None else coming.result()
+            self._held[number] = self._group(number) if coming is None else self._handed_over(coming.result())
         held = self._held[number]
         return tuple(getattr(held, field.name)[row] for field in fields(held))
 
     def _order(self, number: int) -> None:
         if self._maker is not None and number not in self._held and number not in self._coming:
-            self._coming[number] = self._maker.submit(self._group, number)
+            self._coming[number] = self._maker.submit(self._made_apart, number)
+
+    def _made_apart(self, number: int) -> Held:
+        """A group made in the other thread, and finished on the device."""
+        if self._stream is None:
+            return self._group(number)
+        with torch.cuda.stream(self._stream):
+            group = self._group(number)
+        self._stream.synchronize()
+        return group
+
+    def _handed_over(self, group: Held) -> Held:
+        """A group that this thread goes on with: its memory is not taken again before this thread's stream is done."""
+        if self._stream is not None:
+            here = torch.cuda.current_stream(self._stream.device)
+            for field in fields(group):
+                getattr(group, field.name).record_stream(here)
+        return group
 
     def _group(self, number: int) -> Held:
         return self._make(range(number * self.group, (number + 1) * self.group))
@@ -144,7 +166,7 @@ class ClipPool(RenewedPool[Batch]):
             mine = range(indices.start * processes + rank, indices.stop * processes + rank, processes)
             return encode_clips(codec, seed, mine, size, num_frames, style=style, photographs=photographs, view=view)
 
-        super().__init__(make, seed, **how)
+        super().__init__(make, seed, device=next(codec.parameters()).device, **how)
 
 
 @torch.no_grad()
