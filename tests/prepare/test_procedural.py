@@ -104,6 +104,43 @@ def test_photographs_keep_the_motion():
     assert (video[1, :, 1:] < 0.01).all()
 
 
+def test_photographs_go_where_the_scene_is():
+    scene = sample_scene(1, range(2), num_frames=2, resolution=16).to("meta")
+    photographed = with_photographs(scene, [np.zeros((20, 20, 3), np.uint8)], seed=0)
+    assert {getattr(photographed, name).device.type for name in ("background", "sprites", "scale")} == {"meta"}
+    with pytest.raises(InputError, match="photographs: found none"):
+        with_photographs(scene, [], seed=0)
+
+
+@pytest.mark.parametrize("style", ["simple", "natural"])
+def test_points_of_any_type_mean_the_same(style):
+    size = (31, 33)  # whose middle is between pixels
+    scene = sample_scene(1, range(2), num_frames=3, resolution=31, style=style)
+    points = torch.randint(0, 31, (2, 40, 2), generator=torch.Generator().manual_seed(0))
+    expected, seen = trace(scene, points.float(), size)
+    for other in (points, points.double()):
+        tracks, visible = trace(scene, other, size)
+        assert torch.equal(tracks, expected)
+        assert torch.equal(visible, seen)
+        assert torch.equal(layer_at(scene, other, size), layer_at(scene, points.float(), size))
+
+
+@pytest.mark.parametrize(
+    ("shape", "frame", "words"),
+    [
+        ((3, 5, 2), 0, r"points: found shape \(3, 5, 2\), expected \[2, N, 2\]"),
+        ((5, 2), 0, r"points: found shape \(5, 2\)"),
+        ((2, 5, 2), 3, "frame: found 3, expected 0 to 2"),
+        ((2, 5, 2), -1, "frame: found -1"),
+    ],
+)
+def test_tracing_refuses_nonsense(shape: tuple[int, ...], frame: int, words: str):
+    scene = sample_scene(1, range(2), num_frames=3, resolution=16)
+    for ask in (trace, layer_at):
+        with pytest.raises(InputError, match=words):
+            ask(scene, torch.zeros(shape), (16, 16), frame=frame)
+
+
 def test_outlines_stay_inside_their_texture():
     for seed in range(30):
         alpha = outline(np.random.default_rng(seed), 64, softness=0.02)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from motionloom.errors import InputError
 from motionloom.prepare.procedural import sample_scene, trace
 from motionloom.prepare.procedural.sources import sources
 
@@ -45,3 +46,12 @@ def test_what_stands_still_comes_from_where_it_is():
     y, x = torch.meshgrid(torch.arange(12) * 4 + 2.0, torch.arange(16) * 4 + 2.0, indexing="ij")
     torch.testing.assert_close(places, torch.stack([x, y], -1).expand_as(places), atol=1e-3, rtol=0)
     assert seen.all()
+
+
+@pytest.mark.parametrize(
+    ("frames", "size", "words"),
+    [(8, SIZE, "scene: found 8 frames"), (1, SIZE, "scene: found 1 frames"), (9, (48, 62), "size, block: found")],
+)
+def test_blocks_fill_the_clip(frames: int, size: tuple[int, int], words: str):
+    with pytest.raises(InputError, match=words):
+        sources(sample_scene(1, [0], num_frames=frames, resolution=48), size)

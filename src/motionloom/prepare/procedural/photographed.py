@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
+from motionloom.errors import InputError
 from motionloom.prepare.procedural.scene import SceneT
 
 
@@ -19,7 +20,12 @@ def with_photographs(scene: SceneT, photographs: Sequence[NDArray[np.uint8]], se
     Args:
         photographs: uint8 [H, W, 3], at least one; clip i shows number i modulo their count in the background.
         seed: of the patches' places.
+
+    Raises:
+        InputError: there is no photograph.
     """
+    if not len(photographs):
+        raise InputError("photographs: found none, expected at least one, uint8 [H, W, 3]")
     background, sprites = [], scene.sprites.clone()
     for clip in range(scene.scale.shape[0]):
         rng = np.random.default_rng([seed, clip])
@@ -28,7 +34,7 @@ def with_photographs(scene: SceneT, photographs: Sequence[NDArray[np.uint8]], se
         for layer in range(sprites.shape[1]):
             other = photographs[(clip + layer + 1) % len(photographs)]
             sprites[clip, layer, :3] = _square(other, sprites.shape[-1], rng, least=0.3)
-    return replace(scene, background=torch.stack(background), sprites=sprites)
+    return replace(scene, background=torch.stack(background).to(scene.device), sprites=sprites)
 
 
 def _square(image: NDArray[np.uint8], side: int, rng: np.random.Generator, least: float) -> torch.Tensor:

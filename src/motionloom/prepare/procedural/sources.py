@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from motionloom.errors import InputError
 from motionloom.prepare.procedural.scene import Scene, at_frames
 from motionloom.prepare.procedural.tracing import trace
 
@@ -15,11 +16,19 @@ def sources(scene: Scene, size: tuple[int, int], *, block: int = 4) -> tuple[tor
 
     Args:
         size: (height, width) in pixels, multiples of ``block``.
+        block: even, and T = 1 + S block.
 
     Returns:
         (places float32 [B, S, h, w, 2], (x, y) in pixels of the first frame; seen bool [B, S, h, w], whether that place
         is visible there), S = (T - 1) / block.
+
+    Raises:
+        InputError: a size or a number of frames that blocks do not fill.
     """
+    if block < 2 or block % 2 or size[0] % block or size[1] % block:
+        raise InputError(f"size, block: found {tuple(size)} and {block}, expected multiples of an even block")
+    if scene.num_frames <= block or (scene.num_frames - 1) % block:
+        raise InputError(f"scene: found {scene.num_frames} frames, expected one and then blocks of {block}")
     rows, columns = size[0] // block, size[1] // block
     row, column = torch.meshgrid(torch.arange(rows) + 0.5, torch.arange(columns) + 0.5, indexing="ij")
     centres = (torch.stack([column, row], dim=-1) * block).reshape(1, -1, 2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from motionloom.errors import InputError
 from motionloom.prepare.procedural.layers import coverage
 from motionloom.prepare.procedural.natural import NaturalScene, natural_layer_at, trace_natural
 from motionloom.prepare.procedural.scene import Scene, at_frames
@@ -15,18 +16,23 @@ def trace(
     """Exact tracks of what is seen at some points of one frame, usually the first.
 
     Args:
-        points: float32 [B, N, 2], (x, y) in pixels of ``size`` at ``frame`` (continuous, pixel centres at +0.5).
+        points: [B, N, 2], (x, y) in pixels of ``size`` at ``frame`` (continuous, pixel centres at +0.5).
+        frame: from 0 to T - 1.
 
     Returns:
         (points float32 [B, T, N, 2] in pixels, visible bool [B, T, N]): a point is visible while it is inside the
-        frame and no layer in front of its own covers it by more than half.
+        frame and no layer in front of its own covers it by more than half. On the scene's device.
+
+    Raises:
+        InputError: points of another shape, or a frame that the scene does not have.
     """
+    points = _checked(scene, points, frame)
     if isinstance(scene, NaturalScene):
         return trace_natural(scene, points, size, frame)
     height, width = size
     half = min(size) / 2
     origin = torch.tensor([width / 2, height / 2], device=points.device)
-    start = torch.view_as_complex(((points.float() - origin) / half).contiguous())
+    start = torch.view_as_complex(((points - origin) / half).contiguous())
     layers = scene.scale.shape[1]
 
     owner = _owner(scene, start, frame)
@@ -62,11 +68,25 @@ def trace(
 
 
 def layer_at(scene: Scene, points: torch.Tensor, size: tuple[int, int], frame: int = 0) -> torch.Tensor:
-    """Which layer is seen at points [B, N, 2] (pixels) of one frame: int64 [B, N], 0 is the background."""
+    """Which layer is seen at points [B, N, 2] (pixels) of one frame: int64 [B, N], 0 is the background.
+
+    Raises:
+        InputError: as `trace`.
+    """
+    points = _checked(scene, points, frame)
     if isinstance(scene, NaturalScene):
         return natural_layer_at(scene, points, size, frame)
     origin = points.new_tensor([size[1] / 2, size[0] / 2])
-    return _owner(scene, torch.view_as_complex(((points.float() - origin) / (min(size) / 2)).contiguous()), frame)
+    return _owner(scene, torch.view_as_complex(((points - origin) / (min(size) / 2)).contiguous()), frame)
+
+
+def _checked(scene: Scene, points: torch.Tensor, frame: int) -> torch.Tensor:
+    """The points, float32 on the scene's device."""
+    if points.ndim != 3 or points.shape[0] != scene.num_clips or points.shape[2] != 2:
+        raise InputError(f"points: found shape {tuple(points.shape)}, expected [{scene.num_clips}, N, 2]")
+    if not 0 <= frame < scene.num_frames:
+        raise InputError(f"frame: found {frame}, expected 0 to {scene.num_frames - 1}")
+    return points.to(scene.device, torch.float32)
 
 
 def _owner(scene: Scene, places: torch.Tensor, frame: int) -> torch.Tensor:

@@ -85,15 +85,16 @@ def _draw(rng: np.random.Generator, clip: int, layer: int, number: int, shape: t
 
 def _cut(photograph: NDArray[np.uint8], crops: Sequence[_Crop], side: int, device: torch.device) -> torch.Tensor:
     """The crops [n, 3, side, side] of one photograph in [0, 1], from a pyramid so that shrinking does not glitter."""
-    picture = torch.tensor(photograph, device=device).permute(2, 0, 1)[None].float() / 255
-    height, width = picture.shape[-2:]
-    pyramid = [picture]
-    while len(pyramid) < _LEVELS and min(pyramid[-1].shape[-2:]) >= 2:
+    height, width = photograph.shape[:2]
+    most = min(_LEVELS - 1, int(np.log2(min(height, width))))
+    levels = [int(np.clip(round(np.log2(crop.side / side)), 0, most)) for crop in crops]
+    planes = torch.from_numpy(np.ascontiguousarray(photograph.transpose(2, 0, 1)))
+    pyramid = [planes.to(device)[None].float() / 255]
+    while len(pyramid) <= max(levels):
         pyramid.append(F.avg_pool2d(pyramid[-1], 2, ceil_mode=True, count_include_pad=False))
     out = torch.empty(len(crops), 3, side, side, device=device)
     axis = (torch.arange(side, device=device) + 0.5) * (2 / side) - 1
     plane = torch.complex(axis.expand(side, side), axis[:, None].expand(side, side).contiguous())
-    levels = [int(np.clip(round(np.log2(crop.side / side)), 0, len(pyramid) - 1)) for crop in crops]
     for level in sorted(set(levels)):
         some = [k for k, other in enumerate(levels) if other == level]
         turn = torch.tensor([1j ** crops[k].quarter * crops[k].side / 2 for k in some], device=device)

@@ -35,7 +35,7 @@ def _trace(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     height, width = size
     half = min(size) / 2
-    start = (points.float() - points.new_tensor([width / 2, height / 2])) / half
+    start = (points - points.new_tensor([width / 2, height / 2])) / half
     start_x, start_y = start[:, None, :, 0], start[:, None, :, 1]  # [B, 1, N]
     there = homographies(scene)
     back = inverses(there).float()
@@ -81,7 +81,7 @@ def _trace(
 
 def natural_layer_at(scene: NaturalScene, points: torch.Tensor, size: tuple[int, int], frame: int) -> torch.Tensor:
     """As `motionloom.prepare.procedural.layer_at`."""
-    place = (points.float() - points.new_tensor([size[1] / 2, size[0] / 2])) / (min(size) / 2)
+    place = (points - points.new_tensor([size[1] / 2, size[0] / 2])) / (min(size) / 2)
     back = inverses(homographies(scene)).float()
     return _owner(scene, back, place[:, None, :, 0], place[:, None, :, 1], slice(frame, frame + 1))
 
