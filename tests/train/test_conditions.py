@@ -3,8 +3,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 import torch
 
+from motionloom.errors import InputError
 from motionloom.methods.ati import ati
 from motionloom.methods.wan_move import wan_move
 from motionloom.models.nano.guidance import ati_temperature
@@ -135,6 +137,20 @@ def test_shares_of_the_mix_are_kept():
     untouched = (drawn[:, 4:, 1] == plain[:, :, 1]).flatten(1).all(1)
     assert 0.2 < float(untouched.float().mean()) < 0.45  # unguided ones, and a few whose tracks are hidden at once
     assert torch.equal(drawn[~ends][:, :4, 0], torch.ones(int((~ends).sum()), 4, 8, 8))
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ({"ati": 1.5}, "ati: found 1.5, expected a share"),
+        ({"tail_dropout": -0.1}, "tail_dropout: found -0.1"),
+        ({"most_tracks": 0}, "most_tracks: found 0, expected at least one track"),
+        ({"dense": 0.6, "boxes": 0.5}, "found 1.3 in all"),
+    ],
+)
+def test_a_mix_that_makes_no_sense_is_refused(how: dict, words: str):
+    with pytest.raises(InputError, match=words):
+        ConditionMix(**how)
 
 
 def test_boxes_reach_the_condition():

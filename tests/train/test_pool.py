@@ -142,6 +142,12 @@ def test_a_view_is_a_part_of_the_large_clip_as_it_is(codec: BlockCodec):
         assert (shown[clip] - there).abs().mean() < 0.12
 
 
+def test_a_view_is_no_more_than_the_picture(codec: BlockCodec):
+    for view in (0.0, 1.5):
+        with pytest.raises(InputError, match=f"view: found {view}"):
+            encode_clips(codec, 5, [0], (32, 32), 5, view=view)
+
+
 def test_the_ending_knows_the_last_frame_alone(codec: BlockCodec):
     batch = encode_clips(codec, 9, range(2), (32, 32), 5)
     video = render(sample_scene(9, range(2), num_frames=5, resolution=32), (32, 32)).transpose(1, 2) * 2 - 1

@@ -51,9 +51,13 @@ class ConditionMix:
     tail_dropout: float = 0.2
 
     def __post_init__(self) -> None:
-        for name in ("unguided", "ati", "dense", "densified", "boxes", "beyond_boxes", "anchors", "last_frame"):
+        shares = "unguided", "ati", "dense", "densified", "boxes", "beyond_boxes", "anchors", "last_frame"
+        for name in (*shares, "tail_dropout"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"{name}: found {getattr(self, name)}, expected a share, from 0 to 1")
+        for name in ("most_tracks", "least_spread"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name}: found {getattr(self, name)}, expected at least one track")
         kinds = self.dense + self.densified + self.boxes
         if kinds > 1 + 1e-9:
             raise InputError(f"dense, densified, boxes: found {kinds:g} in all, expected shares that sum to 1 at most")
@@ -101,6 +105,7 @@ def draw_condition(
     condition = plain_condition(plain)
     rows, columns = plain.shape[-2:]
     size = (rows * BLOCK, columns * BLOCK)
+    points, visible = points.cpu(), visible.cpu()  # drawn there: from a GPU two transfers, not some for every sample
     kind = rng.random(len(plain))
     through_ati = rng.random(len(plain)) < mix.ati
     if ending is not None:
@@ -146,7 +151,7 @@ def as_tensors(drawn: Drawn) -> tuple[torch.Tensor, torch.Tensor]:
 def _draw_tracks(
     points: torch.Tensor, visible: torch.Tensor, size: tuple[int, int], rng: np.random.Generator, mix: ConditionMix
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """[F, M, 2] and float [F, M] of one sample."""
+    """[F, M, 2] and float [F, M] of one sample, all on the CPU."""
     kind = rng.random()
     cells = (size[0] // BLOCK) * (size[1] // BLOCK)
     dense = points[:, :cells], visible[:, :cells]
@@ -154,9 +159,9 @@ def _draw_tracks(
         return dense[0], dense[1].float()
     if points.shape[1] > cells:
         points, visible = points[:, cells:], visible[:, cells:]
-    exact = points.cpu().numpy(), visible.cpu().numpy()
+    exact = points.numpy(), visible.numpy()
     if kind >= 1 - mix.boxes:
-        return _boxed(exact, (dense[0].cpu().numpy(), dense[1].cpu().numpy()), size, rng, mix)
+        return _boxed(exact, (dense[0].numpy(), dense[1].numpy()), size, rng, mix)
     spread_out = kind < mix.dense + mix.densified
     count = round(float(np.exp(rng.uniform(0, np.log(mix.most_tracks + 0.5)))))
     count = max(count, mix.least_spread) if spread_out else count
@@ -187,11 +192,15 @@ def _boxed(
 def _stacked(
     drawn: Sequence[tuple[torch.Tensor, torch.Tensor]], device: torch.device
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """[B, F, M, 2] and [B, F, M] of samples with different numbers of tracks; what is missing is hidden."""
+    """[B, F, M, 2] and [B, F, M] of samples with different numbers of tracks; what is missing is hidden.
+
+    Put together where they are, then moved in one piece.
+    """
     frames, most = len(drawn[0][0]), max(part.shape[1] for part, _ in drawn)
-    points = torch.zeros(len(drawn), frames, most, 2, device=device)
-    visible = torch.zeros(len(drawn), frames, most, device=device)
+    there = drawn[0][0].device
+    points = torch.zeros(len(drawn), frames, most, 2, device=there)
+    visible = torch.zeros(len(drawn), frames, most, device=there)
     for row, (part, seen) in enumerate(drawn):
         points[row, :, : part.shape[1]] = part
         visible[row, :, : part.shape[1]] = seen
-    return points, visible
+    return points.to(device), visible.to(device)

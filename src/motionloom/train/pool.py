@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
+from motionloom.errors import InputError
 from motionloom.models.nano.codec import BLOCK
 from motionloom.prepare.procedural import Style, cropped, render, sample_scene, trace
 from motionloom.prepare.procedural.sources import sources
@@ -189,7 +190,12 @@ def encode_clips(
         style, photographs: see `motionloom.prepare.procedural.sample_scene`.
         view: part of the picture's short side that a clip shows, at a random place; pictures have the detail and the
             speeds of those that are 1 / ``view`` times as large.
+
+    Raises:
+        InputError: a view that is no part of the picture, or what `sample_scene`, `sources` and the codec refuse.
     """
+    if not 0 < view <= 1:
+        raise InputError(f"view: found {view}, expected a share of the picture, above 0 to 1")
     device = next(codec.parameters()).device
     resolution = round(min(size) / view)
     scene = sample_scene(
