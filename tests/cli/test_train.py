@@ -111,6 +111,13 @@ def test_train_nano_tells_its_scores(folder, call, nano):
     assert (nano["steps"], nano["checkpoint_every"], nano["validate_every"], nano["resume"]) == (None, 120, 300, False)
 
 
+def test_the_first_of_several_processes_talks(folder, call, nano, monkeypatch):
+    monkeypatch.setenv("RANK", "1")
+    done = call("train", "nano", "--budget", "2m")
+    assert (done.code, nano["budget"]) == (0, 120)
+    assert "trained" not in done.out
+
+
 def test_train_nano_by_steps(folder, call, nano):
     done = call("train", "nano", "--steps", 9, "--checkpoint-every", "30s", "--validate-every", "1h", "--resume")
     assert done.code == 0, done.err

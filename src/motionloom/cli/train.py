@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -54,7 +56,9 @@ def nano(
     validated = parse_budget(validate_every, "--validate-every")
     from motionloom.train.nano import NanoRecipe, train
 
-    with progress("training nano, steps" if steps else "training nano, seconds") as on_progress:
+    leads = os.environ.get("RANK", "0") == "0"  # the others of several processes have nothing of their own to tell
+    bar = progress("training nano, steps" if steps else "training nano, seconds") if leads else nullcontext(_nothing)
+    with bar as on_progress:
 
         def tell(facts: dict[str, Any]) -> None:
             if steps:
@@ -76,7 +80,8 @@ def nano(
             compile=compile,
             on_progress=tell,
         )
-    say(f"{folder}: trained; use it with motionloom generate -m {folder}")
+    if leads:
+        say(f"{folder}: trained; use it with motionloom generate -m {folder}")
 
 
 @app.command()
@@ -203,6 +208,9 @@ def motion_vae(
     facts = json.loads((folder / "training.json").read_text(encoding="utf-8"))
     before, after = facts["psnr_before"], facts["psnr_after"]
     say(f"{folder}: PSNR of motion " + ", ".join(f"{kind} {before[kind]} to {after[kind]} dB" for kind in before))
+
+
+def _nothing(step: int, total: int) -> None: ...
 
 
 def _raft(path: Path, device: str | None) -> Callable[[Any, Any], Any]:

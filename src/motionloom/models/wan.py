@@ -278,6 +278,7 @@ class WanModel(DiffusersModel):
         # 512 rows where CLIP tokens come in front of the text: the stock attention counts on that many.
         rows = 1 if self._transformer.config.image_dim is None else 512
         told = step_token(self._few_steps(request, steps), self._transformer.config.text_dim).repeat(1, rows, 1)
+        told = told.to(self.pipeline._execution_device)  # the stock pipeline moves only what it encodes itself
         return {"prompt_embeds": told, "negative_prompt_embeds": told}
 
     def _known_options(self) -> Mapping[str, str]:

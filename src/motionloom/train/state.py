@@ -171,5 +171,10 @@ def adamw(parameters: Iterable[torch.nn.Parameter], learning_rate: float, weight
 
 def mixed_precision(device: torch.device) -> AbstractContextManager[Any]:
     """bfloat16 autocast where the hardware multiplies it fast, nothing elsewhere."""
-    fast = device.type == "cuda" or (torch.backends.mkldnn.is_available() and torch.cpu._is_avx512_bf16_supported())
+    if device.type == "cuda":
+        fast = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        fast = (
+            device.type == "cpu" and torch.backends.mkldnn.is_available() and torch.cpu._is_avx512_bf16_supported()  # pyright: ignore[reportPrivateUsage] - torch has no other word
+        )
     return torch.autocast(device.type, torch.bfloat16) if fast else nullcontext()

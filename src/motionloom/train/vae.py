@@ -57,8 +57,8 @@ def train_vae(
     """
     if num_frames % 4 != 1:
         raise InputError(f"num_frames: found {num_frames}, expected 1 + a multiple of 4")
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
         vae: Codec = AutoencoderKLWan(
             base_dim=base_dim,
             z_dim=latent_channels,
@@ -74,6 +74,7 @@ def train_vae(
     optimizer = torch.optim.AdamW(vae.parameters(), learning_rate, betas=(0.9, 0.95))
     state = TrainingState(vae, optimizer, averaging=0.0)
     told = {"seed": seed, "base_dim": base_dim, "side": side, "num_frames": num_frames, "batch": batch, "style": style}
+    told |= {"latent_channels": latent_channels, "learning_rate": learning_rate}
     if checkpoint is not None and checkpoint.exists():
         state.load(checkpoint, told)
 

@@ -18,9 +18,12 @@ import motionloom as ml
 from motionloom.errors import InputError
 from motionloom.models.catalog import find_model
 from motionloom.models.nano.build import build_scheduler
-from motionloom.models.nano.facts import default_steps, distilled_steps
+from motionloom.models.nano.facts import default_steps, distilled_steps, takes_last_image
 from motionloom.models.nano.few_steps import STEP_COUNTS, first_order, step_grid, step_token
+from motionloom.models.parameters import Parameters
 from motionloom.tracks.tracks import Tracks
+from motionloom.train.conditions import plain_condition
+from motionloom.train.latents import to_latents
 
 SIZE = (32, 32)
 
@@ -117,6 +120,35 @@ def test_first_order_is_ddim_on_the_same_grid(steps: int):
         torch.testing.assert_close(x.double(), expected, atol=2e-5, rtol=1e-4)
     assert scheduler.config.solver_order == 2
     assert list(scheduler.config.disable_corrector) == []
+
+
+def test_the_token_is_where_the_model_runs(distilled: Path, monkeypatch: pytest.MonkeyPatch):
+    """Stock pipelines leave embeddings that they are given where they are, and the transformer then refuses them."""
+    model: Any = ml.load(distilled)
+    monkeypatch.setattr(type(model.pipeline), "_execution_device", property(lambda self: torch.device("meta")))
+    for steps in (4, 20):
+        request = model._request(picture(), slide(), Parameters(num_inference_steps=steps), None, None)
+        assert {each.device.type for each in model._text(request, "", steps).values()} == {"meta"}
+
+
+def test_a_last_frame_is_for_weights_that_were_trained_with_one(tmp_path: Path, seen: list[dict[str, Any]]):
+    assert [takes_last_image(facts) for facts in ({}, {"recipe": {"mix": {"last_frame": 0}}})] == [False, False]
+    shipped = find_model("nano").folder
+    assert shipped is not None
+    shutil.copytree(shipped, tmp_path / "model")
+    facts = json.loads((tmp_path / "model" / "training.json").read_text())
+    facts["recipe"] = {**facts.get("recipe", {}), "mix": {"last_frame": 0.1}}
+    (tmp_path / "model" / "training.json").write_text(json.dumps(facts))
+    model: Any = ml.load(tmp_path / "model")
+    assert model.card.takes_last_image
+    last = picture()[::-1].copy()
+    model.generate(picture(), None, size=SIZE, num_frames=5, num_inference_steps=1, last_image=last)
+    vae, channels = model.pipeline.vae, model.pipeline.vae.config.z_dim
+    video = torch.zeros(1, 3, 5, *SIZE)
+    video[0, :, -1] = torch.from_numpy(last).permute(2, 0, 1) / 127.5 - 1
+    ending = to_latents(vae, video)[:, :, -1]
+    wanted = plain_condition(torch.zeros(1, channels, 2, 8, 8), ending)
+    torch.testing.assert_close(seen[0]["hidden_states"][:, channels:, -1], wanted[:, :, -1], atol=1e-4, rtol=1e-4)
 
 
 def test_what_training_json_says():

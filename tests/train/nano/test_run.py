@@ -18,7 +18,9 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from motionloom.errors import Cancelled, CheckpointError, InputError
-from motionloom.train.nano import NanoRecipe, Stage, train
+from motionloom.models.nano.codec import BlockCodec
+from motionloom.train.nano import NanoRecipe, Stage, run, train
+from motionloom.train.nano.codecs import load_codec
 
 TINY = NanoRecipe(
     width=64,
@@ -190,6 +192,28 @@ def test_refuses_another_recipe_and_earlier_training(tmp_path: Path):
         train(tmp_path, steps=2, recipe=replace(TINY, learning_rate=0.5))
     with pytest.raises(InputError, match="holds an earlier training"):
         train(tmp_path, steps=2, recipe=TINY, resume=False)
+
+
+def test_refuses_the_codec_of_another_recipe(tmp_path: Path):
+    """A run that was killed before its first checkpoint leaves a codec, and nothing else that says what it was."""
+    (tmp_path / "codec").mkdir()
+    BlockCodec(z_dim=12, wavelengths=(32.0,)).save_pretrained(tmp_path / "codec")
+    (tmp_path / "codec" / "training.json").write_text('{"seconds": 1}')
+    assert load_codec(tmp_path, replace(TINY, wavelengths=(32.0,))).config["z_dim"] == 12
+    for recipe in (TINY, replace(TINY, wavelengths=()), replace(TINY, codec="vae", latent_channels=12)):
+        with pytest.raises(CheckpointError, match="made for another recipe: a BlockCodec of 12 channels"):
+            train(tmp_path, steps=1, recipe=recipe)
+
+
+def test_objectives_are_looked_up_before_the_first_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def missing(kind: str):
+        if kind == "few_steps":
+            raise ImportError("nowhere")
+        return lambda lesson: pytest.fail("a step was made")
+
+    monkeypatch.setattr(run, "objective", missing)
+    with pytest.raises(ImportError, match="nowhere"):
+        train(tmp_path, steps=9, recipe=replace(TINY, stages=(*TINY.stages, Stage(16, 2, 1.0, kind="few_steps"))))
 
 
 @pytest.mark.parametrize("budget", [0.0, -1.0, float("nan")])

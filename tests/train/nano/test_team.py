@@ -13,6 +13,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
+from motionloom.errors import InputError
 from motionloom.train.nano.team import Team
 
 PROGRAM = """
@@ -97,6 +98,12 @@ def test_two_processes_train_one_model_on_clips_of_their_own(tmp_path: Path):
     whole, parts = (load_file(tmp_path / name / "checkpoint.safetensors") for name in ("whole", "parts"))
     for name, value in whole.items():
         torch.testing.assert_close(value, parts[name], atol=1e-6, rtol=1e-5, msg=name)
+
+
+@pytest.mark.parametrize(("device", "said"), [("gpu", "expected cpu, cuda"), ("cuda:99", "leave it out, or say cpu")])
+def test_devices_that_are_not_there(device: str, said: str):
+    with pytest.raises(InputError, match=f"device: found '{device}'.*{said}"):
+        Team(device)
 
 
 def test_alone_nothing_is_shared():

@@ -53,8 +53,9 @@ def build_transformer(
             f"width: found {width}, expected a multiple of {HEAD_DIM} that holds four cells of {latent} channels: "
             f"{-(-least // HEAD_DIM) * HEAD_DIM} or more"
         )
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    # The generator of the CPU alone: to keep that of every GPU too would wake them all, in every process.
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
         model = WanTransformer3DModel(
             patch_size=(1, 2, 2),
             num_attention_heads=width // HEAD_DIM,

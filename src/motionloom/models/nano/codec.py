@@ -7,8 +7,8 @@ a first-frame code copied along a track then means the same thing in a later lat
     [B, 3, 1 + 4n, H, W] in [-1, 1]   <->   [B, C, 1 + n, H / 4, W / 4]
 
 Further channels may say which place of the first frame a cell shows (`motionloom.models.nano.provenance`). The encoder
-knows that of the first frame alone; of later frames it whispers that cells stay where they are. A network may tell it
-of them, and what it tells is decoded by moving the first frame. Elsewhere the blocks are decoded.
+knows that of the first frame, and finds it in a video; of frames without a picture it whispers that cells stay where
+they are. What the latents tell is decoded by moving the first frame. Elsewhere the blocks are decoded.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from diffusers.models.modeling_utils import ModelMixin
 
 from motionloom.errors import InputError
 from motionloom.models.nano import provenance
+from motionloom.models.nano.motion_search import is_video, search
 
 BLOCK = provenance.CELL  # pixels in height and width, and frames, of one block
 BLOCK_VALUES = 3 * BLOCK**3
@@ -98,8 +99,19 @@ class BlockCodec(ModelMixin, ConfigMixin):
         return codec
 
     def encode(self, x: torch.Tensor, return_dict: bool = True) -> AutoencoderKLOutput | tuple[Any, ...]:
-        """`codes` as a distribution without spread (mode = sample), as ``AutoencoderKLWan.encode`` returns it."""
-        posterior = _certain(self.codes(x))
+        """`codes` as a distribution without spread (mode = sample), as ``AutoencoderKLWan.encode`` returns it.
+
+        Where every frame of a clip shows something, the latents say where in the first frame things come from, as far
+        as it can be found (`motionloom.models.nano.motion_search`).
+        """
+        codes = self.codes(x)
+        for clip, code in zip(x, codes, strict=True):
+            if self.wavelengths and is_video(clip):
+                found, seen = search(clip)
+                size = x.shape[-2], x.shape[-1]
+                told = provenance.phases(found, size, self.wavelengths) * seen[..., None]
+                code[len(self.basis) :, 1:] = told.permute(3, 0, 1, 2)
+        posterior = _certain(codes)
         return AutoencoderKLOutput(latent_dist=posterior) if return_dict else (posterior,)
 
     def decode(self, z: torch.Tensor, return_dict: bool = True) -> DecoderOutput | tuple[torch.Tensor]:

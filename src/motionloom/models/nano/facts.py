@@ -11,6 +11,12 @@ def distilled_steps(facts: Mapping[str, Any]) -> tuple[int, ...]:
     return tuple(sorted(int(steps) for steps in facts.get("distilled_steps", ())))
 
 
+def takes_last_image(facts: Mapping[str, Any]) -> bool:
+    """The weights were trained with a last frame now and then."""
+    mix = facts.get("recipe", {}).get("mix") or {}
+    return mix.get("last_frame", 0) > 0
+
+
 def default_steps(facts: Mapping[str, Any]) -> int:
     """``default_steps`` if it is said, otherwise the most steps the weights were distilled to, otherwise one."""
     return int(facts.get("default_steps") or max(distilled_steps(facts), default=1))

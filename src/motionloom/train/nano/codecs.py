@@ -12,6 +12,7 @@ import torch
 from diffusers.models.autoencoders.autoencoder_kl_wan import AutoencoderKLWan
 from numpy.typing import NDArray
 
+from motionloom.errors import CheckpointError
 from motionloom.models.nano.codec import BlockCodec
 from motionloom.prepare.procedural import render, sample_scene
 from motionloom.train.latents import Codec
@@ -28,9 +29,27 @@ def has_codec(out: Path) -> bool:
 
 
 def load_codec(out: Path, recipe: NanoRecipe) -> Codec:
-    """The codec that `make_codec` wrote."""
+    """The codec that `make_codec` wrote.
+
+    Raises:
+        CheckpointError: it was made for another recipe.
+    """
     kind = AutoencoderKLWan if recipe.codec == "vae" else BlockCodec
-    return kind.from_pretrained(out / "codec")
+    folder = out / "codec"
+    made = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    found = made.get("_class_name"), made.get("z_dim"), tuple(made.get("wavelengths", ()))
+    wanted = kind.__name__, _channels(recipe), () if recipe.codec == "vae" else tuple(recipe.wavelengths)
+    if found != wanted:
+        raise CheckpointError(
+            f"{folder}: made for another recipe: a {found[0]} of {found[1]} channels with wavelengths {found[2]}, "
+            f"expected a {wanted[0]} of {wanted[1]} with {wanted[2]}; use the same options, or another folder"
+        )
+    return kind.from_pretrained(folder)
+
+
+def _channels(recipe: NanoRecipe) -> int:
+    """Of the latents: those of the pictures, and those of the provenance where the codec tells it."""
+    return recipe.latent_channels + (0 if recipe.codec == "vae" else 4 * len(recipe.wavelengths))
 
 
 def codec_seconds(out: Path) -> float:
@@ -72,8 +91,7 @@ def make_codec(
                 recipe.seed, group, resolution=side, style=recipe.style, photographs=photographs, device=device
             )
             videos.append(render(scene, (side, side)).transpose(1, 2).cpu() * 2 - 1)
-        channels = recipe.latent_channels + 4 * len(recipe.wavelengths)
-        codec = BlockCodec.fit(videos, channels, wavelengths=recipe.wavelengths)
+        codec = BlockCodec.fit(videos, _channels(recipe), wavelengths=recipe.wavelengths)
     draft = out / ".codec.partial"
     codec.save_pretrained(draft)
     spent = seconds if recipe.codec == "vae" else time.monotonic() - started

@@ -12,7 +12,7 @@ _TITLES = {
     "unguided": "unguided",
     "ati": "ATI",
     "wan_move": "Wan-Move",
-    "few": "16 tracks spread",
+    "dense": "all tracks",
     "boxes": "boxes",
     "last_frame": "last frame given",
 }

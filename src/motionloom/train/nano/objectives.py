@@ -28,7 +28,7 @@ class Lesson:
         weights: of the errors of each latent number, [B, C, T, h, w]; None: all the same.
         pictures: how many of the channels are pictures, the first ones.
         stage, recipe: what is trained.
-        generator: on the CPU; all randomness, so that a resumed training draws the same.
+        generator: on the CPU; all randomness comes from it, so that a resumed training draws the same.
     """
 
     model: Network
@@ -64,8 +64,10 @@ def flow_loss(lesson: Lesson) -> torch.Tensor:
 
 
 def draw_noise(lesson: Lesson) -> torch.Tensor:
-    """Noise for the lesson's latents, [B, C, T, h, w]."""
-    return torch.randn(lesson.latents.shape, generator=lesson.generator).to(lesson.latents.device)
+    """Noise for the lesson's latents, [B, C, T, h, w]; drawn where they are, so that a GPU does not wait for it."""
+    device = lesson.latents.device
+    seed = int(torch.randint(2**62, (), generator=lesson.generator))
+    return torch.randn(lesson.latents.shape, generator=torch.Generator(device).manual_seed(seed), device=device)
 
 
 def draw_times(lesson: Lesson) -> torch.Tensor:

@@ -74,8 +74,9 @@ def train(
         The folder of the trained model, loadable with ``motionloom.load``.
 
     Raises:
-        InputError: a budget that is not positive, or an earlier training in ``out`` and ``resume`` off.
-        CheckpointError: the checkpoint in ``out`` belongs to another recipe.
+        InputError: a budget that is not positive, a device that is not there, or an earlier training in ``out`` and
+            ``resume`` off.
+        CheckpointError: the checkpoint or the codec in ``out`` belongs to another recipe.
     """
     recipe = recipe or NanoRecipe()
     if not budget > 0:
@@ -130,6 +131,8 @@ class _Run:
     ) -> None:
         self.out, self.recipe, self.budget, self.total, self.team = out, recipe, budget, steps, team
         self._photographs = _photographs(recipe, team)
+        # All of them now: what cannot be imported should not be found out hours into a training.
+        self._objectives = {stage.kind: objective(stage.kind) for stage in recipe.stages}
         self.codec = self._codec().to(team.device)
         self._time = max(budget - codec_seconds(out), 0.1 * budget)
         self.model = build_transformer(
@@ -223,7 +226,7 @@ class _Run:
             generator,
         )
         with mixed_precision(team.device):
-            loss = objective(stage.kind)(lesson)
+            loss = self._objectives[stage.kind](lesson)
         self.state.add(loss)
         team.average(self.model.parameters())
         self.state.update(learning_rate=self._rate(share), clip=1.0)

@@ -9,6 +9,8 @@ from datetime import timedelta
 import torch
 import torch.distributed as dist
 
+from motionloom.errors import InputError
+
 _PATIENCE = timedelta(days=7)
 """The others wait while the first process trains a codec, writes checkpoints or makes validation clips."""
 
@@ -22,6 +24,9 @@ class Team:
     Args:
         device: where to train; the best there is when not given. Several processes take a GPU each.
 
+    Raises:
+        InputError: there is no such device here.
+
     Attributes:
         rank: of this process, 0 for the first.
         size: how many there are.
@@ -30,7 +35,7 @@ class Team:
 
     def __init__(self, device: str | None = None) -> None:
         self.rank, self.size = 0, 1
-        self.device: torch.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.device: torch.device = _device(device)
         if int(os.environ.get("WORLD_SIZE", "1")) > 1:
             from accelerate import PartialState
 
@@ -67,3 +72,16 @@ class Team:
         """Until all processes are here."""
         if self.size > 1:
             self.agree(0.0)
+
+
+def _device(wanted: str | None) -> torch.device:
+    if wanted is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(wanted)
+    except RuntimeError as error:
+        raise InputError(f"device: found {wanted!r}, expected cpu, cuda or cuda:NUMBER") from error
+    count = torch.cuda.device_count()
+    if device.type == "cuda" and (device.index or 0) >= count:
+        raise InputError(f"device: found {wanted!r}, but PyTorch sees {count} GPUs here; leave it out, or say cpu")
+    return device
