@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
-from motionloom.errors import InputError
+from motionloom.errors import CheckpointError, InputError
 from motionloom.prepare.procedural import render, sample_scene
 from motionloom.train import vae
 from motionloom.train.latents import to_latents, to_video
@@ -38,3 +40,21 @@ def test_latents_are_normalised(monkeypatch: pytest.MonkeyPatch):
 def test_refuses_other_lengths():
     with pytest.raises(InputError, match="expected 1 \\+ a multiple of 4"):
         vae.train_vae(4, seconds=0, num_frames=6)
+
+
+def test_the_checkpoint_of_another_codec_is_refused(tmp_path: Path):
+    def train(channels: int) -> None:
+        vae.train_vae(
+            channels,
+            seconds=1e-9,
+            base_dim=8,
+            side=16,
+            num_frames=5,
+            batch=1,
+            checkpoint=tmp_path / "codec.safetensors",
+            checkpoint_every=0.0,
+        )
+
+    train(4)
+    with pytest.raises(CheckpointError, match="different: latent_channels"):
+        train(6)
