@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from concurrent.futures import Future
 from contextlib import contextmanager
+from copy import deepcopy
 
 import numpy as np
 import pytest
@@ -58,8 +59,8 @@ def test_clips_made_ahead_on_a_gpu_have_a_stream_of_their_own(monkeypatch):
             told.append("finished")
 
     class Numbers(torch.Tensor):
-        def record_stream(self, stream: object) -> None:
-            told.append(f"recorded on {stream}")
+        def record_stream(self, s: object) -> None:
+            told.append(f"recorded on {s}")
 
     @contextmanager
     def entered(stream: object):
@@ -86,9 +87,7 @@ def test_clips_made_ahead_on_a_gpu_have_a_stream_of_their_own(monkeypatch):
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_clips_made_ahead_are_the_same_on_a_gpu(codec: BlockCodec):
-    there = BlockCodec.from_config(codec.config)
-    there.load_state_dict(codec.state_dict())
-    there.to("cuda")
+    there = deepcopy(codec).cuda()
     plain, ahead = (
         ClipPool(there, (32, 32), 5, 2, style="natural", capacity=12, group=4, renew_every=1, ahead=n) for n in (0, 2)
     )
