@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from motionloom.models.nano import provenance
+from motionloom.models.nano.codec import BlockCodec
 
 Codec = Any
 """A `BlockCodec` or an `AutoencoderKLWan`."""
@@ -17,9 +18,13 @@ COVERED_WEIGHT = 0.2
 
 @torch.no_grad()
 def to_latents(codec: Codec, video: torch.Tensor) -> torch.Tensor:
-    """[B, 3, 1 + 4n, H, W] in [-1, 1] -> (code - mean) / std, [B, C, 1 + n, h, w], as the pipelines do it."""
+    """[B, 3, 1 + 4n, H, W] in [-1, 1] -> (code - mean) / std, [B, C, 1 + n, h, w], as the pipelines do it.
+
+    But `BlockCodec` searches for no motion: in training it is known, see `with_provenance`.
+    """
     mean, std = _statistics(codec)
-    return (codec.encode(video).latent_dist.mode() - mean.to(video)) / std.to(video)
+    codes = codec.codes(video) if isinstance(codec, BlockCodec) else codec.encode(video).latent_dist.mode()
+    return (codes - mean.to(video)) / std.to(video)
 
 
 @torch.no_grad()

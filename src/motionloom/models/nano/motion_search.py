@@ -35,8 +35,8 @@ def search(clip: Tensor) -> tuple[Tensor, Tensor]:
     befores = np.arange(CELL // 2, clip.shape[1] - 1, CELL)  # the middles lie half a frame after these
     queries = [np.concatenate([np.full((len(centres), 1), frame), centres], axis=1) for frame in befores]
     found = track(frames, np.concatenate(queries), refine=False)
-    points = torch.from_numpy(found.points).unflatten(1, (len(befores), -1))
-    visible = torch.from_numpy(found.visible).unflatten(1, (len(befores), -1))
+    points = torch.from_numpy(found.points.copy()).unflatten(1, (len(befores), -1))
+    visible = torch.from_numpy(found.visible.copy()).unflatten(1, (len(befores), -1))
     places, seen = [], []
     for step, frame in enumerate(befores.tolist()):
         places.append(points[0, step] - (points[frame + 1, step] - points[frame, step]) / 2)
