@@ -128,11 +128,11 @@ class CircleRotateModel(WanModel):
     def _motion(self, request: Request, drawn_frames: int) -> dict[str, Any]:
         return {"schedule": None}
 
-    def _text(self, request: Request, negative_prompt: str) -> dict[str, Any]:
+    def _text(self, request: Request, negative_prompt: str, steps: int) -> dict[str, Any]:
         if self.reads_text and not request.prompt:
             request.details["prompt"] = PROMPT
-            return super()._text(replace(request, prompt=PROMPT), negative_prompt)
-        return super()._text(request, negative_prompt)
+            return super()._text(replace(request, prompt=PROMPT), negative_prompt, steps)
+        return super()._text(request, negative_prompt, steps)
 
     def _known_options(self) -> Mapping[str, str]:
         return {}

@@ -128,7 +128,11 @@ class CogVideoXBase(DiffusersModel):
         if self.reads_text:
             return {"prompt": request.prompt or "", "negative_prompt": request.negative_prompt or ""}
         config = self.pipeline.transformer.config
-        nothing = torch.zeros(1, config.max_text_seq_length, config.text_embed_dim, dtype=self.pipeline.dtype)
+        nothing = torch.zeros(
+            (1, config.max_text_seq_length, config.text_embed_dim),
+            dtype=self.pipeline.dtype,
+            device=self.pipeline._execution_device,  # the stock pipeline moves only what it encodes itself
+        )
         return {"prompt_embeds": nothing, "negative_prompt_embeds": nothing}
 
     def _frames_made(self, num_frames: int) -> int:

@@ -156,7 +156,7 @@ class PreviewFrames:
         middle = clean.shape[1] // 2
         codec = getattr(self._pipeline, "vae", None)
         if hasattr(codec, "pictures"):
-            return self._decoded(codec, clean[:, [0, middle]] if middle else clean[:, :1])
+            return self._decoded(codec, clean[:, : middle + 1])
         if self._map is None:
             self._map = self._fitted()
         if self._map is None:
@@ -167,14 +167,14 @@ class PreviewFrames:
         colours = np.einsum("chw,cd->hwd", cells, self._map[:-1]) + self._map[-1]
         return np.clip(np.rint(colours * 255), 0, 255).astype(np.uint8)
 
-    def _decoded(self, codec: Any, few: Tensor) -> NDArray[np.uint8]:
-        """Exactly, with a codec whose decoder costs next to nothing; ``few`` are the first and the middle latents."""
+    def _decoded(self, codec: Any, latents: Tensor) -> NDArray[np.uint8]:
+        """A frame of the last of some latent frames, with a codec whose decoder costs next to nothing."""
         shape = (1, -1, 1, 1, 1)
         mean = torch.tensor(codec.config.latents_mean).view(shape)
         std = torch.tensor(codec.config.latents_std).view(shape)
         with torch.no_grad():
-            latents = few[None].float().cpu() * std + mean
-            video = codec.pictures(latents.to(codec.device, codec.dtype))[0, :, 2 if few.shape[1] > 1 else 0]
+            codes = latents[None].float().cpu() * std + mean
+            video = codec.pictures(codes.to(codec.device, codec.dtype))[0, :, -3 if latents.shape[1] > 1 else 0]
         pixels = (video.float().cpu().numpy().transpose(1, 2, 0) + 1) / 2
         return np.clip(np.rint(pixels * 255), 0, 255).astype(np.uint8)
 
