@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 import torch
 
 from motionloom.models.nano.codec import BlockCodec
@@ -11,6 +12,7 @@ from motionloom.prepare.procedural.sources import sources
 SIZE = (96, 128)
 
 
+@pytest.mark.slow
 def test_what_is_found_is_what_is_true():
     scene = sample_scene(6, range(4), num_frames=9, resolution=96)
     videos = render(scene, SIZE).transpose(1, 2) * 2 - 1

@@ -40,6 +40,7 @@ def test_rewinding_forgets_later_steps_alone(tmp_path: Path):
     assert (tmp_path / "log.jsonl").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_curves_show_what_the_log_holds(tmp_path: Path):
     write(tmp_path, run(12))
     picture = read_image(draw_curves(tmp_path))

@@ -72,6 +72,7 @@ def test_a_run_that_was_stopped_equals_one_that_was_not(tmp_path: Path):
     assert moments
 
 
+@pytest.mark.slow
 def test_what_a_run_leaves_behind(tmp_path: Path):
     told = []
     folder = train(tmp_path, steps=2, recipe=TINY, validation_clips=2, on_progress=told.append)
