@@ -27,20 +27,6 @@ def sample_scene(
     num_frames: int = 17,
     resolution: int = 128,
     motion: float = 1.0,
-    style: Literal["simple"] = "simple",
-    photographs: Sequence[NDArray[np.uint8]] | None = None,
-    device: torch.device | str = "cpu",
-) -> Scene: ...
-
-
-@overload
-def sample_scene(
-    seed: int,
-    indices: Sequence[int],
-    *,
-    num_frames: int = 17,
-    resolution: int = 128,
-    motion: float = 1.0,
     style: Literal["natural"],
     photographs: Sequence[NDArray[np.uint8]] | None = None,
     device: torch.device | str = "cpu",
