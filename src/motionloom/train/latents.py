@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 
-from motionloom.models.nano import provenance
 from motionloom.models.nano.codec import BlockCodec
 
 Codec = Any
@@ -42,14 +41,8 @@ def with_provenance(codec: Codec, latents: torch.Tensor, places: torch.Tensor, s
     Args:
         places, seen: [B, n, h, w, 2] in pixels and [B, n, h, w]; see `motionloom.prepare.procedural.sources`.
     """
-    blocks = picture_channels(codec)
-    if blocks == latents.shape[1]:
-        return latents
-    size = latents.shape[-2] * provenance.CELL, latents.shape[-1] * provenance.CELL
-    told = provenance.phases(places, size, codec.wavelengths) * seen[..., None]
-    return torch.cat(
-        [latents[:, :blocks], torch.cat([latents[:, blocks:, :1], told.permute(0, 4, 1, 2, 3)], dim=2)], dim=1
-    )
+    tells = isinstance(codec, BlockCodec) and bool(codec.wavelengths)
+    return codec.with_places(latents, places, seen) if tells else latents
 
 
 def picture_channels(codec: Codec) -> int:

@@ -105,12 +105,10 @@ class BlockCodec(ModelMixin, ConfigMixin):
         as it can be found (`motionloom.models.nano.motion_search`).
         """
         codes = self.codes(x)
-        for clip, code in zip(x, codes, strict=True):
+        for number, clip in enumerate(x):
             if self.wavelengths and is_video(clip):
-                found, seen = search(clip)
-                size = x.shape[-2], x.shape[-1]
-                told = provenance.phases(found, size, self.wavelengths) * seen[..., None]
-                code[len(self.basis) :, 1:] = told.permute(3, 0, 1, 2)
+                places, seen = search(clip)
+                codes[number] = self.with_places(codes[number], places, seen)
         posterior = _certain(codes)
         return AutoencoderKLOutput(latent_dist=posterior) if return_dict else (posterior,)
 
@@ -144,6 +142,19 @@ class BlockCodec(ModelMixin, ConfigMixin):
         moved, share = provenance.compensate(video[:, :, 0].float(), found, length)
         rest = video[:, :, 1:]
         return torch.cat([video[:, :, :1], (rest + (moved - rest) * share).to(video)], dim=2)
+
+    def with_places(self, codes: torch.Tensor, places: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
+        """Latents, normalised or not, that say of each cell after the first frame where in that frame it comes from.
+
+        Args:
+            codes: [..., C, 1 + n, h, w].
+            places, seen: [..., n, h, w, 2] in pixels and [..., n, h, w]; see `motionloom.prepare.procedural.sources`.
+        """
+        size = codes.shape[-2] * BLOCK, codes.shape[-1] * BLOCK
+        told = (provenance.phases(places, size, self.wavelengths) * seen[..., None]).movedim(-1, -4)
+        told_codes = codes.clone()
+        told_codes[..., len(self.basis) :, 1:, :, :] = told.to(codes)
+        return told_codes
 
     def _own_phases(self, height: int, width: int, device: torch.device) -> torch.Tensor:
         """[h, w, 4 * wavelengths]: every cell shows itself."""
