@@ -41,8 +41,9 @@ from numpy.typing import NDArray
 from motionloom.cli.train import parse_budget
 from motionloom.errors import InputError
 from motionloom.evaluate.perceptual import gms_dissim
+from motionloom.methods.ati import ati
 from motionloom.models.loading import load
-from motionloom.models.nano.guidance import ati_temperature
+from motionloom.models.nano.guidance import ati_options
 from motionloom.tracks.tracks import Tracks
 from motionloom.train.nano import NanoRecipe, train
 
@@ -56,7 +57,7 @@ TEMPERATURES = (1 / 16, 1 / 4, 1 / 2, 1, 2, 4, 16)  # of the one in use
 TOP_KS = (1, 2, 8)
 POOLINGS = ("sample", "average", "window")
 COLLISIONS = ("random", "nearest")
-SIZES = ("192x3", "256x4", "384x6")
+SIZES = ("256x3", "384x4", "512x5")
 MARKS = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2)
 """Shares of the budget at which weights are kept."""
 
@@ -109,10 +110,12 @@ def tracks(setup: Setup) -> Section:
 
 
 def temperature(setup: Setup) -> Section:
-    """ATI's, as a multiple of the one in use, with different numbers of tracks that may write to one cell."""
+    """ATI's, as a multiple of the one in use, with different numbers of tracks that may write to one cell; and the
+    published numbers and grid, which the network was not trained with."""
     model = setup.nano.models["ati"]
     cells = min(setup.cases[0].tracks.size) // model.pipeline.vae_scale_factor_spatial
-    native = ati_temperature(cells)
+    used = ati_options(cells, model.card.ati)
+    native = used["temperature"]
     found = []
     for top_k in TOP_KS:
         for factor in TEMPERATURES:
@@ -120,6 +123,9 @@ def temperature(setup: Setup) -> Section:
             make = _guided(setup, "ati", options)
             entry = point(f"top-k {top_k}", round(native * factor, 2), setup.cases, make)
             found.append({**entry, "sigma_cells": round((cells - 1) / 2 / (2 * native * factor) ** 0.5, 3)})
+    published = {"temperature": ati.TEMPERATURE, "top_k": ati.TOP_K, "grid": "reference"}
+    for name, options in (("as trained", used), ("as published", published)):
+        found.append(point(name, round(options["temperature"], 2), setup.cases, _guided(setup, "ati", options)))
     return {"points": found, "native": round(native, 2)}
 
 

@@ -95,7 +95,11 @@ def nano(monkeypatch):
         given.update(options, out=out)
         return out / "nano"
 
-    recipe = SimpleNamespace(train=train, NanoRecipe=lambda seed: SimpleNamespace(seed=seed))
+    recipe = SimpleNamespace(
+        train=train,
+        NanoRecipe=lambda **values: SimpleNamespace(**values),
+        training_device=lambda name: SimpleNamespace(type=(name or "cpu").split(":")[0]),
+    )
     monkeypatch.setitem(sys.modules, "motionloom.train.nano", recipe)
     return given
 
@@ -116,6 +120,16 @@ def test_the_first_of_several_processes_talks(folder, call, nano, monkeypatch):
     done = call("train", "nano", "--budget", "2m")
     assert (done.code, nano["budget"]) == (0, 120)
     assert "trained" not in done.out
+
+
+@pytest.mark.parametrize(
+    ("given", "scale"),
+    [((), 1), (("--device", "cuda:1"), 8), (("--device", "cuda", "--batch-scale", 3), 3), (("--batch-scale", 2), 2)],
+)
+def test_a_gpu_gets_larger_batches(folder, call, nano, given, scale):
+    done = call("train", "nano", "--budget", "2m", *given)
+    assert done.code == 0, done.err
+    assert nano["recipe"].batch_scale == scale
 
 
 def test_train_nano_by_steps(folder, call, nano):

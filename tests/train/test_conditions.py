@@ -9,7 +9,7 @@ import torch
 from motionloom.errors import InputError
 from motionloom.methods.ati import ati
 from motionloom.methods.wan_move import wan_move
-from motionloom.models.nano.guidance import ati_temperature
+from motionloom.models.nano.guidance import ATI, ati_options
 from motionloom.train.conditions import ConditionMix, draw_condition, plain_condition
 
 SIZE = (32, 32)
@@ -44,12 +44,12 @@ def test_unguided_mix_leaves_the_plain_condition():
     assert torch.equal(drawn, plain_condition(plain))
 
 
-def test_dense_ati_is_the_published_kernel():
+def test_dense_ati_is_what_the_pipeline_does():
     plain, points, visible = sample()
     mix = ConditionMix(unguided=0, ati=1.0, dense=1.0, densified=0, boxes=0)
     drawn = draw_condition(plain, points, visible, np.random.default_rng(0), mix)
     base = plain_condition(plain)
-    assert torch.equal(drawn, ati.guide(base, points, visible, SIZE, temperature=ati_temperature(8)))
+    assert torch.equal(drawn, ati.guide(base, points, visible, SIZE, **ati_options(8)))
 
 
 def test_dense_wan_move_copies_first_frame_codes():
@@ -80,10 +80,11 @@ def test_same_draw_same_condition_and_inputs_unchanged():
 
 
 def test_temperature_keeps_width_in_cells():
-    assert ati_temperature(32) == ati.TEMPERATURE
+    assert ati_options(32) == ATI
     for cells in (16, 32, 64):
         step = 2 / (cells - 1)
-        assert np.isclose(ati_temperature(cells) * step**2, ati.TEMPERATURE * (2 / 31) ** 2)
+        assert np.isclose(ati_options(cells)["temperature"] * step**2, ATI["temperature"] * (2 / 31) ** 2)
+    assert ati_options(32, {"temperature": 220.0}) == {"temperature": 220.0}
 
 
 def test_last_frame_is_known_as_the_stock_pipeline_builds_it():

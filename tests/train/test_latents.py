@@ -4,7 +4,7 @@ import torch
 
 from motionloom.models.nano.codec import BlockCodec
 from motionloom.models.nano.provenance import WAVELENGTHS, cell_centres, places
-from motionloom.train.latents import COVERED_WEIGHT, latent_weights, picture_channels, with_provenance
+from motionloom.train.latents import COVERED_WEIGHT, SHORTEST_WEIGHT, latent_weights, picture_channels, with_provenance
 
 SIZE = (16, 24)
 
@@ -33,7 +33,8 @@ def test_pictures_count_less_where_they_follow():
     weights = latent_weights(codec(*WAVELENGTHS), uncovered)
     assert weights is not None
     assert weights.shape == (1, 18, 3, 4, 6)
-    assert (weights[:, 6:] == 1).all()
+    assert (weights[:, 6:-4] == 1).all()
+    assert (weights[:, -4:] == SHORTEST_WEIGHT).all()
     assert (weights[0, :6, 2, 1, 3] == 1).all()
     torch.testing.assert_close(weights[:, :6].sum(), torch.tensor(6 * (71 * COVERED_WEIGHT + 1)))
     assert latent_weights(codec(), uncovered) is None

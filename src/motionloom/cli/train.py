@@ -42,6 +42,10 @@ def nano(
     validate_every: Annotated[
         str, typer.Option("--validate-every", help="Time between scores and videos of held-out clips.")
     ] = "5m",
+    batch_scale: Annotated[
+        int | None,
+        typer.Option("--batch-scale", help="Clips per step, times the recipe's; default: 1, on a GPU 8.", min=1),
+    ] = None,
     compile: Annotated[
         bool, typer.Option("--compile", help="Through torch.compile: slow start, faster steps.")
     ] = False,
@@ -54,8 +58,10 @@ def nano(
     seconds = parse_budget(budget)
     saved = parse_budget(checkpoint_every, "--checkpoint-every")
     validated = parse_budget(validate_every, "--validate-every")
-    from motionloom.train.nano import NanoRecipe, train
+    from motionloom.train.nano import NanoRecipe, train, training_device
 
+    if batch_scale is None:
+        batch_scale = 1 if training_device(device).type == "cpu" else 8
     leads = os.environ.get("RANK", "0") == "0"  # the others of several processes have nothing of their own to tell
     bar = progress("training nano, steps" if steps else "training nano, seconds") if leads else nullcontext(_nothing)
     with bar as on_progress:
@@ -72,7 +78,7 @@ def nano(
             out,
             budget=seconds,
             steps=steps,
-            recipe=NanoRecipe(seed=seed),
+            recipe=NanoRecipe(seed=seed, batch_scale=batch_scale),
             resume=resume,
             device=device,
             checkpoint_every=saved,

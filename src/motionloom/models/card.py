@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 Part = Literal[
     "transformer",
@@ -120,6 +120,8 @@ class ModelCard:
         num_frames, fps: of its clips; None: those of the motion.
         default_steps: of the denoising; None: no denoising.
         distilled_steps: the few step counts nano's weights are told of; see `motionloom.models.nano.few_steps`.
+        ati: what ATI is told for nano at its native size in place of the published numbers; see
+            `motionloom.models.nano.guidance`.
         sampling: of the published program; None: the model has none.
         architecture: names the configurations in ``models/configs``.
         reads_text: whether a prompt means anything to it.
@@ -149,6 +151,7 @@ class ModelCard:
     fps: float | None = None
     default_steps: int | None = None
     distilled_steps: tuple[int, ...] = ()
+    ati: Mapping[str, Any] = field(default_factory=dict)
     sampling: Sampling | None = None
     architecture: str | None = None
     reads_text: bool = False

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from motionloom.models.memory_plans import Plan
 
 # What a model_index.json may name. Anything else would let a downloaded folder choose what code runs.
-LIBRARIES = ("diffusers", "transformers", "motionloom.models.nano.codec")
+LIBRARIES = ("diffusers", "transformers", "motionloom.models.nano.codec", "motionloom.models.nano.transformer")
 
 Report = Callable[[int, int], Any]
 """Called with (done, in all)."""

@@ -120,7 +120,7 @@ def received(
                     f"The motion is spread over the picture first: {tracks.num_tracks} tracks, one for each {each}."
                 )
         count = tracks.num_tracks if seen.dense else count
-        grid = latent_grid(tracks, seen.method, seen.shape, settings.options, is_nano=card.name == "nano")
+        grid = latent_grid(tracks, seen.method, seen.shape, settings.options, trained=card.ati)
     if seen.method == "tora":
         notes.append(
             "Tora is shown where things move, which way, and how fast beside the fastest thing of the clip. What "
@@ -189,7 +189,12 @@ def _cells(tracks: Tracks, shape: ClipShape) -> int:
 
 
 def latent_grid(
-    tracks: Tracks, method: str, shape: ClipShape, options: Mapping[str, Any], *, is_nano: bool = False
+    tracks: Tracks,
+    method: str,
+    shape: ClipShape,
+    options: Mapping[str, Any],
+    *,
+    trained: Mapping[str, Any] | None = None,
 ) -> LatentGrid:
     """The latent cells that a method writes tracks into, found out by letting it write into a blank condition; of
     Tora, those that show motion.
@@ -221,11 +226,11 @@ def latent_grid(
     if tracks.num_tracks and method == "ati":
         from motionloom.methods.ati import ati
         from motionloom.methods.wan_move.wan_move import latent_cells
-        from motionloom.models.nano.guidance import ati_temperature
+        from motionloom.models.nano.guidance import ati_options
 
-        chosen = {name: options[name] for name in ("temperature", "top_k") if name in options}
-        if is_nano:
-            chosen = {"temperature": ati_temperature(min(rows, columns)), **chosen}
+        chosen = {name: options[name] for name in ("temperature", "top_k", "grid") if name in options}
+        if trained:
+            chosen = {**ati_options(min(rows, columns), trained), **chosen}
         guided = ati.guide(condition, points, visible, (height, width), time_stride=time, **chosen)
         # The mask channels are the weights; their first latent frame is the photograph.
         written = guided[0, 0] >= WRITTEN

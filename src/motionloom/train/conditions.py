@@ -12,7 +12,7 @@ from motionloom.errors import InputError
 from motionloom.methods.ati import ati
 from motionloom.methods.wan_move import wan_move
 from motionloom.models.nano.codec import BLOCK
-from motionloom.models.nano.guidance import ati_temperature
+from motionloom.models.nano.guidance import ati_options
 from motionloom.train import drawn_tracks
 from motionloom.train.drawn_tracks import Drawn
 
@@ -138,8 +138,8 @@ def guide_condition(
     points, visible = _stacked(drawn, condition.device)
     size = (condition.shape[-2] * BLOCK, condition.shape[-1] * BLOCK)
     if through_ati:
-        temperature = ati_temperature(min(condition.shape[-2:]))
-        return ati.guide(condition, points, visible, size, temperature=temperature, mask_mode="max")
+        options = ati_options(min(condition.shape[-2:]))
+        return ati.guide(condition, points, visible, size, mask_mode="max", **options)
     return wan_move.guide(condition, points, visible, size, strides=(BLOCK, BLOCK, BLOCK), seed=seed)
 
 

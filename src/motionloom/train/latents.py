@@ -14,6 +14,10 @@ Codec = Any
 COVERED_WEIGHT = 0.2
 """Of errors in the picture of what the first frame shows, beside a codec that can say where it comes from."""
 
+SHORTEST_WEIGHT = 4.0
+"""Of errors in the provenance's shortest wave, which tells places to fractions of a pixel; those of the others need to
+be right within half of the next shorter one only."""
+
 
 @torch.no_grad()
 def to_latents(codec: Codec, video: torch.Tensor) -> torch.Tensor:
@@ -61,11 +65,11 @@ def latent_weights(codec: Codec, uncovered: torch.Tensor) -> torch.Tensor | None
     blocks, channels = picture_channels(codec), int(codec.config["z_dim"])
     if blocks == channels:
         return None
+    told = torch.ones(channels - blocks).to(uncovered.device)
+    told[-4:] = SHORTEST_WEIGHT
     pictures = COVERED_WEIGHT + (1 - COVERED_WEIGHT) * uncovered.float()
-    return torch.cat(
-        [pictures.expand(-1, blocks, -1, -1, -1), torch.ones_like(pictures).expand(-1, channels - blocks, -1, -1, -1)],
-        dim=1,
-    )
+    shape = (len(uncovered), channels - blocks, *uncovered.shape[2:])
+    return torch.cat([pictures.expand(-1, blocks, -1, -1, -1), told.view(1, -1, 1, 1, 1).expand(shape)], dim=1)
 
 
 def _statistics(codec: Codec) -> tuple[torch.Tensor, torch.Tensor]:

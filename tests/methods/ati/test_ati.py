@@ -199,6 +199,41 @@ def test_max_mask_keeps_a_given_last_frame(sample):
     assert torch.equal(out[:, :, :-1], ordinary[:, :, :-1])
 
 
+def resting_everywhere(rows: int, columns: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Tracks at rest in the middle of all 4-pixel cells, and a condition whose first frame says where its cells are."""
+    y, x = torch.meshgrid((torch.arange(rows) + 0.5) * 4, (torch.arange(columns) + 0.5) * 4, indexing="ij")
+    condition = torch.zeros(1, 4 + 2, 3, rows, columns)
+    condition[0, 4:, 0] = torch.stack([x, y])
+    return condition, torch.stack([x, y], -1).reshape(1, -1, 2).expand(9, -1, -1)
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(8, 8), (6, 10), (12, 5)])
+def test_cells_at_their_centres_keep_what_rests_in_its_place(rows, columns):
+    condition, points = resting_everywhere(rows, columns)
+    sharp = 220.0 * (min(rows, columns) / 8) ** 2  # a neighbouring cell gets next to nothing
+    out = ati.guide(
+        condition,
+        points,
+        torch.ones(9, rows * columns),
+        (rows * 4, columns * 4),
+        grid="centres",
+        top_k=1,
+        temperature=sharp,
+    )
+    torch.testing.assert_close(out[:, 4:, 1], condition[:, 4:, 0], atol=1e-3, rtol=0)
+    torch.testing.assert_close(out[:, :4, 1], torch.ones(1, 4, rows, columns), atol=1e-3, rtol=0)
+
+
+def test_the_published_grid_displaces_what_rests_by_half_a_cell_at_the_border():
+    condition, points = resting_everywhere(8, 8)
+    out = ati.guide(condition, points, torch.ones(9, 64), (32, 32), top_k=64)
+    told = out[0, 4:, 1] / out[0, 0, 1]
+    assert told[0, 4, 0] < condition[0, 4, 0, 4, 0] + 0.5  # the first column says it shows the border
+    centred = ati.guide(condition, points, torch.ones(9, 64), (32, 32), top_k=64, grid="centres", temperature=500)
+    told = centred[0, 4:, 1] / centred[0, 0, 1]
+    torch.testing.assert_close(told, condition[0, 4:, 0], atol=0.05, rtol=0)
+
+
 def test_start_on_the_border_keeps_half_of_the_feature():
     latent = torch.ones(1, 1, 4, 6)
     start = torch.tensor([[[-1.5, 0.0], [-9.0, -9.0], [0.0, 0.0]]])
@@ -245,6 +280,7 @@ def test_tail_dropout_cuts_the_stated_share():
         ({"strength": torch.ones(3, 6)}, r"strength: found shape \(3, 6\), expected \[4, 6\]"),
         ({"strength": torch.full((4, 6), -1.0)}, "strength: found a factor below zero"),
         ({"mask_mode": "min"}, "mask_mode: found 'min'"),
+        ({"grid": "corners"}, "grid: found 'corners', expected 'reference' or 'centres'"),
         ({"points": torch.zeros(12, 6, 2), "visible": torch.ones(12, 6)}, "found 12 frames, expected 13"),
         ({"points": torch.full((13, 6, 2), math.nan)}, "not finite"),
         ({"points": torch.zeros(2, 13, 6, 2)}, r"expected \[F, N, 2\] or \[3, F, N, 2\]"),

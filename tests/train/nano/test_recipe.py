@@ -44,6 +44,8 @@ def test_recipes_that_cannot_be():
         NanoRecipe(seed=VALIDATION_SEED)
     with pytest.raises(InputError, match="stages"):
         NanoRecipe(stages=())
+    with pytest.raises(InputError, match="batch_scale: found 0"):
+        NanoRecipe(batch_scale=0)
     with pytest.raises(InputError, match=r"1\.2 in all"):
         ConditionMix(dense=0.7, densified=0.5, boxes=0.0)
     with pytest.raises(InputError, match="last_frame"):

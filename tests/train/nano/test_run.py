@@ -73,6 +73,20 @@ def test_a_run_that_was_stopped_equals_one_that_was_not(tmp_path: Path):
 
 
 @pytest.mark.slow
+def test_a_scaled_recipe_takes_larger_batches_from_a_larger_pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    seen = []
+
+    def batch(pool, step, size, plain=run.ClipPool.batch):
+        clips = plain(pool, step, size)
+        seen.append((pool.group, pool.groups, len(clips.latents)))
+        return clips
+
+    monkeypatch.setattr(run.ClipPool, "batch", batch)
+    train(tmp_path, steps=1, recipe=replace(TINY, batch_scale=3), validation_clips=0)
+    assert seen == [(48, 2, 6)]
+
+
+@pytest.mark.slow
 def test_what_a_run_leaves_behind(tmp_path: Path):
     told = []
     folder = train(tmp_path, steps=2, recipe=TINY, validation_clips=2, on_progress=told.append)

@@ -20,6 +20,7 @@ from torch.nn.functional import grid_sample
 from motionloom.errors import InputError
 
 MaskMode = Literal["reference", "max"]
+Grid = Literal["reference", "centres"]
 
 TEMPERATURE = 220.0  # patch_motion's default: sigma is 1.41 cells where the short edge has 60
 TOP_K = 2  # patch_motion's default
@@ -39,6 +40,7 @@ def guide(
     temperature: float = TEMPERATURE,
     top_k: int = TOP_K,
     mask_mode: MaskMode = "reference",
+    grid: Grid = "reference",
     strength: float | Tensor = 1.0,
     time_stride: int = TIME_STRIDE,
 ) -> Tensor:
@@ -55,6 +57,9 @@ def guide(
         mask_mode: "reference" sets the mask to 1 on the first latent frame and to the weights elsewhere, whatever it
             was. "max" keeps what the mask already marks as known (a given last frame) and leaves its latents alone;
             both give the same for a condition that knows the first frame only.
+        grid: where cells lie that tracks write to. "reference": the first and last on the border of the picture, as
+            published, which displaces what is copied by up to half a cell towards it; networks trained with it undo
+            that. "centres": where they are.
         strength: factor on all weights, zero or more, or a factor for each latent frame and track, [T, N] or [B, T, N]
             (see `motionloom.methods.adaptive`), of which the first latent frame's are not used. 0 returns the condition
             as it is.
@@ -73,6 +78,7 @@ def guide(
         temperature=temperature,
         top_k=top_k,
         mask_mode=mask_mode,
+        grid=grid,
         strength=strength,
         time_stride=time_stride,
     )
@@ -111,6 +117,7 @@ def patch(
     temperature: float = TEMPERATURE,
     top_k: int = TOP_K,
     mask_mode: MaskMode = "reference",
+    grid: Grid = "reference",
     strength: float | Tensor = 1.0,
     time_stride: int = TIME_STRIDE,
 ) -> Tensor:
@@ -126,6 +133,8 @@ def patch(
         raise InputError(f"top_k: found {top_k!r}, expected a whole number, 1 or more")
     if mask_mode not in ("reference", "max"):
         raise InputError(f"mask_mode: found {mask_mode!r}, expected 'reference' or 'max'")
+    if grid not in ("reference", "centres"):
+        raise InputError(f"grid: found {grid!r}, expected 'reference' or 'centres'")
     points_BFN2, visible_BFN = _per_sample(condition, points, visible, time_stride)
     B, C, T, H, W = condition.shape
     N = points_BFN2.shape[2]
@@ -138,7 +147,8 @@ def patch(
     places_BSN2, amount_BSN = latent_places(points_BFN2, visible_BFN, time_stride)
     if each is not None:
         amount_BSN = amount_BSN * each[:, 1:]
-    weights_BSKP, tracks_BSKP = strongest(places_BSN2, amount_BSN, (H, W), temperature, min(top_k, N))
+    inset = 0.5 if grid == "centres" else 0.0
+    weights_BSKP, tracks_BSKP = strongest(places_BSN2, amount_BSN, (H, W), temperature, min(top_k, N), inset=inset)
 
     total = weights_BSKP.sum(2).mul_(factor).view(B, 1, T - 1, H, W)
     splat = torch.zeros(B, C - time_stride, (T - 1) * H * W, device=condition.device)
@@ -223,9 +233,17 @@ def latent_places(points_BFN2: Tensor, visible_BFN: Tensor, time_stride: int) ->
 
 
 def strongest(
-    places_BSN2: Tensor, amount_BSN: Tensor, grid: tuple[int, int], temperature: float, top_k: int
+    places_BSN2: Tensor,
+    amount_BSN: Tensor,
+    grid: tuple[int, int],
+    temperature: float,
+    top_k: int,
+    *,
+    inset: float = 0.0,
 ) -> tuple[Tensor, Tensor]:
     """The ``top_k`` largest Gaussian weights at every cell and the tracks they come from, both [B, S, top_k, P].
+
+    ``inset`` is how far the first cell lies inside the border, in cells.
 
     Each track only looks at the window of cells where its weight is not negligible. Weight and track are packed into
     one integer that sorts by weight, so that one scatter with maximum finds winner and weight of every cell at once;
@@ -239,8 +257,8 @@ def strongest(
     x = places_BSN2[..., 0].reshape(frames, N)
     y = places_BSN2[..., 1].reshape(frames, N)
     amount = amount_BSN.reshape(frames, N)
-    column, weight_x = _window(x, W, short, temperature)
-    row, weight_y = _window(y, H, short, temperature)
+    column, weight_x = _window(x, W, short, temperature, inset)
+    row, weight_y = _window(y, H, short, temperature, inset)
     weight_y = weight_y * amount.unsqueeze(-1)
 
     keys = torch.zeros(frames, top_k, H * W, dtype=torch.int64, device=device)
@@ -261,12 +279,13 @@ def strongest(
     return weights.view(B, S, top_k, H * W), tracks.view(B, S, top_k, H * W)
 
 
-def _window(place: Tensor, cells: int, short: int, temperature: float) -> tuple[Tensor, Tensor]:
+def _window(place: Tensor, cells: int, short: int, temperature: float, inset: float) -> tuple[Tensor, Tensor]:
     """Cells of one axis near each place [..., N]: indices and weights, both [..., N, window].
 
     Windows are pushed inside the grid, so that a place beyond the edge still leaks its tail in.
     """
-    half = cells / short
+    edge = cells / short  # the border lies here and at its negative
+    half = edge * (1 - 2 * inset / cells)  # the outermost cells do
     per_unit = (cells - 1) / (2 * half)
     reach = math.sqrt(_NEGLIGIBLE / temperature) * per_unit
     window = min(cells, math.floor(2 * reach) + 1)

@@ -32,6 +32,7 @@ class ATIWanImageToVideoPipeline(TrackConditionedPipeline):
         temperature: float = ati.TEMPERATURE,
         top_k: int = ati.TOP_K,
         mask_mode: Literal["auto", "reference", "max"] = "auto",
+        grid: ati.Grid = "reference",
         strict_reference: bool = False,
         **kwargs: Any,
     ) -> Any:
@@ -51,7 +52,7 @@ class ATIWanImageToVideoPipeline(TrackConditionedPipeline):
             adaptive: a weight for every track and latent frame that grows with its speed; True for the defaults, or
                 see `motionloom.methods.adaptive`.
             fusion_weight: one fixed weight instead. ``strength`` multiplies either.
-            temperature, top_k: see `motionloom.methods.ati.ati.guide`.
+            temperature, top_k, grid: see `motionloom.methods.ati.ati.guide`.
             mask_mode: "auto" is "max" where a ``last_image`` is given, otherwise "reference".
             strict_reference: the published program's geometry, which displaces tracks towards the border where the
                 video has not the photograph's shape; see `motionloom.methods.ati.ati.normalise_as_published`.
@@ -73,6 +74,7 @@ class ATIWanImageToVideoPipeline(TrackConditionedPipeline):
                 "temperature": temperature,
                 "top_k": top_k,
                 "mask_mode": mask_mode,
+                "grid": grid,
                 "strict_reference": strict_reference,
             },
             **kwargs,

@@ -1,4 +1,4 @@
-"""The shape of nano: a stock Wan transformer and a stock scheduler, small enough to train on a CPU."""
+"""The shape of nano: a Wan transformer and a stock scheduler, small enough to train on a CPU."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from typing import Any
 
 import torch
 from diffusers.models.modeling_utils import ModelMixin
-from diffusers.models.transformers.transformer_wan import WanTransformer3DModel
 from diffusers.schedulers.scheduling_unipc_multistep import UniPCMultistepScheduler
 
 from motionloom.errors import InputError
 from motionloom.models.nano.codec import BLOCK
+from motionloom.models.nano.transformer import NanoTransformer
 
 Transformer = Any
-"""A `WanTransformer3DModel`; what diffusers decorates cannot be followed by a type checker."""
+"""A `NanoTransformer`; what diffusers decorates cannot be followed by a type checker."""
 
 NATIVE_SIZE = (128, 128)
 NUM_FRAMES = 17
@@ -35,7 +35,7 @@ _STARTING_NOISE = 0.3  # of the usual weights of queries and keys: what tokens s
 def build_transformer(
     codec: ModelMixin, *, width: int = 384, layers: int = 4, expansion: int = 2, seed: int = 0
 ) -> Transformer:
-    """A `WanTransformer3DModel` in the image-to-video layout of Wan 2.1 for the codec's latents.
+    """A `NanoTransformer` in the image-to-video layout of Wan 2.1 for the codec's latents.
 
     Input channels: C noisy latents, 4 mask, C condition latents. The weights start as a copy machine: the embedding
     keeps condition and noisy latents apart, the output layer returns the condition, and every block adds nothing yet.
@@ -56,7 +56,7 @@ def build_transformer(
     # The generator of the CPU alone: to keep that of every GPU too would wake them all, in every process.
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        model = WanTransformer3DModel(
+        model = NanoTransformer(
             patch_size=(1, 2, 2),
             num_attention_heads=width // HEAD_DIM,
             attention_head_dim=HEAD_DIM,
@@ -70,6 +70,7 @@ def build_transformer(
             qk_norm="rms_norm_across_heads",
             image_dim=None,
             rope_max_seq_len=1024,
+            wavelengths=tuple(getattr(codec, "wavelengths", ())),
         )
         _start_as_copy(model, latent, width)
         _start_at_neighbours(model, width // HEAD_DIM)
@@ -78,7 +79,7 @@ def build_transformer(
 
 def like(transformer: Transformer) -> Transformer:
     """A new transformer of the same configuration."""
-    return WanTransformer3DModel.from_config(transformer.config)
+    return type(transformer).from_config(transformer.config)
 
 
 def build_scheduler() -> UniPCMultistepScheduler:

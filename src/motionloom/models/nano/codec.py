@@ -125,7 +125,8 @@ class BlockCodec(ModelMixin, ConfigMixin):
         """
         codes = (_all_blocks(x) - self.mean) @ self.basis.T
         if self.wavelengths:
-            own = self._own_phases(x.shape[-2], x.shape[-1], x.device).to(codes).repeat(*codes.shape[:2], 1, 1, 1)
+            own = provenance.own_phases(*codes.shape[2:4], self.wavelengths, x.device).to(codes)
+            own = own.repeat(*codes.shape[:2], 1, 1, 1)
             own[:, 1:] *= provenance.WHISPER
             codes = torch.cat([codes, own], dim=-1)
         return codes.permute(0, 4, 1, 2, 3)
@@ -155,11 +156,6 @@ class BlockCodec(ModelMixin, ConfigMixin):
         told_codes = codes.clone()
         told_codes[..., len(self.basis) :, 1:, :, :] = told.to(codes)
         return told_codes
-
-    def _own_phases(self, height: int, width: int, device: torch.device) -> torch.Tensor:
-        """[h, w, 4 * wavelengths]: every cell shows itself."""
-        centres = provenance.cell_centres(height // BLOCK, width // BLOCK, device=device)
-        return provenance.phases(centres, (height, width), self.wavelengths)
 
 
 class CogVideoXBlockCodec(ModelMixin, ConfigMixin):

@@ -20,3 +20,8 @@ def takes_last_image(facts: Mapping[str, Any]) -> bool:
 def default_steps(facts: Mapping[str, Any]) -> int:
     """``default_steps`` if it is said, otherwise the most steps the weights were distilled to, otherwise one."""
     return int(facts.get("default_steps") or max(distilled_steps(facts), default=1))
+
+
+def ati_numbers(facts: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What ATI was told in training, at the native size; the published numbers where nothing is said."""
+    return {"temperature": 220.0, **facts.get("ati", {})}

@@ -12,10 +12,11 @@ from diffusers.models.modeling_utils import ModelMixin
 from motionloom.media.files import replacing_folder
 from motionloom.models.nano.build import FPS, NATIVE_SIZE, NUM_FRAMES, Transformer, build_scheduler, like
 from motionloom.models.nano.codec import BlockCodec
+from motionloom.models.nano.transformer import NanoTransformer
 
 MODEL_INDEX = {
     "_class_name": "WanImageToVideoPipeline",
-    "transformer": ["diffusers", "WanTransformer3DModel"],
+    "transformer": [NanoTransformer.__module__, NanoTransformer.__name__],
     "vae": None,
     "scheduler": ["diffusers", "UniPCMultistepScheduler"],
     "text_encoder": [None, None],

@@ -1,16 +1,27 @@
-"""How tracks reach nano: the constants that its training and its use must share."""
+"""How tracks reach nano: what its training and its use must share."""
 
 from __future__ import annotations
 
-from motionloom.methods.ati.ati import TEMPERATURE
+from collections.abc import Mapping
+from typing import Any
+
+ATI: Mapping[str, Any] = {"temperature": 440.0, "top_k": 8, "grid": "centres"}
+"""What ATI is told at nano's native size in place of the published numbers; see `motionloom.methods.ati.ati.guide`.
+
+Cells are where they are, and all tracks around a cell write to it, within half a cell (sigma): what is copied then
+comes from half a pixel off. By the published numbers, the two nearest tracks and cells shifted towards the border, it
+comes from two pixels off: nothing to a picture of 832 pixels, much to one of 128.
+"""
 
 _NATIVE_CELLS = 32
 
 
-def ati_temperature(short_cells: int) -> float:
-    """The ATI temperature that keeps the Gaussian as wide in latent cells as at nano's native size.
+def ati_options(short_cells: int, trained: Mapping[str, Any] = ATI) -> dict[str, Any]:
+    """Options that keep the Gaussian as wide in latent cells as it was in training.
 
-    At 32 cells (128 pixels) it is the published 220, where sigma is 0.74 cells; ``short_cells`` is the short side of
-    the latent.
+    Args:
+        short_cells: the short side of the latent.
+        trained: what ATI was told at the native size.
     """
-    return TEMPERATURE * ((short_cells - 1) / (_NATIVE_CELLS - 1)) ** 2
+    scale = ((short_cells - 1) / (_NATIVE_CELLS - 1)) ** 2
+    return {**trained, "temperature": trained["temperature"] * scale}

@@ -52,6 +52,33 @@ def phases(places: Tensor, size: tuple[int, int], wavelengths: tuple[float, ...]
     return torch.cat([part for angle in angles for part in (angle.cos(), angle.sin())], dim=-1)
 
 
+def own_phases(
+    rows: int,
+    columns: int,
+    wavelengths: tuple[float, ...] = WAVELENGTHS,
+    device: torch.device | None = None,
+) -> Tensor:
+    """[h, w, 4 * wavelengths]: what cells say that show themselves."""
+    return phases(cell_centres(rows, columns, device), (rows * CELL, columns * CELL), wavelengths)
+
+
+def turn_phases(latents: Tensor, own: Tensor, *, back: bool = False) -> Tensor:
+    """Latents whose last channels, the phases, are turned on by ``own``, or back by it.
+
+    Turned back by what cells say that show themselves (`own_phases`), phases say how far from the cell a place is.
+
+    Args:
+        latents: [B, C, T, h, w].
+        own: [4 * wavelengths, 1, h, w].
+    """
+    pictures, turned = latents.split([latents.shape[1] - len(own), len(own)], dim=1)
+    cosine, sine = turned.unflatten(1, (-1, 2, 2)).unbind(2)  # [B, wavelengths, x or y, T, h, w] each
+    own_cosine, own_sine = own.to(latents).unflatten(0, (-1, 2, 2)).unbind(1)
+    own_sine = -own_sine if back else own_sine
+    parts = [cosine * own_cosine - sine * own_sine, cosine * own_sine + sine * own_cosine]
+    return torch.cat([pictures, torch.stack(parts, dim=2).flatten(1, 3)], dim=1)
+
+
 def places(
     phases: Tensor, near: Tensor, size: tuple[int, int], wavelengths: tuple[float, ...] = WAVELENGTHS
 ) -> tuple[Tensor, Tensor]:

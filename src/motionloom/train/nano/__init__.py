@@ -7,5 +7,16 @@ matching). Times are drawn towards the noisy end, where it is decided what moves
 from motionloom.train.nano.objectives import Lesson, Objective, predict_clean, step_loss
 from motionloom.train.nano.recipe import VALIDATION_SEED, NanoRecipe, Stage
 from motionloom.train.nano.run import train
+from motionloom.train.nano.team import training_device
 
-__all__ = ["VALIDATION_SEED", "Lesson", "NanoRecipe", "Objective", "Stage", "predict_clean", "step_loss", "train"]
+__all__ = [
+    "VALIDATION_SEED",
+    "Lesson",
+    "NanoRecipe",
+    "Objective",
+    "Stage",
+    "predict_clean",
+    "step_loss",
+    "train",
+    "training_device",
+]

@@ -72,6 +72,7 @@ class NanoRecipe:
         photographs: show those of `motionloom.prepare.photographs` on some layers, where scikit-image is installed.
         mix: how often each kind of condition is drawn.
         pool: clips held in memory; each serves several steps.
+        batch_scale: clips per step and in the pool, times what the stages and ``pool`` say.
     """
 
     seed: int = 0
@@ -87,21 +88,24 @@ class NanoRecipe:
     photographs: bool = True
     mix: ConditionMix = ConditionMix()  # noqa: RUF009 - frozen
     pool: int = 512
-    learning_rate: float = 6.0e-4
+    batch_scale: int = 1
+    learning_rate: float = 8.0e-4
     final_rate: float = 3.0e-5
     warmup_steps: int = 100
     weight_decay: float = 0.01
     averaging: float = 0.998
-    time_shift: float = 20.0
+    time_shift: float = 10.0
     stages: tuple[Stage, ...] = (
-        Stage(64, 8, 0.45, view=0.5),
-        Stage(128, 3, 0.35),
+        Stage(64, 8, 0.5, view=0.5),
+        Stage(128, 4, 0.3),
         Stage(128, 3, 0.2, kind="few_steps"),
     )
 
     def __post_init__(self) -> None:
         if not 0 <= self.seed < VALIDATION_SEED:
             raise InputError(f"seed: found {self.seed}, expected 0 to {VALIDATION_SEED - 1}")
+        if self.batch_scale < 1:
+            raise InputError(f"batch_scale: found {self.batch_scale}, expected 1 or more")
         if not self.stages:
             raise InputError("stages: found none, expected at least one")
 

@@ -17,6 +17,7 @@ from motionloom.errors import InputError, MissingDependencyError
 from motionloom.models.nano.build import NUM_FRAMES, build_transformer, like
 from motionloom.models.nano.few_steps import STEP_COUNTS
 from motionloom.models.nano.files import save_nano
+from motionloom.models.nano.guidance import ATI
 from motionloom.train.conditions import draw_condition
 from motionloom.train.latents import Codec, latent_weights, picture_channels
 from motionloom.train.nano.codecs import codec_seconds, has_codec, load_codec, make_codec
@@ -29,6 +30,7 @@ from motionloom.train.pool import ClipPool
 from motionloom.train.state import TrainingState, adamw, log, mixed_precision
 
 VALIDATION_STEPS = 4
+_GROUP = 16  # clips made at once
 _LOG_EVERY = 5.0  # seconds
 _VALIDATION_SHARE = 0.05  # of the time, at most
 
@@ -145,6 +147,7 @@ class _Run:
         # The same numbers as the running average, wherever that is updated.
         self.average = like(self.model).to(team.device).eval().requires_grad_(False)
         self.average.load_state_dict(self.state.average, assign=True)
+        self._teacher: Any = torch.compile(self.average, dynamic=False) if compile else self.average
         self._pool: tuple[tuple[int, float], ClipPool] | None = None
         self._loss: tuple[int, float] | None = None  # running mean within a stage
         self.is_dismissed = False
@@ -211,12 +214,12 @@ class _Run:
     def _one_step(self, stage: Stage, share: float) -> float:
         recipe, team, step = self.recipe, self.team, self.state.step
         rng = np.random.default_rng([recipe.seed, step, 11, team.rank])
-        batch = self._clips(stage).batch(step, stage.batch)
+        batch = self._clips(stage).batch(step, stage.batch * recipe.batch_scale)
         condition = draw_condition(batch.plain, batch.points, batch.visible, rng, recipe.mix, ending=batch.ending)
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         lesson = Lesson(
             self._network,
-            self.average,
+            self._teacher,
             batch.latents,
             condition,
             latent_weights(self.codec, batch.uncovered),
@@ -254,7 +257,8 @@ class _Run:
                 view=stage.view,
                 rank=self.team.rank,
                 processes=self.team.size,
-                capacity=recipe.pool,
+                capacity=recipe.pool * recipe.batch_scale,
+                group=_GROUP * recipe.batch_scale,
                 ahead=2,
             )
             self._pool = wanted, pool
@@ -276,6 +280,7 @@ class _Run:
             "processes": self.team.size,
             "torch": torch.__version__,
             "photographs": len(self._photographs or ()),
+            "ati": dict(ATI),
             "recipe": asdict(self.recipe),
         }
         if self.recipe.is_distilled(self.share):

@@ -35,7 +35,7 @@ class Team:
 
     def __init__(self, device: str | None = None) -> None:
         self.rank, self.size = 0, 1
-        self.device: torch.device = _device(device)
+        self.device: torch.device = training_device(device)
         if int(os.environ.get("WORLD_SIZE", "1")) > 1:
             from accelerate import PartialState
 
@@ -74,7 +74,12 @@ class Team:
             self.agree(0.0)
 
 
-def _device(wanted: str | None) -> torch.device:
+def training_device(wanted: str | None) -> torch.device:
+    """The device of that name; the best there is where none is named.
+
+    Raises:
+        InputError: there is no such device here.
+    """
     if wanted is None:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

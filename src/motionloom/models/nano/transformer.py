@@ -1,0 +1,101 @@
+"""The transformer of nano: a Wan transformer that reads and writes provenance relative to each cell.
+
+Latents say which place of the first frame a cell shows (`motionloom.models.nano.provenance`). Copied along tracks, that
+has to be the place itself. Within the network the step from the cell to that place is the better number: a surface that
+moves as one has one step for all its cells, so what attention finds at one cell is true of its neighbours as it is, and
+what rests is a constant. Going from one to the other turns each pair of phases by the cell's own, which leaves noise
+noise and lengths lengths.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from diffusers.configuration_utils import register_to_config
+from diffusers.models.modeling_outputs import Transformer2DModelOutput
+from diffusers.models.transformers.transformer_wan import WanTransformer3DModel
+
+from motionloom.models.nano import provenance
+
+MASK_CHANNELS = 4
+
+
+class NanoTransformer(WanTransformer3DModel):
+    """A `WanTransformer3DModel` in the image-to-video layout, for latents with provenance.
+
+    Args:
+        wavelengths: of the provenance, in pixels; none for latents of pictures alone, which pass as they are.
+        others: as for `WanTransformer3DModel`; input channels are C noisy latents, 4 mask, C condition latents.
+    """
+
+    @register_to_config
+    def __init__(
+        self,
+        patch_size: tuple[int, ...] = (1, 2, 2),
+        num_attention_heads: int = 6,
+        attention_head_dim: int = 64,
+        in_channels: int = 108,
+        out_channels: int = 52,
+        text_dim: int = 16,
+        freq_dim: int = 64,
+        ffn_dim: int = 768,
+        num_layers: int = 4,
+        cross_attn_norm: bool = False,
+        qk_norm: str | None = "rms_norm_across_heads",
+        eps: float = 1e-6,
+        image_dim: int | None = None,
+        added_kv_proj_dim: int | None = None,
+        rope_max_seq_len: int = 1024,
+        pos_embed_seq_len: int | None = None,
+        wavelengths: tuple[float, ...] = (),
+    ) -> None:
+        super().__init__(
+            patch_size=patch_size,
+            num_attention_heads=num_attention_heads,
+            attention_head_dim=attention_head_dim,
+            in_channels=in_channels,
+            out_channels=out_channels,
+            text_dim=text_dim,
+            freq_dim=freq_dim,
+            ffn_dim=ffn_dim,
+            num_layers=num_layers,
+            cross_attn_norm=cross_attn_norm,
+            qk_norm=qk_norm,
+            eps=eps,
+            image_dim=image_dim,
+            added_kv_proj_dim=added_kv_proj_dim,
+            rope_max_seq_len=rope_max_seq_len,
+            pos_embed_seq_len=pos_embed_seq_len,
+        )
+        self._wavelengths = tuple(wavelengths)
+
+    def forward(
+        self,
+        hidden_states: torch.Tensor,
+        timestep: torch.Tensor,
+        encoder_hidden_states: torch.Tensor,
+        encoder_hidden_states_image: torch.Tensor | None = None,
+        return_dict: bool = True,
+        attention_kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        """As `WanTransformer3DModel.forward`: [B, 2 C + 4, T, h, w] in, [B, C, T, h, w] out."""
+        codes = 4 * len(self._wavelengths)
+        if codes:
+            own = provenance.own_phases(*hidden_states.shape[-2:], self._wavelengths, hidden_states.device)
+            own = own.movedim(-1, 0)[:, None]
+            channels = (hidden_states.shape[1] - MASK_CHANNELS) // 2
+            noisy, mask, condition = hidden_states.split([channels, MASK_CHANNELS, channels], dim=1)
+            parts = [provenance.turn_phases(part, own, back=True) for part in (noisy, condition)]
+            hidden_states = torch.cat([parts[0], mask, parts[1]], dim=1)
+        predicted = super().forward(
+            hidden_states,
+            timestep,
+            encoder_hidden_states,
+            encoder_hidden_states_image,
+            return_dict=False,
+            attention_kwargs=attention_kwargs,
+        )[0]
+        if codes:
+            predicted = provenance.turn_phases(predicted, own)
+        return Transformer2DModelOutput(sample=predicted) if return_dict else (predicted,)
