@@ -1,4 +1,4 @@
-"""nano's transformer: provenance is relative inside and absolute outside, everything else as in stock diffusers."""
+"""nano's transformer: stock diffusers, which corrects a guess, with provenance relative inside and absolute outside."""
 
 from __future__ import annotations
 
@@ -49,28 +49,48 @@ def test_turning_keeps_pictures_and_lengths_and_turns_back():
     torch.testing.assert_close(turn_phases(turned, OWN, back=True), latents, atol=1e-5, rtol=1e-5)
 
 
-def test_it_is_the_stock_network_between_two_turns():
-    model = network()
+def stock_of(model: NanoTransformer) -> WanTransformer3DModel:
     stock = WanTransformer3DModel.from_config(model.config).eval()
     stock.load_state_dict(model.state_dict())
-    noisy, condition = noise(2, CHANNELS, 3, ROWS, COLUMNS), noise(2, 4 + CHANNELS, 3, ROWS, COLUMNS, seed=1)
-    t = torch.tensor([1.0, 0.3])
+    return stock
+
+
+def told(mask: float) -> torch.Tensor:
+    condition = noise(2, 4 + CHANNELS, 3, ROWS, COLUMNS, seed=1)
+    condition[:, :4] = mask
+    return condition
+
+
+def test_the_stock_network_corrects_the_guess_between_two_turns():
+    model = network()
+    stock = stock_of(model)
+    noisy, condition, t = noise(2, CHANNELS, 3, ROWS, COLUMNS), told(1.0), torch.tensor([1.0, 0.3])
+    guess = turn_phases(condition[:, 4:], OWN, back=True)
     with torch.no_grad():
         found = predict_clean(model, noisy, condition, t)
-        relative = torch.cat([condition[:, :4], turn_phases(condition[:, 4:], OWN, back=True)], dim=1)
-        wanted = turn_phases(predict_clean(stock, turn_phases(noisy, OWN, back=True), relative, t), OWN)
-        assert not torch.allclose(found, predict_clean(stock, noisy, condition, t), atol=1e-2)
-    torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-5)
+        relative = torch.cat([condition[:, :4], guess], dim=1)
+        correction = predict_clean(stock, turn_phases(noisy, OWN, back=True), relative, t)
+    torch.testing.assert_close(found, turn_phases(guess + correction, OWN), atol=1e-5, rtol=1e-5)
 
 
-def test_without_wavelengths_it_is_the_stock_network():
+def test_where_several_tracks_wrote_the_guess_is_their_mean():
     model = network(())
-    stock = WanTransformer3DModel.from_config(model.config).eval()
-    stock.load_state_dict(model.state_dict())
+    stock = stock_of(model)
+    noisy, t = noise(2, CHANNELS, 3, ROWS, COLUMNS), torch.tensor([1.0, 0.3])
+    for mask, guess in ((2.0, told(2.0)[:, 4:] / 2), (0.4, told(0.4)[:, 4:])):
+        condition = told(mask)
+        with torch.no_grad():
+            found = predict_clean(model, noisy, condition, t)
+            correction = predict_clean(stock, noisy, torch.cat([condition[:, :4], guess], dim=1), t)
+        torch.testing.assert_close(found, guess + correction, atol=1e-5, rtol=1e-5)
+
+
+def test_the_type_of_the_answer_is_that_of_the_stock_network():
+    model = network()
     x, text = noise(1, 2 * CHANNELS + 4, 2, ROWS, COLUMNS), torch.zeros(1, 1, TEXT_DIM)
     with torch.no_grad():
-        found, wanted = (each(x, torch.tensor([500.0]), text).sample for each in (model, stock))
-    assert torch.equal(found, wanted)
+        named, plain = (model(x, torch.tensor([500.0]), text, return_dict=how) for how in (True, False))
+    assert torch.equal(named.sample, plain[0])
 
 
 def test_saved_and_loaded_as_a_part_of_a_folder(tmp_path: Path):

@@ -37,9 +37,9 @@ def build_transformer(
 ) -> Transformer:
     """A `NanoTransformer` in the image-to-video layout of Wan 2.1 for the codec's latents.
 
-    Input channels: C noisy latents, 4 mask, C condition latents. The weights start as a copy machine: the embedding
-    keeps condition and noisy latents apart, the output layer returns the condition, and every block adds nothing yet.
-    What guidance copied along the tracks is then the first guess, and training learns to do better. Each attention head
+    Input channels: C noisy latents, 4 mask, C condition latents. What guidance copied along the tracks is the first guess,
+    to which the network adds a correction, at first next to none. The embedding keeps condition and noisy latents apart,
+    and every block adds nothing yet. Each attention head
     starts looking at one neighbour of its token in time or space, so that the first steps learn what to make of
     neighbours and not where they are.
 
@@ -72,7 +72,7 @@ def build_transformer(
             rope_max_seq_len=1024,
             wavelengths=tuple(getattr(codec, "wavelengths", ())),
         )
-        _start_as_copy(model, latent, width)
+        _start_from_guess(model, latent, width)
         _start_at_neighbours(model, width // HEAD_DIM)
     return model
 
@@ -93,7 +93,7 @@ def build_scheduler() -> UniPCMultistepScheduler:
 
 
 @torch.no_grad()
-def _start_as_copy(model: Transformer, latent: int, width: int) -> None:
+def _start_from_guess(model: Transformer, latent: int, width: int) -> None:
     corners = 4  # latent cells of one 2 x 2 token
     embed, out = model.patch_embedding, model.proj_out
     weight = embed.weight  # [width, 2 latent + 4, 1, 2, 2]
@@ -119,8 +119,6 @@ def _start_as_copy(model: Transformer, latent: int, width: int) -> None:
     deviation = (1.0 + ANCHOR_CHANNELS * ANCHOR_VALUE**2 / width) ** 0.5
     out.weight.mul_(0.1)
     out.bias.zero_()
-    for place in range(target):  # output order: channels of the first corner, then of the next, as embedded above
-        out.weight[place, place] += 1.0
     model.condition_embedder.time_proj.weight.mul_(0.1)
     model.condition_embedder.time_proj.bias.zero_()
     undo = torch.full((width,), deviation - 1)

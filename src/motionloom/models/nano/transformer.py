@@ -1,4 +1,7 @@
-"""The transformer of nano: a Wan transformer that reads and writes provenance relative to each cell.
+"""The transformer of nano: a Wan transformer that corrects what guidance copied.
+
+What a method copied along the tracks is the first guess at the clip, exact where it is right; the network says what has
+to be added to it. A small network that had to pass it on itself would blur it.
 
 Latents say which place of the first frame a cell shows (`motionloom.models.nano.provenance`). Copied along tracks, that
 has to be the place itself. Within the network the step from the cell to that place is the better number: a surface that
@@ -80,22 +83,23 @@ class NanoTransformer(WanTransformer3DModel):
         attention_kwargs: dict[str, Any] | None = None,
     ) -> Any:
         """As `WanTransformer3DModel.forward`: [B, 2 C + 4, T, h, w] in, [B, C, T, h, w] out."""
-        codes = 4 * len(self._wavelengths)
-        if codes:
+        channels = (hidden_states.shape[1] - MASK_CHANNELS) // 2
+        noisy, mask, condition = hidden_states.split([channels, MASK_CHANNELS, channels], dim=1)
+        guess = condition / mask.mean(1, keepdim=True).clamp_min(1)  # where several tracks wrote, their mean
+        own = None
+        if self._wavelengths:
             own = provenance.own_phases(*hidden_states.shape[-2:], self._wavelengths, hidden_states.device)
             own = own.movedim(-1, 0)[:, None]
-            channels = (hidden_states.shape[1] - MASK_CHANNELS) // 2
-            noisy, mask, condition = hidden_states.split([channels, MASK_CHANNELS, channels], dim=1)
-            parts = [provenance.turn_phases(part, own, back=True) for part in (noisy, condition)]
-            hidden_states = torch.cat([parts[0], mask, parts[1]], dim=1)
-        predicted = super().forward(
-            hidden_states,
+            noisy, guess = (provenance.turn_phases(part, own, back=True) for part in (noisy, guess))
+        correction = super().forward(
+            torch.cat([noisy, mask, guess], dim=1),
             timestep,
             encoder_hidden_states,
             encoder_hidden_states_image,
             return_dict=False,
             attention_kwargs=attention_kwargs,
         )[0]
-        if codes:
+        predicted = guess + correction
+        if own is not None:
             predicted = provenance.turn_phases(predicted, own)
         return Transformer2DModelOutput(sample=predicted) if return_dict else (predicted,)
