@@ -57,7 +57,7 @@ def load_part(
         config = read_json(place.config)
     if not place.files and part not in WITHOUT_WEIGHTS:
         raise CheckpointError(f"{place.path}: holds no weights; the download is incomplete, fetch the folder again")
-    if class_name == "WanTransformer3DModel":
+    if class_name in ("WanTransformer3DModel", "NanoTransformer"):
         from motionloom.models.checkpoints.source import open_source
         from motionloom.models.checkpoints.wan_transformer import load_transformer
 
@@ -69,6 +69,7 @@ def load_part(
             keep_float8=keep_float8,
             fp8_storage=plan is not None and plan.transformer_storage == "fp8",
             device=device if plan is not None and plan.offload is None else "cpu",
+            build=_nano_builder(config) if class_name == "NanoTransformer" else None,
             on_progress=on_progress,
         )
     if part == "tokenizer":
@@ -96,6 +97,14 @@ def load_part(
 
         put(plan, part, model, torch.device(device))
     return model
+
+
+def _nano_builder(config: Mapping[str, Any] | None) -> Callable[[Mapping[str, Any]], Any]:
+    """nano's transformer is a Wan transformer that knows the wavelengths of its latents too."""
+    from motionloom.models.nano.transformer import NanoTransformer
+
+    wavelengths = tuple((config or {}).get("wavelengths", ()))
+    return lambda found: NanoTransformer(**found, wavelengths=wavelengths)
 
 
 _CLASSES = {

@@ -40,6 +40,7 @@ def load_transformer(
     keep_gguf: bool = True,
     fp8_storage: bool = False,
     device: torch.device | str = "cpu",
+    build: Callable[[Mapping[str, Any]], WanTransformer3DModel] | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> WanTransformer3DModel:
     """The transformer in one file, several shards or a folder, in the names of the published programs or of diffusers.
@@ -55,6 +56,7 @@ def load_transformer(
         fp8_storage: keep the weights of the blocks in 8 bits, as `motionloom.models.offload.store_in_fp8` does, each
             from the moment it is read.
         keep_gguf: the same for GGUF; else they are made whole once, when they are read.
+        build: makes the empty network of a configuration; a ``WanTransformer3DModel`` when not given.
         on_progress: called with the number of tensors done and in all.
 
     Raises:
@@ -71,7 +73,7 @@ def load_transformer(
     found_config = config_of(source, config)
     scales = Scales(source)
     names = _names(source, scales.keys)
-    model = empty(lambda: WanTransformer3DModel(**found_config))
+    model = empty(lambda: build(found_config) if build else WanTransformer3DModel(**found_config))
     shapes = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     reshaped = _stored_without_ones(source, names, shapes)
     check_fit(
