@@ -43,7 +43,7 @@ from motionloom.errors import InputError
 from motionloom.evaluate.perceptual import gms_dissim
 from motionloom.methods.ati import ati
 from motionloom.models.loading import load
-from motionloom.models.nano.guidance import ati_options
+from motionloom.models.nano.guidance import guidance_options
 from motionloom.tracks.tracks import Tracks
 from motionloom.train.nano import NanoRecipe, train
 
@@ -114,7 +114,7 @@ def temperature(setup: Setup) -> Section:
     published numbers and grid, which the network was not trained with."""
     model = setup.nano.models["ati"]
     cells = min(setup.cases[0].tracks.size) // model.pipeline.vae_scale_factor_spatial
-    used = ati_options(cells, model.card.ati)
+    used = guidance_options("ati", cells, model.card.guidance)
     native = used["temperature"]
     found = []
     for top_k in TOP_KS:

@@ -31,7 +31,7 @@ from motionloom.methods.time_to_move.cue import motion_cue
 from motionloom.methods.time_to_move.dual_clock import NANO, NANO_STEPS
 from motionloom.methods.time_to_move.pipeline import TimeToMoveWan, TimeToMoveWanPipeline
 from motionloom.models.loading import load
-from motionloom.models.nano.guidance import ati_options
+from motionloom.models.nano.guidance import guidance_options
 from motionloom.tracks.dense import dense_tracks
 from motionloom.tracks.layers import Layer
 
@@ -97,7 +97,7 @@ def ways() -> dict[str, Callable[[Case], NDArray[np.uint8]]]:
             t_weak=NANO.t_weak,
             t_strong=NANO.t_strong,
             tracks=dense_tracks([layer], pipe.vae_scale_factor_spatial),
-            **ati_options(SIZE[0] // pipe.vae_scale_factor_spatial, model.card.ati),
+            **guidance_options("ati", SIZE[0] // pipe.vae_scale_factor_spatial, model.card.guidance),
         )
 
     def guided(case: Case) -> NDArray[np.uint8]:

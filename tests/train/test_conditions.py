@@ -9,7 +9,7 @@ import torch
 from motionloom.errors import InputError
 from motionloom.methods.ati import ati
 from motionloom.methods.wan_move import wan_move
-from motionloom.models.nano.guidance import ATI, ati_options
+from motionloom.models.nano.guidance import GUIDANCE, PUBLISHED, guidance_options
 from motionloom.train.conditions import ConditionMix, draw_condition, plain_condition
 
 SIZE = (32, 32)
@@ -49,14 +49,14 @@ def test_dense_ati_is_what_the_pipeline_does():
     mix = ConditionMix(unguided=0, ati=1.0, dense=1.0, densified=0, boxes=0)
     drawn = draw_condition(plain, points, visible, np.random.default_rng(0), mix)
     base = plain_condition(plain)
-    assert torch.equal(drawn, ati.guide(base, points, visible, SIZE, **ati_options(8)))
+    assert torch.equal(drawn, ati.guide(base, points, visible, SIZE, **guidance_options("ati", 8)))
 
 
 def test_dense_wan_move_copies_first_frame_codes():
     plain, points, visible = sample(1)
     mix = ConditionMix(unguided=0, ati=0.0, dense=1.0, densified=0, boxes=0)
     drawn = draw_condition(plain, points, visible, np.random.default_rng(0), mix)
-    cells, _ = wan_move.latent_cells(points, visible, SIZE, (4, 4, 4))
+    cells, _ = wan_move.latent_cells(points, visible, SIZE, (4, 4, 4), pooling="window")
     reached = torch.zeros(3, 8, 8, dtype=torch.bool)
     for latent_frame in (1, 2):
         for row, column in cells[0, latent_frame].tolist():
@@ -80,11 +80,14 @@ def test_same_draw_same_condition_and_inputs_unchanged():
 
 
 def test_temperature_keeps_width_in_cells():
-    assert ati_options(32) == ATI
+    assert guidance_options("ati", 32) == GUIDANCE["ati"]
     for cells in (16, 32, 64):
         step = 2 / (cells - 1)
-        assert np.isclose(ati_options(cells)["temperature"] * step**2, ATI["temperature"] * (2 / 31) ** 2)
-    assert ati_options(32, {"temperature": 220.0}) == {"temperature": 220.0}
+        assert np.isclose(
+            guidance_options("ati", cells)["temperature"] * step**2, GUIDANCE["ati"]["temperature"] * (2 / 31) ** 2
+        )
+    assert guidance_options("ati", 32, PUBLISHED) == {"temperature": 220.0}
+    assert guidance_options("wan_move", 32, PUBLISHED) == {}
 
 
 def test_last_frame_is_known_as_the_stock_pipeline_builds_it():

@@ -120,7 +120,7 @@ class ModelCard:
         num_frames, fps: of its clips; None: those of the motion.
         default_steps: of the denoising; None: no denoising.
         distilled_steps: the few step counts nano's weights are told of; see `motionloom.models.nano.few_steps`.
-        ati: what ATI is told for nano at its native size in place of the published numbers; see
+        guidance: by method, what it is told for nano in place of the published numbers; see
             `motionloom.models.nano.guidance`.
         sampling: of the published program; None: the model has none.
         architecture: names the configurations in ``models/configs``.
@@ -151,7 +151,7 @@ class ModelCard:
     fps: float | None = None
     default_steps: int | None = None
     distilled_steps: tuple[int, ...] = ()
-    ati: Mapping[str, Any] = field(default_factory=dict)
+    guidance: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     sampling: Sampling | None = None
     architecture: str | None = None
     reads_text: bool = False

@@ -15,7 +15,7 @@ from motionloom.errors import InputError
 from motionloom.models import catalog_cards, memory, store
 from motionloom.models.card import ModelCard
 from motionloom.models.checkpoints.folders import read_json
-from motionloom.models.nano.facts import ati_numbers, default_steps, distilled_steps, takes_last_image
+from motionloom.models.nano.facts import default_steps, distilled_steps, guidance, takes_last_image
 
 
 def list_models() -> list[ModelCard]:
@@ -83,7 +83,7 @@ def _nano() -> ModelCard:
         fps=8.0,
         default_steps=default_steps(facts),
         distilled_steps=distilled_steps(facts),
-        ati=ati_numbers(facts),
+        guidance=guidance(facts),
         takes_last_image=takes_last_image(facts),
         size_on_disk=sum(path.stat().st_size for path in files),
         memory=900_000_000,

@@ -12,7 +12,7 @@ from motionloom.models.card import ModelCard
 from motionloom.models.catalog import list_models
 from motionloom.models.checkpoints.folders import read_json
 from motionloom.models.checkpoints.layouts import Layout
-from motionloom.models.nano.facts import ati_numbers, default_steps, distilled_steps, takes_last_image
+from motionloom.models.nano.facts import default_steps, distilled_steps, guidance, takes_last_image
 
 
 def card_of_folder(layout: Layout) -> ModelCard:
@@ -39,7 +39,7 @@ def card_of_folder(layout: Layout) -> ModelCard:
         fps=native.get("fps", 16.0),
         default_steps=default_steps(facts) if is_nano else 40,
         distilled_steps=distilled_steps(facts) if is_nano else (),
-        ati=ati_numbers(facts) if is_nano else {},
+        guidance=guidance(facts) if is_nano else {},
         takes_last_image=is_nano and takes_last_image(facts),
         folder=folder,
     )

@@ -22,7 +22,7 @@ from motionloom.models.diffusers_model import DiffusersModel, fitted, held_track
 from motionloom.models.memory import fitting
 from motionloom.models.model import Request
 from motionloom.models.nano.few_steps import first_order, step_token
-from motionloom.models.nano.guidance import ati_options
+from motionloom.models.nano.guidance import guidance_options
 from motionloom.models.options import check_options, options_of
 from motionloom.models.parameters import Settings
 from motionloom.models.preview_frames import previewing
@@ -293,6 +293,6 @@ class WanModel(DiffusersModel):
             from motionloom.methods.time_to_move.dual_clock import NANO
 
             options |= {"t_weak": NANO.t_weak, "t_strong": NANO.t_strong}
-        if self.method == "ati" and self.card.ati:
-            options |= ati_options(min(request.size) // self.pipeline.vae_scale_factor_spatial, self.card.ati)
+        short_cells = min(request.size) // self.pipeline.vae_scale_factor_spatial
+        options |= guidance_options(self.method, short_cells, self.card.guidance)
         return {**options, **{name: value for name, value in request.options.items() if name != "noise"}}

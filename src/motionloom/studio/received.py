@@ -120,7 +120,7 @@ def received(
                     f"The motion is spread over the picture first: {tracks.num_tracks} tracks, one for each {each}."
                 )
         count = tracks.num_tracks if seen.dense else count
-        grid = latent_grid(tracks, seen.method, seen.shape, settings.options, trained=card.ati)
+        grid = latent_grid(tracks, seen.method, seen.shape, settings.options, trained=card.guidance)
     if seen.method == "tora":
         notes.append(
             "Tora is shown where things move, which way, and how fast beside the fastest thing of the clip. What "
@@ -205,6 +205,7 @@ def latent_grid(
     import torch
 
     from motionloom.models.diffusers_model import held_tracks
+    from motionloom.models.nano.guidance import guidance_options
 
     time, pixels = shape.strides
     height, width = tracks.size
@@ -226,11 +227,9 @@ def latent_grid(
     if tracks.num_tracks and method == "ati":
         from motionloom.methods.ati import ati
         from motionloom.methods.wan_move.wan_move import latent_cells
-        from motionloom.models.nano.guidance import ati_options
 
         chosen = {name: options[name] for name in ("temperature", "top_k", "grid") if name in options}
-        if trained:
-            chosen = {**ati_options(min(rows, columns), trained), **chosen}
+        chosen = {**guidance_options(method, min(rows, columns), trained or {}), **chosen}
         guided = ati.guide(condition, points, visible, (height, width), time_stride=time, **chosen)
         # The mask channels are the weights; their first latent frame is the photograph.
         written = guided[0, 0] >= WRITTEN
@@ -246,8 +245,9 @@ def latent_grid(
     elif tracks.num_tracks and method in COPYING:
         from motionloom.methods.wan_move import wan_move
 
-        names = {"pooling": "pooling", "collision": "collision", "legacy_hidden_source": "legacy_hidden_source"}
-        chosen = {names[name]: options[name] for name in names if name in options}
+        names = "pooling", "collision", "legacy_hidden_source"
+        chosen = guidance_options(method, min(rows, columns), trained or {})
+        chosen |= {name: options[name] for name in names if name in options}
         if "collision_seed" in options:
             chosen["seed"] = options["collision_seed"]
         strides = (time, pixels, pixels)

@@ -12,7 +12,7 @@ from motionloom.errors import InputError
 from motionloom.methods.ati import ati
 from motionloom.methods.wan_move import wan_move
 from motionloom.models.nano.codec import BLOCK
-from motionloom.models.nano.guidance import ati_options
+from motionloom.models.nano.guidance import guidance_options
 from motionloom.train import drawn_tracks
 from motionloom.train.drawn_tracks import Drawn
 
@@ -137,10 +137,11 @@ def guide_condition(
     """
     points, visible = _stacked(drawn, condition.device)
     size = (condition.shape[-2] * BLOCK, condition.shape[-1] * BLOCK)
+    short_cells = min(condition.shape[-2:])
     if through_ati:
-        options = ati_options(min(condition.shape[-2:]))
-        return ati.guide(condition, points, visible, size, mask_mode="max", **options)
-    return wan_move.guide(condition, points, visible, size, strides=(BLOCK, BLOCK, BLOCK), seed=seed)
+        return ati.guide(condition, points, visible, size, mask_mode="max", **guidance_options("ati", short_cells))
+    options = guidance_options("wan_move", short_cells)
+    return wan_move.guide(condition, points, visible, size, strides=(BLOCK, BLOCK, BLOCK), seed=seed, **options)
 
 
 def as_tensors(drawn: Drawn) -> tuple[torch.Tensor, torch.Tensor]:

@@ -18,7 +18,7 @@ import motionloom as ml
 from motionloom.errors import InputError
 from motionloom.models.catalog import find_model
 from motionloom.models.nano.build import build_scheduler
-from motionloom.models.nano.facts import ati_numbers, default_steps, distilled_steps, takes_last_image
+from motionloom.models.nano.facts import default_steps, distilled_steps, guidance, takes_last_image
 from motionloom.models.nano.few_steps import STEP_COUNTS, first_order, step_grid, step_token
 from motionloom.models.parameters import Parameters
 from motionloom.tracks.tracks import Tracks
@@ -157,8 +157,8 @@ def test_what_training_json_says():
     assert default_steps({"distilled_steps": [4, 1]}) == 4
     assert default_steps({"distilled_steps": [4, 1], "default_steps": 2}) == 2
     assert default_steps({"default_steps": 20}) == 20
-    assert ati_numbers({}) == {"temperature": 220.0}
-    assert ati_numbers({"ati": {"temperature": 440.0, "top_k": 8}}) == {"temperature": 440.0, "top_k": 8}
+    assert guidance({}) == {"ati": {"temperature": 220.0}}
+    assert guidance({"guidance": {"ati": {"top_k": 8}}}) == {"ati": {"top_k": 8}}
 
 
 @pytest.mark.parametrize("method", ["ati", pytest.param("wan_move", marks=pytest.mark.slow)])

@@ -37,11 +37,10 @@ def build_transformer(
 ) -> Transformer:
     """A `NanoTransformer` in the image-to-video layout of Wan 2.1 for the codec's latents.
 
-    Input channels: C noisy latents, 4 mask, C condition latents. What guidance copied along the tracks is the first guess,
-    to which the network adds a correction, at first next to none. The embedding keeps condition and noisy latents apart,
-    and every block adds nothing yet. Each attention head
-    starts looking at one neighbour of its token in time or space, so that the first steps learn what to make of
-    neighbours and not where they are.
+    Input channels: C noisy latents, 4 mask, C condition latents. What guidance copied along the tracks is the first
+    guess, to which the network adds a correction, at first next to none. The embedding keeps condition and noisy
+    latents apart, and every block adds nothing yet. Each attention head starts looking at one neighbour of its token in
+    time or space, so that the first steps learn what to make of neighbours and not where they are.
 
     Raises:
         InputError: a width that does not hold a token's condition.

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from motionloom.models.nano.guidance import PUBLISHED, Guidance
+
 
 def distilled_steps(facts: Mapping[str, Any]) -> tuple[int, ...]:
     """The step counts the weights were distilled to; none where nothing is said."""
@@ -22,6 +24,6 @@ def default_steps(facts: Mapping[str, Any]) -> int:
     return int(facts.get("default_steps") or max(distilled_steps(facts), default=1))
 
 
-def ati_numbers(facts: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What ATI was told in training, at the native size; the published numbers where nothing is said."""
-    return {"temperature": 220.0, **facts.get("ati", {})}
+def guidance(facts: Mapping[str, Any]) -> Guidance:
+    """What the methods were told in training; the published numbers where nothing is said."""
+    return facts.get("guidance") or PUBLISHED

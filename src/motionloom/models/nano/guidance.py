@@ -5,23 +5,35 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-ATI: Mapping[str, Any] = {"temperature": 440.0, "top_k": 8, "grid": "centres"}
-"""What ATI is told at nano's native size in place of the published numbers; see `motionloom.methods.ati.ati.guide`.
+Guidance = Mapping[str, Mapping[str, Any]]
+"""By method, what it is told at nano's native size in place of the published numbers."""
 
-Cells are where they are, and all tracks around a cell write to it, within half a cell (sigma): what is copied then
-comes from half a pixel off. By the published numbers, the two nearest tracks and cells shifted towards the border, it
-comes from two pixels off: nothing to a picture of 832 pixels, much to one of 128.
+GUIDANCE: Guidance = {
+    "ati": {"temperature": 440.0, "top_k": 8, "grid": "centres"},
+    "wan_move": {"pooling": "window", "collision": "nearest"},
+}
+"""Of new trainings; see `motionloom.methods.ati.ati.guide` and `motionloom.methods.wan_move.wan_move.guide`.
+
+ATI: cells are where they are, and all tracks around a cell write to it, within half a cell (sigma). What is copied then
+comes from half a pixel off; by the published numbers, the two nearest tracks and cells shifted towards the border, from
+two: nothing to a picture of 832 pixels, much to one of 128. Wan-Move: a track is where it is on average during the
+frames that a latent frame stands for, not where it is at their end.
 """
+
+PUBLISHED: Guidance = {"ati": {"temperature": 220.0}}
+"""Of weights that say nothing of it."""
 
 _NATIVE_CELLS = 32
 
 
-def ati_options(short_cells: int, trained: Mapping[str, Any] = ATI) -> dict[str, Any]:
-    """Options that keep the Gaussian as wide in latent cells as it was in training.
+def guidance_options(method: str, short_cells: int, trained: Guidance = GUIDANCE) -> dict[str, Any]:
+    """What a method is told; ATI's Gaussian stays as wide in latent cells as it was in training.
 
     Args:
         short_cells: the short side of the latent.
-        trained: what ATI was told at the native size.
+        trained: what the weights were trained with.
     """
-    scale = ((short_cells - 1) / (_NATIVE_CELLS - 1)) ** 2
-    return {**trained, "temperature": trained["temperature"] * scale}
+    told = dict(trained.get(method, {}))
+    if "temperature" in told:
+        told["temperature"] *= ((short_cells - 1) / (_NATIVE_CELLS - 1)) ** 2
+    return told

@@ -17,7 +17,7 @@ from motionloom.errors import InputError, MissingDependencyError
 from motionloom.models.nano.build import NUM_FRAMES, build_transformer, like
 from motionloom.models.nano.few_steps import STEP_COUNTS
 from motionloom.models.nano.files import save_nano
-from motionloom.models.nano.guidance import ATI
+from motionloom.models.nano.guidance import GUIDANCE
 from motionloom.train.conditions import draw_condition
 from motionloom.train.latents import Codec, latent_weights, picture_channels
 from motionloom.train.nano.codecs import codec_seconds, has_codec, load_codec, make_codec
@@ -280,7 +280,7 @@ class _Run:
             "processes": self.team.size,
             "torch": torch.__version__,
             "photographs": len(self._photographs or ()),
-            "ati": dict(ATI),
+            "guidance": GUIDANCE,
             "recipe": asdict(self.recipe),
         }
         if self.recipe.is_distilled(self.share):
