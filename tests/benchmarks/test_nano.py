@@ -41,6 +41,7 @@ def sliding(noise, step, frames=9):
     return np.stack([noise[16:80, t * step : t * step + 64] for t in range(frames)])
 
 
+@pytest.mark.slow
 def test_the_true_video_has_no_error_but_the_trackers(cases):
     for case in cases:
         row = measured(case.frames, case)
@@ -63,6 +64,7 @@ def test_new_pixels_and_seen_ones_are_counted_apart(cases):
     assert row["psnr_all"] == pytest.approx(row["psnr_new"] - 10 * np.log10(share), abs=1e-6)
 
 
+@pytest.mark.slow
 def test_tracks_of_natural_clips_are_on_what_moves():
     found = make_cases("procedural", 2, 8, SIZE)
     assert len({case.name for case in found}) == 2

@@ -17,6 +17,7 @@ def small(tmp_path_factory):
     return out
 
 
+@pytest.mark.slow
 def test_make_info_and_check(small, folder, call):
     done = call("bench", "info", small)
     assert done.code == 0, done.err

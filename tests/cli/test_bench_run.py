@@ -28,6 +28,7 @@ def bench(made, tmp_path, monkeypatch):
 COMMAND = ("bench", "run", "bench", "-o", "out", "--metrics", "psnr,temporal_flickering")
 
 
+@pytest.mark.slow
 def test_a_table_and_the_report_on_the_last_line(call, bench):
     found = call(*COMMAND, "-m", "warp", "-m", "still=warp:unguided", "--steps", "2", "--seeds", "0,1")
     assert found.code == 0, found.err

@@ -178,7 +178,11 @@ def test_train_nano_passes_its_options(folder, call, monkeypatch):
         return out / "nano"
 
     # Stands in for the real recipe, whose import alone takes seconds.
-    recipe = SimpleNamespace(train=train, NanoRecipe=lambda seed: SimpleNamespace(seed=seed))
+    recipe = SimpleNamespace(
+        train=train,
+        NanoRecipe=lambda **values: SimpleNamespace(**values),
+        training_device=lambda name: SimpleNamespace(type="cpu"),
+    )
     monkeypatch.setitem(sys.modules, "motionloom.train.nano", recipe)
     done = call("train", "nano", "--budget", "2m", "--out", "there", "--resume", "--seed", 5)
     assert done.code == 0, done.err

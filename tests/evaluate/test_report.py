@@ -128,6 +128,7 @@ def data_of(text):
     return json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.S)[1])
 
 
+@pytest.mark.slow
 def test_the_page_stands_alone(page):
     text = page.read_text(encoding="utf-8")
     parsed = Parsed(text)

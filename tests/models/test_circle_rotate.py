@@ -274,6 +274,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_from_a_folder(folder, photographs):
     orbit = CircleRotateInference(
         base_model=folder, lora_high=ORBIT["lora"], lora_low=ORBIT["lora_2"], device="cpu", memory="max-speed"
@@ -312,6 +313,7 @@ def test_loras_of_the_command_line_on_another_method(folder, photographs):
     assert np.array_equal(again.generate(photographs[0], tracks, **run).frames, clip.frames)
 
 
+@pytest.mark.slow
 def test_by_its_name_in_the_catalogue(tiny_parts, photographs, tmp_path, monkeypatch):
     """LoRAs where `motionloom models fetch` puts them, the other parts from a folder; prompts are read."""
     from motionloom.models.loading import load

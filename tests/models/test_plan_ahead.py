@@ -61,6 +61,7 @@ def frames(model) -> np.ndarray:
 
 @pytest.mark.parametrize("memory", ["auto", "low", "minimal"])
 @pytest.mark.parametrize("lora", [False, True], ids=["plain", "lora"])
+@pytest.mark.slow
 def test_the_clip_is_that_of_a_model_placed_when_complete(folder: Path, memory: str, lora: bool, request):
     loras = [f"{folder}/high.safetensors:1:high"] if lora else []
     options = {"memory": memory, "loras": loras, "method": "wan_move", "dtype": torch.float32}

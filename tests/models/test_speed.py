@@ -149,6 +149,7 @@ def with_lora(pipe):
     ],
     ids=["plain", "lora", "group offload", "first-block", "mag", "fp8"],
 )
+@pytest.mark.slow
 def test_all_blocks_share_one_graph_beneath_all_hooks(make_pipeline, graphs, prepare, count):
     """More than eight graphs for one function and torch would give up compiling it; here are twelve blocks."""
     arguments = {**guidance(), "num_inference_steps": 4}

@@ -11,6 +11,7 @@ SIZE = (48, 64)
 
 
 @pytest.mark.parametrize("style", ["simple", "natural"])
+@pytest.mark.slow
 def test_tracks_pass_the_blocks_that_show_where_they_start(style):
     """A track that crosses the middle of a block, in the middle of its frames, begins where the block says."""
     scene = sample_scene(4, range(8), num_frames=9, resolution=48, style=style)

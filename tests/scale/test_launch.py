@@ -22,6 +22,7 @@ def test_the_first_process_speaks_and_random_choices_agree(capfd):
     assert "2 processes share the processor; that is for testing" in found.err
 
 
+@pytest.mark.slow
 def test_a_process_that_fails_ends_all_with_its_error(capfd):
     started = time.monotonic()
     with pytest.raises(CheckpointError, match=r"^the file of the last one is broken$"):

@@ -60,6 +60,7 @@ def start(tmp_path):
             server.process.communicate()
 
 
+@pytest.mark.slow
 def test_it_says_where_it_is_answers_and_ends_cleanly_with_streams_open(start, tmp_path):
     server = start("--no-worker")
     assert str(tmp_path / "data") in server.line

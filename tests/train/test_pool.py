@@ -154,6 +154,7 @@ def test_the_ending_knows_the_last_frame_alone(codec: BlockCodec):
     torch.testing.assert_close(batch.ending, to_latents(codec, video)[:, :, -1].half())
 
 
+@pytest.mark.slow
 def test_pool_is_renewed_and_bounded(codec: BlockCodec):
     pool = ClipPool(codec, (32, 32), 5, seed=2, capacity=8, group=4, renew_every=1)
     for step in range(12):

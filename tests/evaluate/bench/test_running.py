@@ -15,6 +15,7 @@ from motionloom.models.parameters import Parameters
 from motionloom.scale.executors import executor
 
 
+@pytest.mark.slow
 def test_a_run_leaves_videos_rows_and_numbers_and_a_second_one_nothing_new(going):
     runs = going.run("warp", "still=warp:unguided", report=True)
     assert going.progress[0] == (0, 8)
@@ -51,6 +52,7 @@ def test_a_run_leaves_videos_rows_and_numbers_and_a_second_one_nothing_new(going
     assert going.notes == []
 
 
+@pytest.mark.slow
 def test_more_metrics_seeds_and_cases_are_added_to_what_is_there(going):
     going.run("warp", limit=2, metrics=["psnr"])
     videos, rows = going.times("*/videos/*/*.mp4"), going.times("*/rows/*.json")
@@ -105,6 +107,7 @@ def test_rows_of_other_weights_are_made_again_and_never_mixed(going, monkeypatch
     assert all(when != before[name] for name, when in going.times("*/videos/*/*.mp4").items())
 
 
+@pytest.mark.slow
 def test_a_case_that_changed_is_made_again_and_another_true_video_measured_again(going):
     rows = going.run("warp")[0].rows
     before = going.times("*/videos/*/*.mp4")
@@ -132,6 +135,7 @@ def test_other_parameters_are_refused_until_asked_for(going):
     assert all(read_provenance(run.file(row.video))["parameters"]["strength"] == 0.5 for row in run.rows)
 
 
+@pytest.mark.slow
 def test_a_case_that_fails_is_a_row_and_the_others_go_on(going):
     ids = [case.id for case in open_benchmark(going.bench)]
     picture = going.bench / "en" / "first_frame" / f"{ids[1]}.jpg"
@@ -187,6 +191,7 @@ def test_metrics_are_computed_when_their_weights_arrive(going, monkeypatch):
     assert all(when > rows[name] for name, when in going.times("*/rows/*.json").items())
 
 
+@pytest.mark.slow
 def test_the_report_has_the_candidates_of_earlier_calls_too(going, monkeypatch):
     shown = []
     monkeypatch.setattr(
@@ -206,6 +211,7 @@ def test_the_report_has_the_candidates_of_earlier_calls_too(going, monkeypatch):
     assert shown == [["warp"], ["weak", "warp"], ["weak", "warp"], ["warp", "weak"]]
 
 
+@pytest.mark.slow
 def test_the_published_seed_rule_counts_cases(going):
     run = going.run("warp", seed_rule="published", seeds=[5, 100])[0]
     assert [row.seed for row in run.rows] == [5, 6, 7, 8, 100, 101, 102, 103]

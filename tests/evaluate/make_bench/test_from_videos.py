@@ -56,6 +56,7 @@ def folder(tmp_path):
 OPTIONS = {"num_frames": FRAMES, "fps": 8.0, "tracks": 8}
 
 
+@pytest.mark.slow
 def test_the_thing_that_moves_is_found_and_followed(folder, tmp_path):
     made = make_from_videos(folder, tmp_path / "bench", **OPTIONS)
     assert (made.ids, made.skipped, made.categories) == (["a_disc"], {}, {"translation": 1})
@@ -138,6 +139,7 @@ def test_size_scales_and_cuts_tracks_and_frames_alike(folder, tmp_path):
     assert np.median(tracks.points[-1, :, 0] - tracks.points[0, :, 0]) == pytest.approx(50 * 2 / 3, abs=0.7)
 
 
+@pytest.mark.slow
 def test_videos_that_cannot_become_cases_are_skipped_with_the_reason(folder, tmp_path):
     still = discs(line((60, 40), (60, 40)))
     Clip(still, 16.0).save(folder / "still.mp4", quality=100)

@@ -32,6 +32,7 @@ def hashes(root):
     }
 
 
+@pytest.mark.slow
 def test_categories_are_balanced_and_true(made):
     out, told = made
     assert told.categories == {"translation": 1, "rotation": 1, "zoom": 1, "curve": 1}
@@ -131,6 +132,7 @@ def test_pick_tracks_stay_visible_and_half_of_them_move_most():
     assert np.mean([np.sort(w)[-6:].mean() / w.mean() for w in way]) > 1.1
 
 
+@pytest.mark.slow
 def test_photographs_for_textures(tmp_path):
     photo = np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)
     made = make_procedural(tmp_path / "a", photographs=[photo], **{**SMALL, "cases": 1})

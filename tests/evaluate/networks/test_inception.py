@@ -15,6 +15,7 @@ def network(tmp_path_factory):
     return load_inception(file)
 
 
+@pytest.mark.slow
 def test_features_are_those_of_the_published_program(network):
     assert_published("inception", frame_features(network, noise(2, 120, 160, 3)), 1e-4)
 

@@ -84,6 +84,7 @@ def test_titles_are_sentences_without_a_full_stop():
         assert not metric.title.endswith("."), name
 
 
+@pytest.mark.slow
 def test_no_video_makes_a_number_that_is_none(every):
     for where, found in every.items():
         for name, each in found.items():

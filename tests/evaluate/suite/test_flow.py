@@ -56,6 +56,7 @@ def test_what_cannot_be_compared_has_a_reason(picture):
     assert measure(Sample("a", Clip(video, FPS)), Tools(), metrics=["epe_flow_dis"]) == ()
 
 
+@pytest.mark.slow
 def test_by_raft(picture, tmp_path, monkeypatch):
     torch.set_num_threads(1)
     monkeypatch.setattr(suite, "_TOGETHER", 2)

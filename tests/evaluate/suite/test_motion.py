@@ -45,6 +45,7 @@ def test_numbers_are_those_of_the_functions(picture):
     assert values["motion_smoothness_average"].value == motion.motion_smoothness(video, motion.average).score
 
 
+@pytest.mark.slow
 def test_long_videos_are_looked_at_block_by_block_with_the_same_result(picture):
     video = sliding(picture, 1, 71)
     values = found(video)

@@ -110,11 +110,16 @@ def test_options_reach_the_kernel(base, inputs):
     original = ati.guide
     try:
         ati.guide = lambda *args, **kwargs: seen.append(kwargs) or original(*args, **kwargs)
-        for changes in ({}, {"temperature": 50.0, "top_k": 1, "strength": 0.5}, {"last_image": inputs()["image"]}):
+        for changes in (
+            {},
+            {"temperature": 50.0, "top_k": 1, "strength": 0.5, "grid": "centres"},
+            {"last_image": inputs()["image"]},
+        ):
             pipe(**inputs(num_inference_steps=1), tracks=tracks, **changes)
     finally:
         ati.guide = original
-    expected = {"temperature": 220.0, "top_k": 2, "mask_mode": "reference", "strength": 1.0, "time_stride": 4}
+    expected = {"temperature": 220.0, "top_k": 2, "mask_mode": "reference", "grid": "reference"}
+    expected |= {"strength": 1.0, "time_stride": 4}
     assert seen[0] == expected
-    assert seen[1] == {**expected, "temperature": 50.0, "top_k": 1, "strength": 0.5}
+    assert seen[1] == {**expected, "temperature": 50.0, "top_k": 1, "strength": 0.5, "grid": "centres"}
     assert seen[2] == {**expected, "mask_mode": "max"}

@@ -91,6 +91,7 @@ def run(pipe: Any, **arguments: Any) -> torch.Tensor:
     ).frames
 
 
+@pytest.mark.slow
 def test_tracks_into_another_model(svd, example):
     pipe = example["TracksIntoSVD"](**svd.components)
     points = np.array([[[4.0, 4.0]], [[20.0, 12.0]], [[36.0, 20.0]]], np.float32)

@@ -222,6 +222,7 @@ def test_both_experts_take_their_share(base_two_experts, inputs, cue):
     assert len(set(calls)) == 2
 
 
+@pytest.mark.slow
 def test_on_top_of_a_track_condition(base, inputs, cue):
     class Both(TimeToMoveWan, ATIWanImageToVideoPipeline):
         pass

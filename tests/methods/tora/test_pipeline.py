@@ -195,6 +195,7 @@ def test_every_prompt_has_its_own_tracks(t2v):
     assert torch.allclose(shared, t2v({"tracks": [tracks[0]] * 3}, batch=3, latents=noise), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_any_number_of_frames_and_any_size(t2v):
     tracks = make_tracks(frames=5)
     for frames, latents in ((1, 1), (2, 1), (4, 1), (5, 2), (7, 2), (8, 2), (9, 3)):
@@ -282,6 +283,7 @@ def test_longer_clips_are_made_in_windows(made, order, monkeypatch):
     assert made.pipeline.num_timesteps == steps
 
 
+@pytest.mark.slow
 def test_the_usual_order_of_windows(made):
     takes_image = made.pipeline.transformer.config.in_channels > made.pipeline.transformer.config.out_channels
     usual, other = ("sequential", "joint") if takes_image else ("joint", "sequential")

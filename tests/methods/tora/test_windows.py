@@ -150,6 +150,7 @@ def test_one_window_is_the_stock_call(kind, order):
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("solver", ["ddim", "dpm"])
 @pytest.mark.parametrize("order", ["joint", "sequential"])
+@pytest.mark.slow
 def test_a_run_calls_every_window_as_a_short_clip_and_leaves_nothing_behind(kind, solver, order):
     pipe = pipeline(kind, solver)
     before = make(pipe, kind)
@@ -374,6 +375,7 @@ def test_seams_of_a_perfect_denoiser(solver):
 
 
 @pytest.mark.parametrize("solver", ["ddim", "dpm"])
+@pytest.mark.slow
 def test_what_is_carried_keeps_the_scene_and_lets_things_move(solver):
     found = {how: likeness(4, solver, True, condition=how) for how in ("first", "carry", "repeat")}
     found["in turn"] = likeness(4, solver, True, order="sequential")
@@ -388,6 +390,7 @@ def test_what_is_carried_keeps_the_scene_and_lets_things_move(solver):
 
 
 @pytest.mark.parametrize("kind", ["t2v", "i2v"])
+@pytest.mark.slow
 def test_204_frames_with_motion(kind):
     pipe = pipeline(kind, "dpm")
     assert usual_order(pipe.transformer.config) == ("joint" if kind == "t2v" else "sequential")

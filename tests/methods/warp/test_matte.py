@@ -51,6 +51,7 @@ def test_an_outline_that_lies_on_the_edge_is_left_there(scene):
     assert ((matte(image, radius < 63) > 0.5) ^ disc).mean() < 0.01  # a loose one is moved as before
 
 
+@pytest.mark.slow
 def test_large_photographs_are_cut_out_at_full_size():
     y, x = np.mgrid[0:1200, 0:1600]
     radius = np.hypot(x - 800, y - 600)

@@ -48,6 +48,7 @@ def sliding(scene, shift, frames=9):
     return image, shadow, warp(image, layers=[layer], return_mask=False)
 
 
+@pytest.mark.slow
 def test_the_shadow_goes_along(scene):
     image, shadow, frames = sliding(scene, (-40, 0))
     last = frames[-1].astype(float).mean(-1)

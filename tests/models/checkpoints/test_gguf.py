@@ -20,6 +20,7 @@ STEPS = {"Q8_0": 1 / 254 + 2**-11, "Q5_1": 1 / 31 + 2**-10, "Q4_0": 1 / 8, "F16"
 
 
 @pytest.mark.parametrize("kind", STEPS)
+@pytest.mark.slow
 def test_quantised_layers_come_back_within_a_step(wan: SimpleNamespace, tmp_path: Path, kind: str) -> None:
     model = wan.tiny("wan2.1-i2v-14b")
     path = wan.save_gguf(model, tmp_path / "m.gguf", kind)

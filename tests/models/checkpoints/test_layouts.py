@@ -127,6 +127,7 @@ def test_original_folder_with_torch_files(expected, write, wan, model, tmp_path:
     assert np.array_equal(run(folder), expected.frames)
 
 
+@pytest.mark.slow
 def test_transformer_alone_and_the_base_it_was_trained_from(expected, write, wan, model, tmp_path: Path):
     tuned = wan.save_original(model, tmp_path / "Wan2.1-tuned")
     assert np.array_equal(run(tuned, base=expected.folder), expected.frames)
@@ -136,6 +137,7 @@ def test_transformer_alone_and_the_base_it_was_trained_from(expected, write, wan
     assert loaded.loaded_with["base"] == (str(original),)
 
 
+@pytest.mark.slow
 def test_transformer_folder_of_diffusers_and_bases_in_pieces(expected, write, model, tmp_path: Path, tiny_parts):
     model.save_pretrained(tmp_path / "transformer")
     pieces = write.companions(tmp_path / "pieces", tokenizer=False)
@@ -182,6 +184,7 @@ def test_what_lies_around_a_transformer_is_found(expected, write, wan, model, tm
     assert np.array_equal(run(folder), expected.frames)
 
 
+@pytest.mark.slow
 def test_scaled_float8_file_and_a_base(expected, wan, model, tmp_path: Path):
     path = tmp_path / "Wan2_1-I2V-ATI-14B_fp8_scaled.safetensors"
     meant = wan.save_float8(model, path, style="scaled", rest=torch.float32)
@@ -261,6 +264,7 @@ def test_wan22_5b_in_the_folder_of_diffusers(wan, tiny_parts, tmp_path: Path):
     assert clip.frames.shape == (5, 32, 64, 3)
 
 
+@pytest.mark.slow
 def test_files_fetched_for_another_model_are_found(expected, write, wan, model, tmp_path: Path, monkeypatch):
     """The parts of Wan2.1-I2V-14B-480P on this disk serve a transformer that comes alone."""
     store = tmp_path / "fetched" / "Wan-AI--Wan2.1-I2V-14B-480P"

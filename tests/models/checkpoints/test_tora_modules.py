@@ -54,6 +54,7 @@ def full() -> dict[str, torch.nn.Module]:
 
 
 @pytest.mark.parametrize(("name", "architecture"), FULL)
+@pytest.mark.slow
 def test_every_published_key_finds_its_place(full, name, architecture):
     names = dict(published_names(manifest(name).items()))
     adapter = {key: tensor for key, tensor in names.items() if is_adapter_name(key)}

@@ -95,6 +95,7 @@ PUBLISHED = [
 
 @pytest.mark.parametrize("prefix", ["", "model.diffusion_model."])
 @pytest.mark.parametrize(("original", "diffusers", "architecture", "count", "tensors"), PUBLISHED)
+@pytest.mark.slow
 def test_full_size_shards_load_completely(
     wan: SimpleNamespace,
     tmp_path: Path,

@@ -55,6 +55,7 @@ def manifest(golden: Path, layout: str) -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize(
     ("layout", "keys", "alpha"), [("musubi", 1200, 1.0), ("comfy", 800, 32.0), ("diffusers", 800, 32.0)]
 )
+@pytest.mark.slow
 def test_every_key_of_the_full_size_lora_maps(golden, layout, keys, alpha):
     from diffusers import WanTransformer3DModel
 

@@ -451,6 +451,7 @@ def test_warnings_of_the_model_are_notes_and_those_of_others_are_not(add, store,
     assert store.get(job).notes == ["memory: none needed", "the prompt is ignored"]
 
 
+@pytest.mark.slow
 def test_the_model_is_kept_for_the_next_job_that_wants_it(monkeypatch):
     loaded = []
 

@@ -266,6 +266,7 @@ while (claim := store.claim(sys.argv[2])) is not None:
 """
 
 
+@pytest.mark.slow
 def test_processes_and_threads_never_get_the_same_job(store, tmp_path):
     jobs = add(store, 120)
     command = [sys.executable, "-c", CLAIM, str(tmp_path / "studio.db")]

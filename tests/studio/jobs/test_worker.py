@@ -122,6 +122,7 @@ def whole(results):
 
 
 @posix
+@pytest.mark.slow
 def test_a_worker_works_and_goes_when_its_server_has_gone(store, results, add, start):
     jobs = add(2)
     worker = start()

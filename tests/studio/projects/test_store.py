@@ -271,6 +271,7 @@ def test_killed_at_any_point_of_a_write_leaves_the_old_state_or_the_new(tmp_path
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="kills a forked process")
+@pytest.mark.slow
 def test_killed_while_a_project_is_made_leaves_it_whole_or_not_at_all(tmp_path, store, photograph):
     for at in range(1, 100):
         before = len(ProjectStore(tmp_path).list())

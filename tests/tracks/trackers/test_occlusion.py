@@ -93,6 +93,7 @@ def test_better_than_without_on_procedural_videos():
     assert gain[3] > 0  # mean error, px
 
 
+@pytest.mark.slow
 def test_at_a_cut_everything_is_lost():
     before, after = procedural(0)[0], procedural(3)[0]
     found = track(np.concatenate([before[:6], after[6:12]]), QUERIES)

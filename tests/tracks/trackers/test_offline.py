@@ -41,6 +41,7 @@ def zoomrot():
     return load_file(GOLDEN / "tracker_clip_zoomrot.safetensors")
 
 
+@pytest.mark.slow
 def test_zoom_and_rotation(zoomrot):
     queries = np.concatenate([np.zeros((49, 1)), zoomrot["queries_xy"] + 0.5], 1)
     found = track(zoomrot["gray"], queries)

@@ -76,8 +76,9 @@ def test_times_stay_in_the_stage_and_lean_to_noise():
     t = draw_times(lesson(Stage(16, 2, 1.0, least_time=0.4, most_time=0.9), clips=4000))
     assert 0.4 <= float(t.min()) < 0.6
     assert 0.88 < float(t.max()) <= 0.9
-    # The median of u is 1/2; shifted by s = 20 that is s / (s + 1).
-    assert float(t.median()) == pytest.approx(0.4 + 0.5 * 20 / 21, abs=0.02)
+    # The median of u is 1/2; shifted by s that is s / (s + 1).
+    shift = NanoRecipe().time_shift
+    assert float(t.median()) == pytest.approx(0.4 + 0.5 * shift / (shift + 1), abs=0.02)
 
 
 def test_draws_follow_the_generator():

@@ -59,6 +59,7 @@ def assert_same_training(a: Path, b: Path) -> None:
         torch.testing.assert_close(value, other[name], atol=1e-6, rtol=1e-5, msg=name)
 
 
+@pytest.mark.slow
 def test_a_run_that_was_stopped_equals_one_that_was_not(tmp_path: Path):
     for name, stops in (("whole", []), ("parts", [2])):
         for stop in stops:

@@ -70,6 +70,7 @@ def test_scores_are_psnr_without_the_first_frame(held: HeldOut):
     assert found["psnr_dense"] == pytest.approx(100.0)
 
 
+@pytest.mark.slow
 def test_videos_to_watch(held: HeldOut, tmp_path: Path):
     made = dict.fromkeys(held.conditions, held.truth * 0) | {"wan_move": held.truth}
     folder = tmp_path / "validation" / "000007"

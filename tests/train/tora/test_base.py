@@ -150,6 +150,7 @@ def test_clips_move_as_their_flow_and_tracks_say(codec):
     assert torch.equal(again[0].latents, again[1].latents)
 
 
+@pytest.mark.slow
 def test_worlds():
     free, grounded, sliding = (
         procedural_scene(3, range(12), SIZE, 5, world=world) for world in ("free", "grounded", "sliding")

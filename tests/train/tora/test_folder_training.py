@@ -35,6 +35,7 @@ def test_refuses_what_the_base_cannot_have(folder, tmp_path, changes, match):
 
 
 @pytest.mark.parametrize("kind", ["i2v", "t2v"])
+@pytest.mark.slow
 def test_trains_from_a_folder_of_videos_and_loads(folder, tmp_path, kind):
     from motionloom.models.loading import load
 

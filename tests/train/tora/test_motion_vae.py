@@ -78,6 +78,7 @@ def test_tuning_codes_held_out_motion_better_and_leaves_the_vae_alone(tmp_path):
     assert not torch.equal(*latents)
 
 
+@pytest.mark.slow
 def test_resumes_and_refuses(tmp_path):
     vae = tiny["vae"]()
     tune_motion_vae(tmp_path, vae, recipe=RECIPE, device="cpu")

@@ -30,6 +30,7 @@ def clock(monkeypatch: pytest.MonkeyPatch):
 
 
 @pytest.mark.usefixtures("clock")
+@pytest.mark.slow
 def test_trains_stops_resumes_and_writes_what_loads(tmp_path: Path):
     from motionloom.models.loading import load
 
