@@ -12,6 +12,7 @@ from diffusers.models.autoencoders.autoencoder_kl_wan import AutoencoderKLWan
 from numpy.typing import NDArray
 
 from motionloom.errors import InputError
+from motionloom.models.seeding import seeded
 from motionloom.prepare.procedural import Style, render, sample_scene
 from motionloom.train.latents import Codec
 from motionloom.train.state import TrainingState
@@ -57,8 +58,7 @@ def train_vae(
     """
     if num_frames % 4 != 1:
         raise InputError(f"num_frames: found {num_frames}, expected 1 + a multiple of 4")
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
+    with seeded(seed):
         vae: Codec = AutoencoderKLWan(
             base_dim=base_dim,
             z_dim=latent_channels,

@@ -11,6 +11,7 @@ from diffusers.schedulers.scheduling_unipc_multistep import UniPCMultistepSchedu
 from motionloom.errors import InputError
 from motionloom.models.nano.codec import BLOCK
 from motionloom.models.nano.transformer import NanoTransformer
+from motionloom.models.seeding import seeded
 
 Transformer = Any
 """A `NanoTransformer`; what diffusers decorates cannot be followed by a type checker."""
@@ -52,9 +53,7 @@ def build_transformer(
             f"width: found {width}, expected a multiple of {HEAD_DIM} that holds four cells of {latent} channels: "
             f"{-(-least // HEAD_DIM) * HEAD_DIM} or more"
         )
-    # The generator of the CPU alone: to keep that of every GPU too would wake them all, in every process.
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
+    with seeded(seed):
         model = NanoTransformer(
             patch_size=(1, 2, 2),
             num_attention_heads=width // HEAD_DIM,

@@ -13,6 +13,7 @@ from diffusers.schedulers.scheduling_ddim_cogvideox import CogVideoXDDIMSchedule
 
 from motionloom.media.files import replacing_folder
 from motionloom.models.nano.codec import BLOCK, CogVideoXBlockCodec
+from motionloom.models.seeding import seeded
 from motionloom.prepare.procedural import render, sample_scene
 
 Transformer = Any
@@ -40,8 +41,7 @@ def build_base(
         side, num_frames: of the square clips it is trained on.
         image: also takes the photograph's latents, as CogVideoX-5B-I2V.
     """
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    with seeded(seed):
         model: Transformer = CogVideoXTransformer3DModel(
             num_attention_heads=heads,
             attention_head_dim=64,

@@ -12,6 +12,7 @@ from motionloom.errors import InputError
 from motionloom.media.flow import optical_flow
 from motionloom.methods.tora.adapter import ToraAdapter
 from motionloom.methods.tora.fuser import Design
+from motionloom.models.seeding import seeded
 from motionloom.train.tora.conditions import MotionMix
 from motionloom.train.tora.denoising import Vae
 from motionloom.train.tora.own_videos import Camera, FlowFunction, VideoFolder, find_videos, refuse_unknown
@@ -107,8 +108,7 @@ def train_on_folder(
     if steps is not None:
         stages = tuple(Stage(stage.kind, steps, stage.learning_rate) for stage in stages)
     settings = {**(vars(recipe) if recipe else {}), "stages": stages, "motion": motion, "seed": seed}
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    with seeded(seed):
         adapter = adapter or untrained_adapter(transformer, design)
     return train_adapter(
         out,

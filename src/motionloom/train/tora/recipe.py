@@ -20,6 +20,7 @@ from motionloom.errors import InputError
 from motionloom.methods.tora.adapter import ToraAdapter
 from motionloom.methods.tora.fuser import Design
 from motionloom.models.nano.codec import CogVideoXBlockCodec
+from motionloom.models.seeding import seeded
 from motionloom.train.nano import VALIDATION_SEED
 from motionloom.train.state import TrainingState, adamw, mixed_precision
 from motionloom.train.tora.base import Transformer, build_base, build_scheduler, fit_codec, save_base
@@ -127,8 +128,7 @@ def train(
             on_progress({**facts, "elapsed": begins[facts["stage"]] + spent, "budget": budget})
 
     # Before the base is trained, which is long: it refuses what cannot be.
-    with torch.random.fork_rng():
-        torch.manual_seed(recipe.seed)
+    with seeded(recipe.seed):
         adapter = ToraAdapter.for_transformer(
             _untrained(recipe), design=recipe.design, condition_channels=recipe.condition_channels
         )

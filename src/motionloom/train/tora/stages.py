@@ -23,6 +23,7 @@ from motionloom.methods.tora.adapter import ToraAdapter
 from motionloom.methods.tora.fuser import Design
 from motionloom.methods.tora.hooks import Attachment, attach
 from motionloom.methods.tora.motion_latents import motion_latents
+from motionloom.models.seeding import seeded
 from motionloom.train.state import TrainingState, adamw, mixed_precision
 from motionloom.train.tora.conditions import Kind, MotionMix, draw_motion
 from motionloom.train.tora.denoising import MovingClips, Vae, denoising_loss
@@ -141,8 +142,7 @@ def train_adapter(
     out.mkdir(parents=True, exist_ok=True)
     if not resume and any((out / f"{name}.safetensors").exists() for name in names):
         raise InputError(f"{out}: holds an earlier training; resume it, or choose another folder")
-    with torch.random.fork_rng():
-        torch.manual_seed(recipe.seed)
+    with seeded(recipe.seed):
         adapter = adapter or untrained_adapter(base.transformer)
     adapter.to(base.transformer.device).float()
     state: TrainingState | None = None
