@@ -47,3 +47,24 @@ def test_only_videos_are_searched():
         lengths.append(places(code[0, 12:, 1:].movedim(0, -1), cell_centres(12, 12), (48, 48))[1])
     assert float(lengths[0].median()) > 0.99
     torch.testing.assert_close(lengths[1], torch.full_like(lengths[1], WHISPER))
+
+
+@pytest.mark.slow
+def test_what_moving_the_first_frame_cannot_show_is_left_to_the_blocks():
+    """The light goes out while things move: found again, but not as the first frame shows them."""
+    video = render(sample_scene(3, range(3), num_frames=9, resolution=64), (64, 64)).transpose(1, 2) * 2 - 1
+    codec = BlockCodec.fit([video], 60 + 4 * len(WAVELENGTHS), wavelengths=WAVELENGTHS)
+
+    def error(clip: torch.Tensor, code: torch.Tensor) -> float:
+        return float((codec.pictures(code) - clip).square().mean())
+
+    def told(code: torch.Tensor) -> torch.Tensor:
+        return code[:, 60:, 1:].norm(dim=1) > 0.5
+
+    dusk = torch.cat([video[:, :, :1], (video[:, :, 1:] + 1) * 0.7 - 1], dim=2)
+    dark, light = (codec.encode(clip, return_dict=False)[0].mode() for clip in (dusk, video))
+    assert float(told(dark).float().mean()) < 0.5 * float(told(light).float().mean())
+    places_everywhere = codec.codes(dusk)
+    for number, clip in enumerate(dusk):
+        places_everywhere[number] = codec.with_places(places_everywhere[number], *search(clip))
+    assert error(dusk, dark) < 0.5 * error(dusk, places_everywhere)

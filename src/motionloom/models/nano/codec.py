@@ -27,6 +27,7 @@ from motionloom.models.nano.motion_search import is_video, search
 
 BLOCK = provenance.CELL  # pixels in height and width, and frames, of one block
 BLOCK_VALUES = 3 * BLOCK**3
+_GOOD = 8e-3  # mean squared error in the range from -1 to 1, 27 dB
 
 
 class BlockCodec(ModelMixin, ConfigMixin):
@@ -102,13 +103,15 @@ class BlockCodec(ModelMixin, ConfigMixin):
         """`codes` as a distribution without spread (mode = sample), as ``AutoencoderKLWan.encode`` returns it.
 
         Where every frame of a clip shows something, the latents say where in the first frame things come from, as far
-        as it can be found (`motionloom.models.nano.motion_search`).
+        as it can be found (`motionloom.models.nano.motion_search`) and serves the picture: as video codecs do, cells are
+        left to their blocks that come out worse when the first frame is moved.
         """
         codes = self.codes(x)
         for number, clip in enumerate(x):
             if self.wavelengths and is_video(clip):
                 places, seen = search(clip)
-                codes[number] = self.with_places(codes[number], places, seen)
+                found = self.with_places(codes[number], places, seen)
+                codes[number] = self.with_places(codes[number], places, seen & self._serves(found, clip))
         posterior = _certain(codes)
         return AutoencoderKLOutput(latent_dist=posterior) if return_dict else (posterior,)
 
@@ -133,16 +136,32 @@ class BlockCodec(ModelMixin, ConfigMixin):
 
     def pictures(self, z: torch.Tensor) -> torch.Tensor:
         """[B, C, 1 + n, h, w] -> video [B, 3, 1 + 4n, 4h, 4w], clamped to [-1, 1]."""
+        video, moved, share = self._decoded(z)
+        if moved is None:
+            return video
+        rest = video[:, :, 1:]
+        return torch.cat([video[:, :, :1], (rest + (moved - rest) * share).to(video)], dim=2)
+
+    def _decoded(self, z: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | float]:
+        """The video of the blocks; the frames after the first made by moving it, if latents tell, and their shares."""
         blocks, phases = z.permute(0, 2, 3, 4, 1).split([len(self.basis), z.shape[1] - len(self.basis)], dim=-1)
         video = _all_pictures(blocks @ self.basis + self.mean)
         if not self.wavelengths or z.shape[2] == 1:
-            return video
+            return video, None, 0.0
         size = video.shape[-2], video.shape[-1]
         centres = provenance.cell_centres(*z.shape[-2:], device=z.device)
         found, length = provenance.places(phases[:, 1:].float(), centres, size, self.wavelengths)
-        moved, share = provenance.compensate(video[:, :, 0].float(), found, length)
-        rest = video[:, :, 1:]
-        return torch.cat([video[:, :, :1], (rest + (moved - rest) * share).to(video)], dim=2)
+        return video, *provenance.compensate(video[:, :, 0].float(), found, length)
+
+    def _serves(self, codes: torch.Tensor, clip: torch.Tensor) -> torch.Tensor:
+        """bool [n, h, w]: cells of codes [C, 1 + n, h, w] that show the clip [3, 1 + 4n, H, W] well by moving the first
+        frame, or at least as well as by their blocks."""
+        video, moved, _ = self._decoded(codes[None])
+        assert moved is not None
+        by_blocks, by_moving = (
+            _to_blocks((made - clip[None, :, 1:]).square()).mean(-1)[0] for made in (video[:, :, 1:], moved)
+        )
+        return (by_moving <= by_blocks) | (by_moving <= _GOOD)
 
     def with_places(self, codes: torch.Tensor, places: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
         """Latents, normalised or not, that say of each cell after the first frame where in that frame it comes from.
