@@ -91,8 +91,8 @@ def test_a_process_that_fails_midway_leaves_nothing(folder, capfd):
 
 
 @pytest.mark.slow
-def test_nano_cannot_divide_its_five_heads(folder):
+def test_nano_cannot_divide_its_six_heads_by_four(folder):
     before = files(folder)
-    with pytest.raises(InputError, match=r"^gpus: 2 cannot share .* 5 attention heads cannot be divided by 2; 1 or 5"):
-        launch(2, ["generate", "photo.png", "slide.motion.json", "-m", "nano", "-g", "2"])
+    with pytest.raises(InputError, match=r"^gpus: 4 cannot share .* 6 attention heads cannot be divided by 4; 1 or 2"):
+        launch(4, ["generate", "photo.png", "slide.motion.json", "-m", "nano", "-g", "4"])
     assert files(folder) == before

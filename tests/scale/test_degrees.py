@@ -21,7 +21,7 @@ def test_two_calls_are_separated_first_and_the_rest_divides_tokens(world, guided
     assert expected.world == world
 
 
-def test_nano_can_separate_its_calls_but_not_its_five_heads():
+def test_calls_can_be_separated_where_heads_cannot_be_divided():
     assert choose_degrees(2, heads=5, tokens=1280, guided=True) == Degrees(1, 2)
     with pytest.raises(InputError, match=r": 5 attention heads cannot be divided by 2; 1 or 5 would do$"):
         choose_degrees(2, heads=5, tokens=1280, guided=False)

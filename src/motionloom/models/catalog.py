@@ -73,7 +73,7 @@ def _nano() -> ModelCard:
         title="nano, the embedded diffusion model",
         description=(
             "A small Wan-architecture image-to-video model trained on procedural videos. It shows the methods at "
-            "work and runs everywhere; pictures are small and soft."
+            "work and runs everywhere; pictures are small."
         ),
         licence="Apache-2.0",
         commercial_use=True,

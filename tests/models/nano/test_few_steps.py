@@ -58,17 +58,17 @@ def distilled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def seen(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """Arguments and result of every call of a transformer."""
-    from diffusers.models.transformers.transformer_wan import WanTransformer3DModel
+    from motionloom.models.nano.transformer import NanoTransformer
 
     calls: list[dict[str, Any]] = []
-    forward = WanTransformer3DModel.forward
+    forward = NanoTransformer.forward
 
     def record(self: Any, **kwargs: Any) -> Any:
         result: Any = forward(self, **kwargs)
         calls.append({**kwargs, "clean": result[0]})
         return result
 
-    monkeypatch.setattr(WanTransformer3DModel, "forward", record)
+    monkeypatch.setattr(NanoTransformer, "forward", record)
     return calls
 
 

@@ -103,8 +103,8 @@ class BlockCodec(ModelMixin, ConfigMixin):
         """`codes` as a distribution without spread (mode = sample), as ``AutoencoderKLWan.encode`` returns it.
 
         Where every frame of a clip shows something, the latents say where in the first frame things come from, as far
-        as it can be found (`motionloom.models.nano.motion_search`) and serves the picture: as video codecs do, cells are
-        left to their blocks that come out worse when the first frame is moved.
+        as it can be found (`motionloom.models.nano.motion_search`) and serves the picture: as in video codecs, cells
+        that come out worse when the first frame is moved are left to their blocks.
         """
         codes = self.codes(x)
         for number, clip in enumerate(x):
