@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import motionloom as ml
-from motionloom.errors import InputError
+from motionloom.errors import CheckpointError, InputError
 from motionloom.models.catalog import find_model
 from motionloom.models.nano.build import build_scheduler
 from motionloom.models.nano.facts import default_steps, distilled_steps, guidance, takes_last_image
@@ -159,6 +159,22 @@ def test_what_training_json_says():
     assert default_steps({"default_steps": 20}) == 20
     assert guidance({}) == {"ati": {"temperature": 220.0}}
     assert guidance({"guidance": {"ati": {"top_k": 8}}}) == {"ati": {"top_k": 8}}
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        3,
+        {"ati": 5},
+        {"tora": {"x": 1}},
+        {"ati": {"top_k": 8, "sigma": 2}},
+        {"ati": {"temperature": "hot"}},
+        {"wan_move": {"temperature": 1.0}},
+    ],
+)
+def test_guidance_that_no_method_takes_is_refused(told: Any):
+    with pytest.raises(CheckpointError, match=r"training\.json: guidance: found "):
+        guidance({"guidance": told})
 
 
 @pytest.mark.parametrize("method", ["ati", pytest.param("wan_move", marks=pytest.mark.slow)])

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from motionloom.models.nano.guidance import PUBLISHED, Guidance
+from motionloom.errors import CheckpointError
+from motionloom.models.nano.guidance import GUIDANCE, PUBLISHED, Guidance
 
 
 def distilled_steps(facts: Mapping[str, Any]) -> tuple[int, ...]:
@@ -25,5 +26,20 @@ def default_steps(facts: Mapping[str, Any]) -> int:
 
 
 def guidance(facts: Mapping[str, Any]) -> Guidance:
-    """What the methods were told in training; the published numbers where nothing is said."""
-    return facts.get("guidance") or PUBLISHED
+    """What the methods were told in training; the published numbers where nothing is said.
+
+    Raises:
+        CheckpointError: it says something that no method takes.
+    """
+    told = facts.get("guidance")
+    if told is None:
+        return PUBLISHED
+    for method, options in told.items() if isinstance(told, Mapping) else [("guidance", told)]:
+        known = GUIDANCE.get(method, {})
+        wrong = sorted(set(options) - set(known)) if isinstance(options, Mapping) else [repr(options)]
+        if wrong or not isinstance(options.get("temperature", 1.0), int | float):
+            raise CheckpointError(
+                f"training.json: guidance: found {wrong or options} for {method}, "
+                f"expected {', '.join(known) or ' or '.join(GUIDANCE)}; train again, or leave guidance out"
+            )
+    return told
