@@ -2,7 +2,7 @@
 
     python benchmarks/nano_ablations.py [--only methods tracks temperature pooling training size] [--model nano|FOLDER]
         [--clips N] [--photographs N] [--steps N] [--json FILE] [--plots FOLDER]
-        [--run FOLDER] [--budget 30m] [--sizes 192x3 256x4 384x6] [--work FOLDER] [--plot-only]
+        [--run FOLDER] [--budget 30m] [--sizes 256x3 384x4 512x5] [--work FOLDER] [--plot-only]
 
 On given weights, without training:
   methods       none, ATI, Wan-Move, and the geometric warp
@@ -115,7 +115,7 @@ def temperature(setup: Setup) -> Section:
     model = setup.nano.models["ati"]
     cells = min(setup.cases[0].tracks.size) // model.pipeline.vae_scale_factor_spatial
     used = guidance_options("ati", cells, model.card.guidance)
-    native = used["temperature"]
+    native = used.get("temperature", ati.TEMPERATURE)
     found = []
     for top_k in TOP_KS:
         for factor in TEMPERATURES:

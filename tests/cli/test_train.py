@@ -132,6 +132,15 @@ def test_a_gpu_gets_larger_batches(folder, call, nano, given, scale):
     assert nano["recipe"].batch_scale == scale
 
 
+def test_a_resumed_training_keeps_its_batches_on_another_device(folder, call, nano):
+    (folder / "there" / "nano").mkdir(parents=True)
+    (folder / "there" / "nano" / "training.json").write_text(json.dumps({"recipe": {"batch_scale": 8}}))
+    for given, scale in ((("--resume",), 8), ((), 1), (("--resume", "--batch-scale", 2), 2)):
+        done = call("train", "nano", "--budget", "2m", "--out", "there", *given)
+        assert done.code == 0, done.err
+        assert nano["recipe"].batch_scale == scale
+
+
 def test_train_nano_by_steps(folder, call, nano):
     done = call("train", "nano", "--steps", 9, "--checkpoint-every", "30s", "--validate-every", "1h", "--resume")
     assert done.code == 0, done.err

@@ -9,7 +9,7 @@ import torch
 from motionloom.errors import InputError
 from motionloom.methods.ati import ati
 from motionloom.methods.wan_move import wan_move
-from motionloom.models.nano.guidance import GUIDANCE, PUBLISHED, guidance_options
+from motionloom.models.nano.guidance import GUIDANCE, UNSAID, guidance_options
 from motionloom.train.conditions import ConditionMix, draw_condition, plain_condition
 
 SIZE = (32, 32)
@@ -81,13 +81,20 @@ def test_same_draw_same_condition_and_inputs_unchanged():
 
 def test_temperature_keeps_width_in_cells():
     assert guidance_options("ati", 32) == GUIDANCE["ati"]
-    for cells in (16, 32, 64):
-        step = 2 / (cells - 1)
-        assert np.isclose(
-            guidance_options("ati", cells)["temperature"] * step**2, GUIDANCE["ati"]["temperature"] * (2 / 31) ** 2
-        )
-    assert guidance_options("ati", 32, PUBLISHED) == {"temperature": 220.0}
-    assert guidance_options("wan_move", 32, PUBLISHED) == {}
+    assert guidance_options("ati", 32, UNSAID) == {"temperature": ati.TEMPERATURE}
+    for trained in (GUIDANCE, UNSAID):
+        # A track in the middle of a cell: what the cell beside it gets of its weight.
+        beside = []
+        for cells in (17, 33, 65):
+            options = guidance_options("ati", cells, trained)
+            plain = torch.zeros(1, 5, 2, cells, cells)
+            plain[:, 4, 0] = 1
+            middle = torch.full((5, 1, 2), 4 * cells / 2)
+            out = ati.guide(plain, middle, torch.ones(5, 1), (4 * cells, 4 * cells), **options)
+            beside.append(float(out[0, 0, 1, cells // 2, cells // 2 + 1]))
+        assert 0.05 < beside[0] < 0.5
+        assert np.allclose(beside, beside[0], atol=0.002)
+    assert guidance_options("wan_move", 32, UNSAID) == {}
 
 
 def test_last_frame_is_known_as_the_stock_pipeline_builds_it():

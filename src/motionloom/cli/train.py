@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Callable
@@ -61,7 +62,7 @@ def nano(
     from motionloom.train.nano import NanoRecipe, train, training_device
 
     if batch_scale is None:
-        batch_scale = 1 if training_device(device).type == "cpu" else 8
+        batch_scale = (_earlier_scale(out) if resume else None) or (1 if training_device(device).type == "cpu" else 8)
     leads = os.environ.get("RANK", "0") == "0"  # the others of several processes have nothing of their own to tell
     bar = progress("training nano, steps" if steps else "training nano, seconds") if leads else nullcontext(_nothing)
     with bar as on_progress:
@@ -88,6 +89,14 @@ def nano(
         )
     if leads:
         say(f"{folder}: trained; use it with motionloom generate -m {folder}")
+
+
+def _earlier_scale(out: Path) -> int | None:
+    """The --batch-scale of the training in a folder; resuming does not need it again."""
+    try:
+        return int(json.loads((out / "nano" / "training.json").read_text(encoding="utf-8"))["recipe"]["batch_scale"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 @app.command()

@@ -83,7 +83,7 @@ def _nano() -> ModelCard:
         fps=8.0,
         default_steps=default_steps(facts),
         distilled_steps=distilled_steps(facts),
-        guidance=guidance(facts),
+        guidance=guidance(facts, folder),
         takes_last_image=takes_last_image(facts),
         size_on_disk=sum(path.stat().st_size for path in files),
         memory=900_000_000,

@@ -39,7 +39,7 @@ def card_of_folder(layout: Layout) -> ModelCard:
         fps=native.get("fps", 16.0),
         default_steps=default_steps(facts) if is_nano else 40,
         distilled_steps=distilled_steps(facts) if is_nano else (),
-        guidance=guidance(facts) if is_nano else {},
+        guidance=guidance(facts, folder) if is_nano else {},
         takes_last_image=is_nano and takes_last_image(facts),
         folder=folder,
     )

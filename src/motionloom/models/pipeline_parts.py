@@ -69,7 +69,7 @@ def load_part(
             keep_float8=keep_float8,
             fp8_storage=plan is not None and plan.transformer_storage == "fp8",
             device=device if plan is not None and plan.offload is None else "cpu",
-            build=_nano_builder(config) if class_name == "NanoTransformer" else None,
+            build=_nano_builder(place.path, config) if class_name == "NanoTransformer" else None,
             on_progress=on_progress,
         )
     if part == "tokenizer":
@@ -99,12 +99,17 @@ def load_part(
     return model
 
 
-def _nano_builder(config: Mapping[str, Any] | None) -> Callable[[Mapping[str, Any]], Any]:
+def _nano_builder(where: Path, config: Mapping[str, Any] | None) -> Callable[[Mapping[str, Any]], Any]:
     """nano's transformer is a Wan transformer that knows the wavelengths of its latents too."""
     from motionloom.models.nano.transformer import NanoTransformer
 
-    wavelengths = tuple((config or {}).get("wavelengths", ()))
-    return lambda found: NanoTransformer(**found, wavelengths=wavelengths)
+    told = (config or {}).get("wavelengths")
+    if not isinstance(told, list) or not all(type(length) in (int, float) and length > 0 for length in told):
+        raise CheckpointError(
+            f"{where}: found wavelengths {told!r} in its config.json, expected a list of lengths in pixels; fetch the "
+            "folder again"
+        )
+    return lambda found: NanoTransformer(**found, wavelengths=tuple(told))
 
 
 _CLASSES = {

@@ -170,10 +170,14 @@ def test_what_training_json_says():
         {"ati": {"top_k": 8, "sigma": 2}},
         {"ati": {"temperature": "hot"}},
         {"wan_move": {"temperature": 1.0}},
+        {"ati": {"top_k": "8"}},
+        {"ati": {"grid": 3}},
+        {"ati": {"temperature": -1}},
+        {"wan_move": {"pooling": "x"}},
     ],
 )
 def test_guidance_that_no_method_takes_is_refused(told: Any):
-    with pytest.raises(CheckpointError, match=r"training\.json: guidance: found "):
+    with pytest.raises(CheckpointError, match=r"training\.json: found .* under guidance"):
         guidance({"guidance": told})
 
 

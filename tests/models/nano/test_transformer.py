@@ -1,4 +1,4 @@
-"""nano's transformer: stock diffusers, which corrects a guess, with provenance relative inside and absolute outside."""
+"""nano's transformer: the stock one corrects a guess, with provenance relative inside and absolute outside."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from motionloom.train.nano import predict_clean
 ROWS, COLUMNS = 6, 8
 CODES = 4 * len(WAVELENGTHS)
 CHANNELS = 3 + CODES
-OWN = own_phases(ROWS, COLUMNS).movedim(-1, 0)[:, None]
+OWN = own_phases((ROWS, COLUMNS)).movedim(-1, 0)[:, None]
 
 
 def noise(*shape: int, seed: int = 0) -> torch.Tensor:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ import torch
 from safetensors import safe_open
 
 import motionloom as ml
-from motionloom.errors import InputError
+from motionloom.errors import CheckpointError, InputError
 from motionloom.examples_data import example
 from motionloom.models.catalog import find_model
 from motionloom.models.wan import WanModel
@@ -88,3 +90,19 @@ def test_nano_with_another_solver_still_makes_the_picture_and_forgets_it_afterwa
     np.testing.assert_array_equal(model.generate(image, motion, num_inference_steps=2).frames, plain)
     with pytest.raises(InputError, match="nano predicts clean frames"):
         model.generate(image, motion, solver="euler")
+
+
+@pytest.mark.parametrize("told", [None, 3, ["a"], [-4.0], {}])
+def test_wavelengths_that_make_no_sense_are_refused(tmp_path: Path, told: object):
+    card = find_model("nano")
+    assert card.folder is not None
+    shutil.copytree(card.folder, tmp_path / "model")
+    config = json.loads((tmp_path / "model" / "transformer" / "config.json").read_text())
+    (tmp_path / "model" / "transformer" / "config.json").write_text(json.dumps({**config, "wavelengths": told}))
+    with pytest.raises(CheckpointError, match=r"transformer: found wavelengths .*, expected a list of lengths"):
+        ml.load(tmp_path / "model")
+
+
+def test_the_network_knows_the_wavelengths_of_the_codec():
+    pipeline = ml.load("nano").pipeline
+    assert tuple(pipeline.transformer.config["wavelengths"]) == tuple(pipeline.vae.config["wavelengths"]) != ()

@@ -21,6 +21,7 @@ from motionloom.errors import InputError
 
 MaskMode = Literal["reference", "max"]
 Grid = Literal["reference", "centres"]
+GRIDS: tuple[Grid, ...] = ("reference", "centres")
 
 TEMPERATURE = 220.0  # patch_motion's default: sigma is 1.41 cells where the short edge has 60
 TOP_K = 2  # patch_motion's default
@@ -58,8 +59,8 @@ def guide(
             was. "max" keeps what the mask already marks as known (a given last frame) and leaves its latents alone;
             both give the same for a condition that knows the first frame only.
         grid: where cells lie that tracks write to. "reference": the first and last on the border of the picture, as
-            published, which displaces what is copied by up to half a cell towards it; networks trained with it undo
-            that. "centres": where they are.
+            published, so that what is copied lands up to half a cell nearer to the middle; networks trained with it
+            undo that. "centres": where they are.
         strength: factor on all weights, zero or more, or a factor for each latent frame and track, [T, N] or [B, T, N]
             (see `motionloom.methods.adaptive`), of which the first latent frame's are not used. 0 returns the condition
             as it is.
@@ -133,7 +134,7 @@ def patch(
         raise InputError(f"top_k: found {top_k!r}, expected a whole number, 1 or more")
     if mask_mode not in ("reference", "max"):
         raise InputError(f"mask_mode: found {mask_mode!r}, expected 'reference' or 'max'")
-    if grid not in ("reference", "centres"):
+    if grid not in GRIDS:
         raise InputError(f"grid: found {grid!r}, expected 'reference' or 'centres'")
     points_BFN2, visible_BFN = _per_sample(condition, points, visible, time_stride)
     B, C, T, H, W = condition.shape

@@ -104,7 +104,7 @@ class BlockCodec(ModelMixin, ConfigMixin):
 
         Where every frame of a clip shows something, the latents say where in the first frame things come from, as far
         as it can be found (`motionloom.models.nano.motion_search`) and serves the picture: as in video codecs, cells
-        that come out worse when the first frame is moved are left to their blocks.
+        that come out worse when the first frame is moved, all of it, are left to their blocks.
         """
         codes = self.codes(x)
         for number, clip in enumerate(x):
@@ -128,7 +128,7 @@ class BlockCodec(ModelMixin, ConfigMixin):
         """
         codes = (_all_blocks(x) - self.mean) @ self.basis.T
         if self.wavelengths:
-            own = provenance.own_phases(*codes.shape[2:4], self.wavelengths, x.device).to(codes)
+            own = provenance.own_phases(codes.shape[2:4], self.wavelengths, x.device).to(codes)
             own = own.repeat(*codes.shape[:2], 1, 1, 1)
             own[:, 1:] *= provenance.WHISPER
             codes = torch.cat([codes, own], dim=-1)

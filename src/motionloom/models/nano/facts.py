@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from motionloom.errors import CheckpointError
-from motionloom.models.nano.guidance import GUIDANCE, PUBLISHED, Guidance
+from motionloom.models.nano.guidance import GUIDANCE, UNSAID, Guidance
+
+_TAKEN: Mapping[str, Mapping[str, Callable[[Any], bool]]] = {
+    "ati": {
+        "temperature": lambda value: type(value) in (int, float) and 0 < value < float("inf"),
+        "top_k": lambda value: type(value) is int and value >= 1,
+        "grid": lambda value: value in ("reference", "centres"),
+    },
+    "wan_move": {
+        "pooling": lambda value: value in ("sample", "average", "window"),
+        "collision": lambda value: value in ("random", "last", "first", "nearest"),
+    },
+}
 
 
 def distilled_steps(facts: Mapping[str, Any]) -> tuple[int, ...]:
@@ -25,21 +38,26 @@ def default_steps(facts: Mapping[str, Any]) -> int:
     return int(facts.get("default_steps") or max(distilled_steps(facts), default=1))
 
 
-def guidance(facts: Mapping[str, Any]) -> Guidance:
-    """What the methods were told in training; the published numbers where nothing is said.
+def guidance(facts: Mapping[str, Any], folder: Path | None = None) -> Guidance:
+    """What the methods were told in training; `UNSAID` where nothing is said.
+
+    Args:
+        folder: of the facts, for the error.
 
     Raises:
         CheckpointError: it says something that no method takes.
     """
     told = facts.get("guidance")
     if told is None:
-        return PUBLISHED
-    for method, options in told.items() if isinstance(told, Mapping) else [("guidance", told)]:
-        known = GUIDANCE.get(method, {})
-        wrong = sorted(set(options) - set(known)) if isinstance(options, Mapping) else [repr(options)]
-        if wrong or not isinstance(options.get("temperature", 1.0), int | float):
-            raise CheckpointError(
-                f"training.json: guidance: found {wrong or options} for {method}, "
-                f"expected {', '.join(known) or ' or '.join(GUIDANCE)}; train again, or leave guidance out"
-            )
+        return UNSAID
+    entries = told.items() if isinstance(told, Mapping) else [("guidance", {"": told})]
+    for method, options in entries:
+        for name, value in options.items() if isinstance(options, Mapping) else [("", options)]:
+            allowed = _TAKEN.get(method, {}).get(name)
+            if allowed is None or not allowed(value):
+                where = folder / "training.json" if folder else "training.json"
+                raise CheckpointError(
+                    f"{where}: found {value!r} for {name or 'the options'} of {method} under guidance, which no "
+                    f"training writes; expected something like {GUIDANCE}; fetch the folder again, or train again"
+                )
     return told

@@ -1,4 +1,4 @@
-"""Writing nano as a stock-format diffusers folder."""
+"""Writing nano as a diffusers folder."""
 
 from __future__ import annotations
 

@@ -14,14 +14,14 @@ GUIDANCE: Guidance = {
 }
 """Of new trainings; see `motionloom.methods.ati.ati.guide` and `motionloom.methods.wan_move.wan_move.guide`.
 
-ATI: cells are where they are, and all tracks around a cell write to it, within half a cell (sigma). What is copied then
-comes from half a pixel off; by the published numbers, the two nearest tracks and cells shifted towards the border, from
-two: nothing to a picture of 832 pixels, much to one of 128. Wan-Move: a track is where it is on average during the
-frames that a latent frame stands for, not where it is at their end.
+ATI: cells are where they are, and all tracks around a cell write to it, within half a cell (sigma). What is copied
+then comes from half a pixel off; by the published numbers, the two nearest tracks and a grid with its outermost cells
+on the border, from two: nothing to a picture of 832 pixels, much to one of 128. Wan-Move: a track is where it is on
+average during the frames that a latent frame stands for, not where it is at their end.
 """
 
-PUBLISHED: Guidance = {"ati": {"temperature": 220.0}}
-"""Of weights that say nothing of it."""
+UNSAID: Guidance = {"ati": {"temperature": 220.0}}
+"""Of weights that say nothing of it: the published program's numbers, with the Gaussian as wide as at 32 cells."""
 
 _NATIVE_CELLS = 32
 
@@ -35,5 +35,6 @@ def guidance_options(method: str, short_cells: int, trained: Guidance = GUIDANCE
     """
     told = dict(trained.get(method, {}))
     if "temperature" in told:
-        told["temperature"] *= ((short_cells - 1) / (_NATIVE_CELLS - 1)) ** 2
+        inset = 0 if told.get("grid") == "centres" else 1  # the published grid has its outermost cells on the border
+        told["temperature"] *= ((short_cells - inset) / (_NATIVE_CELLS - inset)) ** 2
     return told

@@ -53,12 +53,12 @@ def phases(places: Tensor, size: tuple[int, int], wavelengths: tuple[float, ...]
 
 
 def own_phases(
-    rows: int,
-    columns: int,
+    grid: torch.Size | tuple[int, ...],
     wavelengths: tuple[float, ...] = WAVELENGTHS,
     device: torch.device | None = None,
 ) -> Tensor:
-    """[h, w, 4 * wavelengths]: what cells say that show themselves."""
+    """[h, w, 4 * wavelengths]: what the cells of a grid (h, w) say that show themselves."""
+    rows, columns = grid
     return phases(cell_centres(rows, columns, device), (rows * CELL, columns * CELL), wavelengths)
 
 

@@ -21,15 +21,14 @@ from diffusers.models.transformers.transformer_wan import WanTransformer3DModel
 
 from motionloom.models.nano import provenance
 
-MASK_CHANNELS = 4
-
 
 class NanoTransformer(WanTransformer3DModel):
     """A `WanTransformer3DModel` in the image-to-video layout, for latents with provenance.
 
+    Input channels are C noisy latents, 4 mask, C condition latents. All arguments but the last are the stock ones.
+
     Args:
         wavelengths: of the provenance, in pixels; none for latents of pictures alone, which pass as they are.
-        others: as for `WanTransformer3DModel`; input channels are C noisy latents, 4 mask, C condition latents.
     """
 
     @register_to_config
@@ -83,15 +82,16 @@ class NanoTransformer(WanTransformer3DModel):
         attention_kwargs: dict[str, Any] | None = None,
     ) -> Any:
         """As `WanTransformer3DModel.forward`: [B, 2 C + 4, T, h, w] in, [B, C, T, h, w] out."""
-        channels = (hidden_states.shape[1] - MASK_CHANNELS) // 2
-        noisy, mask, condition = hidden_states.split([channels, MASK_CHANNELS, channels], dim=1)
+        channels = (hidden_states.shape[1] - provenance.CELL) // 2
+        noisy, mask, condition = hidden_states.split([channels, provenance.CELL, channels], dim=1)
         guess = condition / mask.mean(1, keepdim=True).clamp_min(1)  # where several tracks wrote, their mean
         own = None
         if self._wavelengths:
-            own = provenance.own_phases(*hidden_states.shape[-2:], self._wavelengths, hidden_states.device)
+            own = provenance.own_phases(hidden_states.shape[-2:], self._wavelengths, hidden_states.device)
             own = own.movedim(-1, 0)[:, None]
             noisy, guess = (provenance.turn_phases(part, own, back=True) for part in (noisy, guess))
-        correction = super().forward(
+        stock: Any = super()
+        correction = stock.forward(
             torch.cat([noisy, mask, guess], dim=1),
             timestep,
             encoder_hidden_states,
