@@ -214,7 +214,7 @@ class WanModel(DiffusersModel):
         elif scale is None:
             scale = 1.0
         steps = request.num_inference_steps or published.num_inference_steps
-        if self._moves_nano and request.strength > 0 and request.tracks.visible.any():
+        if self._moves_nano and self._is_moved(request):
             from motionloom.methods.time_to_move.dual_clock import NANO_STEPS
 
             steps = request.num_inference_steps or NANO_STEPS
@@ -266,9 +266,13 @@ class WanModel(DiffusersModel):
         layers: Sequence[Layer] = request.layers
         return dense_tracks(layers, self.pipeline.vae_scale_factor_spatial)
 
+    def _is_moved(self, request: Request) -> bool:
+        """Time-to-Move puts a moved clip into the run, which then has not the model's own grid."""
+        return self.method == "time_to_move" and request.strength > 0 and bool(request.tracks.visible.any())
+
     def _few_steps(self, request: Request, steps: int) -> int | None:
         """The step count the weights are told of, where they were distilled to it and run on the grid of that."""
-        own_grid = request.solver is None and request.shift is None and self.method in _CONDITION_METHODS
+        own_grid = request.solver is None and request.shift is None and not self._is_moved(request)
         return steps if own_grid and steps in self.card.distilled_steps else None
 
     def _text(self, request: Request, negative_prompt: str, steps: int) -> dict[str, Any]:
