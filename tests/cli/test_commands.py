@@ -22,6 +22,7 @@ def test_tracks_info_explains(folder, call):
     assert call("tracks", "info", "photo.png").code == 2
 
 
+@pytest.mark.slow
 def test_tracks_info_draws_a_preview(folder, call):
     done = call("tracks", "info", "slide.motion.json", "--preview", "plain.png")
     assert done.code == 0, done.err
@@ -62,6 +63,7 @@ def test_tracks_in_several_files_are_one_motion(folder, call):
     assert call("tracks", "draw", *files, "--image", "photo.png", "-o", "drawn.png").code == 0
 
 
+@pytest.mark.slow
 def test_options_of_formats(folder, call):
     assert call("tracks", "convert", "slide.motion.json", "a.pth", "--to-option", "dtype=uint16").code == 0
     said = ("--size", "48x32", "--option", "ati_reference_frames=true")
@@ -102,6 +104,7 @@ def test_tracks_draw(folder, call):
     assert done.code == 0, done.err
 
 
+@pytest.mark.slow
 def test_tracks_extract_follows_what_moves(folder, call):
     rng = np.random.default_rng(0)
     texture = np.kron(rng.integers(0, 256, (24, 32, 3), np.uint8), np.ones((4, 4, 1), np.uint8))

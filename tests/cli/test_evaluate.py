@@ -18,6 +18,7 @@ def clips(folder, call):
     return folder
 
 
+@pytest.mark.slow
 def test_one_clip_prints_its_numbers(clips, call):
     done = call("evaluate", "clips/a.mp4", "--metrics", "core")
     assert done.code == 0, done.err
@@ -26,6 +27,7 @@ def test_one_clip_prints_its_numbers(clips, call):
     assert re.search(r"niqe: .*192", done.err)  # 48x32 is too small for it, and it says so
 
 
+@pytest.mark.slow
 def test_a_clip_shows_the_main_numbers_by_what_they_ask(clips, call):
     done = call("evaluate", "clips/a.mp4")
     assert (done.code, done.err) == (0, "")
@@ -42,6 +44,7 @@ def test_a_clip_shows_the_main_numbers_by_what_they_ask(clips, call):
     assert sum(bool(re.match(r"[a-z]\w+ +-?[\d.e+-]+ ", line)) for line in whole.lines) == shown + more
 
 
+@pytest.mark.slow
 def test_a_folder_makes_a_report(clips, call):
     done = call("evaluate", "clips", "--metrics", "epe,motion_magnitude")
     assert done.code == 0, done.err

@@ -87,6 +87,7 @@ def test_again_refuses_other_weights_unless_forced(folder, call, fake):
     assert forced.lines[-1].endswith("bit for bit")
 
 
+@pytest.mark.slow
 def test_again_says_when_frames_differ(folder, call, fake, monkeypatch):
     assert call(*ARGUMENTS, "fake", "-o", "out.mp4").code == 0
     honest = type(fake).render
@@ -614,6 +615,7 @@ def test_a_model_known_only_when_loaded_refuses_itself(folder, call, fake):
     assert "image: missing, some/model starts from a photograph" in refused.err
 
 
+@pytest.mark.slow
 def test_a_batch_of_text_to_video(folder, call, dreamer):
     file = batch(folder, {"motion": "slide.motion.json"}, {"motion": "slide.motion.json", "prompt": "blue"})
     assert call("generate", file, "-m", "dreamer", "-o", "res").code == 0

@@ -50,6 +50,7 @@ def empty(tmp_path, monkeypatch):
     return tmp_path / "models"
 
 
+@pytest.mark.slow
 def test_fetch_path_list_and_show(hub, call, tmp_path):
     assert [card["state"] for card in json.loads(call("models", "list", "--json").out)] == ["complete"] * 2 + ["no"]
     dry = call("models", "fetch", "mine", "--dry-run")

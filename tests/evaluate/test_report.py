@@ -226,6 +226,7 @@ def test_a_video_is_shown_without_tracks_that_cannot_be_drawn(runs, tmp_path):
     assert truth["note"] is None
 
 
+@pytest.mark.slow
 def test_size_is_bounded(runs, tmp_path):
     whole = write_report(runs, tmp_path / "whole.html", cases=1)
     media = data_of(whole.read_text(encoding="utf-8"))["media"]

@@ -112,6 +112,7 @@ def test_errors_name_the_file_and_the_cure(tmp_path, picture):
         write_image(tmp_path / "a.bmp", picture)
 
 
+@pytest.mark.slow
 def test_size_is_checked_before_decoding(tmp_path):
     path = tmp_path / "a.png"
     Image.new("1", (3000, 3000)).save(path)

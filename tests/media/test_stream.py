@@ -29,6 +29,7 @@ def video(request, tmp_path_factory):
     return path, Clip.load(path).frames
 
 
+@pytest.mark.slow
 def test_frames_by_number_are_those_of_the_clip(video):
     path, expected = video
     frames = VideoFrames(path)

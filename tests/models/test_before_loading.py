@@ -32,6 +32,7 @@ def test_names_of_the_catalogue_and_their_aliases():
     assert [card_before_loading(name).takes_image for name in ("nano", "tora-t2v", "tora-i2v")] == [True, False, True]
 
 
+@pytest.mark.slow
 def test_a_folder_says_what_it_holds(saved, tiny_folder):
     folder, takes_image = saved
     card = card_before_loading(folder / "diffusers")

@@ -250,6 +250,7 @@ def test_caches_and_memory_plans(make_pipeline, attention_calls):
         assert torch.equal(run(pipe), found)
 
 
+@pytest.mark.slow
 def test_caches_and_loras(make_pipeline, attention_calls):
     from peft import LoraConfig
 

@@ -185,6 +185,7 @@ def test_without_a_four_step_lora_it_runs_as_the_base_does(photographs):
     assert (details["solver"], details["guidance_scale"], details["guidance_scale_2"]) == ("unipc", 3.5, 3.5)
 
 
+@pytest.mark.slow
 def test_digest_names_base_and_loras(fast):
     digests = {made(two_experts(), loras).digest for loras in (ORBIT, {**ORBIT, **fast})}
     assert len(digests) == 2

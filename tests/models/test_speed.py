@@ -62,6 +62,7 @@ def test_the_preset_says_what_it_did(make_pipeline):
     assert pipe.transformer.blocks[0].attn1.processor._attention_backend is None
 
 
+@pytest.mark.slow
 def test_without_a_cache_the_clip_is_the_same(make_pipeline):
     expected = run(make_pipeline(2), **guidance())
     pipe = make_pipeline(2)

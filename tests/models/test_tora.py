@@ -281,6 +281,7 @@ def test_seeds_and_densified_motion(t2v):
 
 
 @pytest.mark.parametrize(("kind", "frames"), [("t2v", 9), ("learned", 9), ("t2v", 17)])
+@pytest.mark.slow
 def test_a_look_at_the_clip_changes_nothing(t2v, i2v, kind, frames, monkeypatch):
     monkeypatch.setattr(preview_frames, "SECONDS_BETWEEN", 0.0)
     model, picture = (t2v, None) if kind == "t2v" else (i2v, PICTURE)

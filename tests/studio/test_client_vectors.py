@@ -49,6 +49,7 @@ def difference(found: Any, wanted: Any, place: str = "") -> str | None:
     return next((problem for a, b, at in parts if (problem := difference(a, b, at))), None)
 
 
+@pytest.mark.slow
 def test_every_file_is_written(today: dict[str, Any]) -> None:
     assert sorted(today) == sorted(NAMES) == sorted(path.name for path in maker.FOLDER.glob("*.json"))
 

@@ -312,6 +312,7 @@ def test_a_local_folder_of_tora_is_offered_as_what_it_is(tmp_path):
         assert found.grid.sources == [0]
 
 
+@pytest.mark.slow
 def test_tora_in_the_layouts_of_its_publications_is_offered_a_stock_model_is_not(tmp_path):
     from motionloom.studio.models_facts import local_card
 

@@ -74,6 +74,7 @@ def test_tracks_of_a_procedural_video_on_another_size(scene, clip, fit, factor, 
         assert found.outside > 0
 
 
+@pytest.mark.slow
 def test_a_photograph_moves_like_the_video(picture):
     video, _ = zoomed(picture)
     tracks = motion_from_video(video, (150, 250), points=60, fit="stretch")

@@ -55,6 +55,7 @@ def test_an_entry_replaces_its_line_and_nothing_else():
 
 
 @given(st.lists(st.tuples(st.from_regex(r"[\w-]{1,9}", fullmatch=True), st.text(max_size=30)), max_size=8))
+@pytest.mark.slow
 def test_what_is_written_is_read(tmp_path_factory, entries):
     path = tmp_path_factory.mktemp("list") / "single_track.txt"
     text, expected = "# head\n", {}

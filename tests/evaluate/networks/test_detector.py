@@ -28,6 +28,7 @@ def frames():
     return np.random.default_rng(0).integers(0, 256, (3, 48, 80, 3), dtype=np.uint8)
 
 
+@pytest.mark.slow
 def test_pictures_are_prepared_as_published_and_boxes_are_pixels_of_the_frame(folder, frames):
     detector = Detector(folder, batch=2)
     found = detector.detect(frames, confidence=0.0)
@@ -55,6 +56,7 @@ def test_what_is_not_believed_is_not_returned(folder, frames):
     assert found.classes.shape == found.confidence.shape == (0,)
 
 
+@pytest.mark.slow
 def test_no_frame_has_no_detections(folder, frames):
     assert Detector(folder).detect(frames[:0]) == []
     with pytest.raises(InputError, match="expected uint8"):
@@ -67,6 +69,7 @@ def test_folders_that_hold_no_detector_are_refused(tmp_path, folder):
         Detector(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_folder_without_picture_preparation_is_refused(tmp_path, folder):
     for name in ("config.json", "model.safetensors"):
         (tmp_path / name).symlink_to(folder / name)

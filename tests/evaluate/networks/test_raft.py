@@ -48,6 +48,7 @@ def test_parameters_are_as_many_as_published_raft():
 
 
 @pytest.mark.parametrize("layout", ["torchvision", "princeton"])
+@pytest.mark.slow
 def test_flow_is_that_of_the_published_network(rafts, layout):
     first, second = pictures()
     flow = raft_flow(rafts[layout], first, second, updates=3)

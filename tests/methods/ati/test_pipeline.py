@@ -73,6 +73,7 @@ def test_published_condition_from_image_and_tracks(golden, pipe, number):
 
 @torch.no_grad()
 @pytest.mark.parametrize("number", ["00", "02"])
+@pytest.mark.slow
 def test_strict_reference_is_the_published_condition_from_photograph_and_file(
     golden, pipe, base, inputs, number, monkeypatch
 ):

@@ -40,6 +40,7 @@ def test_published_size():
     assert round(sum(p.numel() for p in smaller.parameters()) / 1e6, 1) == 217.1
 
 
+@pytest.mark.slow
 def test_base_of_another_family():
     with torch.device("meta"):
         adapter = ToraAdapter()

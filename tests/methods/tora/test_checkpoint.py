@@ -49,6 +49,7 @@ def test_every_key_of_the_sat_checkpoint_is_the_diffusers_models(task):
 
 
 @pytest.mark.parametrize("task", ["t2v", "i2v"])
+@pytest.mark.slow
 def test_what_is_not_the_adapters_is_the_stock_transformers(task):
     published = manifest(DIFFUSERS[task])
     assert {name: shape for name, shape in published.items() if not is_adapter_name(name)} == manifest(STOCK[task])

@@ -264,6 +264,7 @@ def test_what_is_cached_changes_nothing_but_time(t2v, frames):
 
 
 @pytest.mark.parametrize("order", ["joint", "sequential"])
+@pytest.mark.slow
 def test_longer_clips_are_made_in_windows(made, order, monkeypatch):
     frames, tracks = 25, make_tracks(frames=25)
     windows = made.pipeline.windows(frames)

@@ -13,6 +13,7 @@ COGVIDEOX = ("CogVideoXTransformer3DModel", "AutoencoderKLCogVideoX")
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.slow
 def test_every_part_of_the_index_has_a_configuration_its_class_takes(architecture: str) -> None:
     index = published_config(architecture, "model_index")
     of_wan = architecture in WAN

@@ -428,6 +428,7 @@ def test_kinds(expected, write, wan, model, experts, tmp_path: Path):
     assert list(find_layout(original / "Wan2.1_VAE.pth").places) == ["vae"]
 
 
+@pytest.mark.slow
 def test_digest_follows_weights_and_not_where_they_lie(expected, wan, model, write, tmp_path: Path):
     ati = wan.save_original(model, tmp_path / "ATI")
     base = write.companions(tmp_path / "base")
@@ -588,6 +589,7 @@ def test_progress_counts_the_bytes_of_all_parts(expected, write, wan, model, tmp
         assert seen[-1][1] > sum(parameter.nbytes for parameter in model.parameters())
 
 
+@pytest.mark.slow
 def test_transformers_are_read_last(expected, write, wan, model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """By then a plan has put the encoders elsewhere: RAM never holds both."""
     from motionloom.models import pipelines

@@ -299,6 +299,7 @@ def test_bfloat16_base(lora_file, transformer, pipeline, output):
     assert (output(pipe.transformer, torch.bfloat16).float() - expected).abs().max() < 0.1
 
 
+@pytest.mark.slow
 def test_float8_storage_keeps_the_factors(lora_file, transformer, pipeline, output):
     """Whether it was switched on before or after."""
     path = lora_file()

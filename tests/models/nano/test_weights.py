@@ -71,6 +71,7 @@ def test_guidance_moves_the_photograph(picture: np.ndarray, method: str):
     assert distance < 0.75 * without_tracks
 
 
+@pytest.mark.slow
 def test_static_tracks_hold_the_picture(picture: np.ndarray):
     wanted = shift(0, 0)
     drift = ml.evaluate(ml.load("nano", method="wan_move").generate(picture, wanted, size=SIZE), wanted)["epe"]

@@ -111,6 +111,7 @@ def jobs(server, photograph):
     return [job["id"] for job in made["jobs"]]
 
 
+@pytest.mark.slow
 def test_lines_are_events_of_their_kind_with_their_number(server, jobs):
     port, _ = server
     stream = Stream(port)

@@ -80,6 +80,7 @@ def test_loras_are_the_safetensors_files_of_one_folder(client, settings, tmp_pat
 
 
 # ---------------------------------------------------------------------------------------------------------- examples
+@pytest.mark.slow
 def test_every_example_starts_a_project_that_compiles(client):
     from motionloom.tracks.motion import Motion
 

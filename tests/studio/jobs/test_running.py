@@ -126,6 +126,7 @@ def test_a_job_becomes_a_result(add, store, results, runner, data):
     assert store.measuring.next() == ToMeasure(job, False)
 
 
+@pytest.mark.slow
 def test_the_video_tells_how_to_make_it_again_and_nothing_of_this_machine(add, store, results, runner, data):
     from motionloom.jobs import again
 
@@ -168,6 +169,7 @@ def test_a_text_to_video_model_gets_no_photograph(add, store, results, runner, s
     assert set(results.get(result.id).measures) == {"epe"}
 
 
+@pytest.mark.slow
 def test_the_result_stays_what_it_was_when_the_job_goes(add, store, results, runner):
     job = add()
     runner.run(store.claim("w"))
