@@ -224,13 +224,13 @@ def latent_grid(
     condition[0, time, 0] = torch.arange(rows * columns, dtype=torch.float32).view(rows, columns)
     cells: list[list[int]] = [[] for _ in range(frames)]
     sources: list[int] = []
+    told = guidance_options(method, min(rows, columns), trained or {})
     if tracks.num_tracks and method == "ati":
         from motionloom.methods.ati import ati
         from motionloom.methods.wan_move.wan_move import latent_cells
 
-        chosen = {name: options[name] for name in ("temperature", "top_k", "grid") if name in options}
-        chosen = {**guidance_options(method, min(rows, columns), trained or {}), **chosen}
-        guided = ati.guide(condition, points, visible, (height, width), time_stride=time, **chosen)
+        told |= {name: options[name] for name in ("temperature", "top_k", "grid") if name in options}
+        guided = ati.guide(condition, points, visible, (height, width), time_stride=time, **told)
         # The mask channels are the weights; their first latent frame is the photograph.
         written = guided[0, 0] >= WRITTEN
         for frame in range(1, frames):
@@ -246,13 +246,12 @@ def latent_grid(
         from motionloom.methods.wan_move import wan_move
 
         names = "pooling", "collision", "legacy_hidden_source"
-        chosen = guidance_options(method, min(rows, columns), trained or {})
-        chosen |= {name: options[name] for name in names if name in options}
+        told |= {name: options[name] for name in names if name in options}
         if "collision_seed" in options:
-            chosen["seed"] = options["collision_seed"]
+            told["seed"] = options["collision_seed"]
         strides = (time, pixels, pixels)
         guided = wan_move.guide(
-            condition, points, visible, (height, width), strides=strides, mask_channels=time, **chosen
+            condition, points, visible, (height, width), strides=strides, mask_channels=time, **told
         )
         origin = guided[0, time].long()
         for frame in range(1, frames):
