@@ -139,7 +139,7 @@ def guide_condition(
     size = (condition.shape[-2] * BLOCK, condition.shape[-1] * BLOCK)
     short_cells = min(condition.shape[-2:])
     if through_ati:
-        return ati.guide(condition, points, visible, size, mask_mode="max", **guidance_options("ati", short_cells))
+        return ati.guide(condition, points, visible, size, mask_mode="keep", **guidance_options("ati", short_cells))
     options = guidance_options("wan_move", short_cells)
     return wan_move.guide(condition, points, visible, size, strides=(BLOCK, BLOCK, BLOCK), seed=seed, **options)
 

@@ -186,16 +186,20 @@ def test_coincident_tracks_add_up_to_the_rank():
     assert out[0, 0, 1, 4, 4].item() == pytest.approx(4.0, abs=1e-3)
 
 
-def test_max_mask_keeps_a_given_last_frame(sample):
+@pytest.mark.parametrize("mask_mode", ["max", "keep"])
+def test_a_given_last_frame_is_kept(sample, mask_mode):
     condition, points, visible, size = sample
     condition[:, :4] = 0
     condition[:, :4, 0] = 1
-    ordinary = ati.guide(condition, points, visible, size, mask_mode="max")
+    ordinary = ati.guide(condition, points, visible, size, mask_mode=mask_mode)
     assert torch.equal(ordinary, ati.guide(condition, points, visible, size))
     condition[:, 3, -1] = 1
-    out = ati.guide(condition, points, visible, size, mask_mode="max")
+    out = ati.guide(condition, points, visible, size, mask_mode=mask_mode)
     assert torch.equal(out[:, 4:, -1], condition[:, 4:, -1])
-    assert (out[:, 3, -1] >= 1).all()
+    weights = ordinary[:, :4, -1]
+    assert (weights > 0).any()
+    kept = condition[:, :4, -1]
+    assert torch.equal(out[:, :4, -1], kept if mask_mode == "keep" else torch.maximum(kept, weights))
     assert torch.equal(out[:, :, :-1], ordinary[:, :, :-1])
 
 

@@ -123,4 +123,4 @@ def test_options_reach_the_kernel(base, inputs):
     expected |= {"strength": 1.0, "time_stride": 4}
     assert seen[0] == expected
     assert seen[1] == {**expected, "temperature": 50.0, "top_k": 1, "strength": 0.5, "grid": "centres"}
-    assert seen[2] == {**expected, "mask_mode": "max"}
+    assert seen[2] == {**expected, "mask_mode": "keep"}

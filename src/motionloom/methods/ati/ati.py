@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from numbers import Integral, Real
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
@@ -19,7 +19,7 @@ from torch.nn.functional import grid_sample
 
 from motionloom.errors import InputError
 
-MaskMode = Literal["reference", "max"]
+MaskMode = Literal["reference", "max", "keep"]
 Grid = Literal["reference", "centres"]
 GRIDS: tuple[Grid, ...] = ("reference", "centres")
 
@@ -56,8 +56,9 @@ def guide(
         temperature: sharpness of the Gaussian, exp(-temperature d²) with d in halves of the short edge.
         top_k: tracks that may write to one cell; the ones with the largest weight do.
         mask_mode: "reference" sets the mask to 1 on the first latent frame and to the weights elsewhere, whatever it
-            was. "max" keeps what the mask already marks as known (a given last frame) and leaves its latents alone;
-            both give the same for a condition that knows the first frame only.
+            was. "keep" leaves what the mask already marks as known (a given last frame) as it is, latents and mask;
+            "max" does so too, but raises the mask there to the weights where those are higher. All give the same for a
+            condition that knows the first frame only.
         grid: where cells lie that tracks write to. "reference": the first and last on the border of the picture, as
             published, so that what is copied lands up to half a cell nearer to the middle; networks trained with it
             undo that. "centres": where they are.
@@ -132,8 +133,8 @@ def patch(
         raise InputError(f"temperature: found {temperature!r}, expected a number above zero")
     if not (isinstance(top_k, Integral) and top_k >= 1):
         raise InputError(f"top_k: found {top_k!r}, expected a whole number, 1 or more")
-    if mask_mode not in ("reference", "max"):
-        raise InputError(f"mask_mode: found {mask_mode!r}, expected 'reference' or 'max'")
+    if mask_mode not in get_args(MaskMode):
+        raise InputError(f"mask_mode: found {mask_mode!r}, expected 'reference', 'max' or 'keep'")
     if grid not in GRIDS:
         raise InputError(f"grid: found {grid!r}, expected 'reference' or 'centres'")
     points_BFN2, visible_BFN = _per_sample(condition, points, visible, time_stride)
@@ -167,8 +168,9 @@ def patch(
     else:
         mask = condition[:, :time_stride]
         out[:, :time_stride, 0] = mask[:, :, 0]
-        out[:, :time_stride, 1:] = torch.maximum(mask[:, :, 1:].float(), total)
         known = mask[:, :, 1:].amax(1, keepdim=True) >= 1
+        raised = torch.maximum(mask[:, :, 1:].float(), total)
+        out[:, :time_stride, 1:] = torch.where(known, mask[:, :, 1:].float(), raised) if mask_mode == "keep" else raised
         out[:, time_stride:, 1:] = torch.where(known, latents[:, :, 1:], moved)
     return out
 

@@ -31,7 +31,7 @@ class ATIWanImageToVideoPipeline(TrackConditionedPipeline):
         fusion_weight: float | None = None,
         temperature: float = ati.TEMPERATURE,
         top_k: int = ati.TOP_K,
-        mask_mode: Literal["auto", "reference", "max"] = "auto",
+        mask_mode: Literal["auto", "reference", "max", "keep"] = "auto",
         grid: ati.Grid = "reference",
         strict_reference: bool = False,
         **kwargs: Any,
@@ -53,7 +53,7 @@ class ATIWanImageToVideoPipeline(TrackConditionedPipeline):
                 see `motionloom.methods.adaptive`.
             fusion_weight: one fixed weight instead. ``strength`` multiplies either.
             temperature, top_k, grid: see `motionloom.methods.ati.ati.guide`.
-            mask_mode: "auto" is "max" where a ``last_image`` is given, otherwise "reference".
+            mask_mode: "auto" is "keep" where a ``last_image`` is given, otherwise "reference".
             strict_reference: the published program's geometry, which displaces tracks towards the border where the
                 video has not the photograph's shape; see `motionloom.methods.ati.ati.normalise_as_published`.
 
@@ -93,7 +93,7 @@ class ATIWanImageToVideoPipeline(TrackConditionedPipeline):
         **options: Any,
     ) -> Tensor:
         if options["mask_mode"] == "auto":
-            options["mask_mode"] = "max" if has_last_image else "reference"
+            options["mask_mode"] = "keep" if has_last_image else "reference"
         if strict_reference:
             pictures = self.picture_sizes(len(points), size)
             placed = [
