@@ -17,12 +17,15 @@ from motionloom.evaluate.make_bench import pick_tracks
 from motionloom.evaluate.make_bench.things import MOVES, moving_things
 from motionloom.evaluate.tracks import trackable
 from motionloom.media import read_image
+from motionloom.models.nano.codec import BLOCK
 from motionloom.prepare.procedural import Scene, Style, render, sample_scene, trace, visible_before, with_photographs
+from motionloom.prepare.procedural.sources import sources
 from motionloom.tracks.trackers import track
 from motionloom.tracks.tracks import Tracks
 from motionloom.train.nano import VALIDATION_SEED
 
 Kind = Literal["procedural", "photograph"]
+Origin = tuple[torch.Tensor, torch.Tensor]
 
 SIZE = (128, 128)
 FRAMES, FPS = 17, 8.0
@@ -45,10 +48,14 @@ class Case:
         frames: uint8 [T, H, W, 3]; seen: bool [T, H, W], which pixels the first frame shows.
         tracks: what a model is told.
         several: whether at least two things move, each in its own way (the picture as a whole is one).
+        origin: where in the first frame the cells of nano's latents come from, and whether it shows them; see
+            `motionloom.prepare.procedural.sources`.
     """
 
-    def __init__(self, name: str, video: torch.Tensor, seen: torch.Tensor, tracks: Tracks, several: bool) -> None:
-        self.name, self.tracks, self.several = name, tracks, several
+    def __init__(
+        self, name: str, video: torch.Tensor, seen: torch.Tensor, tracks: Tracks, several: bool, origin: Origin
+    ) -> None:
+        self.name, self.tracks, self.several, self.origin = name, tracks, several, origin
         self.frames = _bytes(video)
         self.seen: NDArray[np.bool_] = seen.numpy()
         self._found: Tracks | None = None
@@ -102,7 +109,8 @@ def make_cases(
                 continue
             alone = _one(scene, clip)
             video, seen = render(alone, size)[0], visible_before(alone, size)[0]
-            cases.append(Case(f"{kind} {indices[clip]}", video, seen, tracks, _several(everywhere[clip])))
+            origin = sources(alone, size, block=BLOCK)
+            cases.append(Case(f"{kind} {indices[clip]}", video, seen, tracks, _several(everywhere[clip]), origin))
             if len(cases) == count:
                 return cases
     return cases

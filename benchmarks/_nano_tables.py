@@ -144,6 +144,9 @@ def _ways(result: Found, part: str, several_models: bool) -> Iterator[tuple[str,
     for way in ("unguided", *GUIDED):
         for run in result["runs"]:
             yield f"{way}, {_name(run, several_models)}", run[part]["ways"][way]
+    for model in result["models"]:
+        run = next(run for run in result["runs"] if run["model"] == model)
+        yield f"latents, {model}" if several_models else "latents", run[part]["latents"]
     yield from result["baselines"][part].items()
 
 

@@ -2,7 +2,8 @@
 
 Cases: held-out procedural clips, and photographs (never trained on) moved as layers by the same generator, so that
 every clip has exact tracks and a true video. Each model gets the first frame and 16 tracks. The result is tracked with
-the package's offline tracker; lengths are in pixels of the clip.
+the package's offline tracker; lengths are in pixels of the clip. "latents" is the true video out of exact latents: a
+latent frame says where things are once in four frames, and no network can say it more often.
 
     python benchmarks/nano.py [--json FILE] [--model nano --model FOLDER ...] [--steps 1 2 4 20] [--size 128|256]
                                [--clips N] [--photographs N] [--anchors N] [--tracks N] [--style natural|simple]
@@ -40,6 +41,7 @@ from motionloom.evaluate.networks.lpips import LPIPS, load_lpips
 from motionloom.models.loading import load
 from motionloom.prepare.procedural import Style
 from motionloom.tracks.tracks import Tracks
+from motionloom.train.latents import to_latents, to_video, with_provenance
 
 Frames = NDArray[np.uint8]
 METHODS = ("ati", "wan_move")
@@ -93,6 +95,15 @@ class Nano:
         vae = self.models["ati"].pipeline.vae
         decoded = vae.decode(vae.encode(video.to(vae.dtype)).latent_dist.mode()).sample.float()
         return float(-10 * torch.log10(((decoded - video)[:, :, 1:] / 2).square().mean()))
+
+    @torch.no_grad()
+    def through_latents(self, case: Case) -> Frames:
+        """The true video out of its own latents, which say exactly where everything comes from: the best clip that a
+        network could make with this codec."""
+        vae = self.models["ati"].pipeline.vae
+        video = torch.from_numpy(case.frames).permute(3, 0, 1, 2)[None].to(vae.dtype) / 127.5 - 1
+        decoded = to_video(vae, with_provenance(vae, to_latents(vae, video), *case.origin))
+        return ((decoded[0].float() + 1) * 127.5).round().byte().permute(1, 2, 3, 0).numpy()
 
     def seconds(self, case: Case, steps: int, repeats: int) -> float:
         """Median time of a whole call with ATI, after one that is not counted."""
@@ -152,8 +163,9 @@ def run(
                     videos[way] = frames
                 made.append({"model": None, "steps": None, "way": way, **measured(frames, case, network)})
             for nano in nanos:
-                facts = {"model": nano.label, "steps": None, "way": "codec", "psnr_all": nano.codec_psnr(case)}
-                made.append(facts)
+                facts = {"model": nano.label, "steps": None}
+                made.append({**facts, "way": "codec", "psnr_all": nano.codec_psnr(case)})
+                made.append({**facts, "way": "latents", **measured(nano.through_latents(case), case, network)})
             made = [{"case": case.name, "kind": kind, "several": case.several, **row} for row in made]
             rows += made
             if on_case:
@@ -216,13 +228,14 @@ def _of_run(rows: Sequence[Row], model: str, steps: int, first: tuple[Nano, int]
     found: dict[str, Any] = {
         "cases": len({row["case"] for row in rows}),
         "codec_psnr": interval(_of(rows, "codec", model), "psnr_all"),
+        "latents": _means(_of(rows, "latents", model)),
         "ways": {},
     }
     warp, unguided = _of(rows, "warp"), _of(rows, "unguided", model, steps)
     several = {row["case"] for row in rows if row["several"]}
     for way in ("unguided", *METHODS):
         mine = _of(rows, way, model, steps)
-        entry = {name: interval(mine, name) for name in (*FOLLOWING, *LIKENESS, *LOOKS) if _known(mine, name)}
+        entry: dict[str, Any] = _means(mine)
         if way != "unguided":
             entry["of_unguided"] = ratio(mine, unguided, "epe")
             entry["minus_warp"] = {name: difference(mine, warp, name) for name in LIKENESS if _known(mine, name)}
@@ -242,11 +255,11 @@ def _of_run(rows: Sequence[Row], model: str, steps: int, first: tuple[Nano, int]
 
 
 def _baselines(rows: Sequence[Row]) -> dict[str, Any]:
-    return {
-        way: {name: interval(mine, name) for name in (*FOLLOWING, *LIKENESS, *LOOKS) if _known(mine, name)}
-        for way in ("warp", "still", "truth")
-        if (mine := _of(rows, way))
-    }
+    return {way: _means(mine) for way in ("warp", "still", "truth") if (mine := _of(rows, way))}
+
+
+def _means(rows: Sequence[Row]) -> dict[str, Any]:
+    return {name: interval(rows, name) for name in (*FOLLOWING, *LIKENESS, *LOOKS) if _known(rows, name)}
 
 
 def _anchors(

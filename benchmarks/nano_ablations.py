@@ -58,8 +58,8 @@ TOP_KS = (1, 2, 8)
 POOLINGS = ("sample", "average", "window")
 COLLISIONS = ("random", "nearest")
 SIZES = ("256x3", "384x4", "512x5")
-MARKS = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2)
-"""Shares of the budget at which weights are kept."""
+MARKS = (0, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2)
+"""Shares of the budget at which weights are kept; 0: what guidance copied and the codec make of it, untrained."""
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ def training(setup: Setup) -> Section:
     found, seen = [], set()
     for place in places:
         facts = json.loads((place / "training.json").read_text())
-        if facts["steps"] in seen or not facts["steps"]:
+        if facts["steps"] in seen:
             continue
         seen.add(facts["steps"])
         for entry in _three(setup, place).values():
@@ -199,7 +199,7 @@ class Snapshots:
             return
         told = json.loads(written.read_text())
         target = self.out / "snapshots" / f"{told['steps']:06d}"
-        if not told["steps"] or target.exists():
+        if target.exists():
             return
         target.parent.mkdir(exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix=".", dir=target.parent))

@@ -207,8 +207,8 @@ def test_weights_are_kept_when_shares_of_the_budget_are_spent(tmp_path):
             (tmp_path / "nano" / "training.json").write_text(json.dumps({"steps": step}))
         keep({"share": step / 100})
     kept = sorted(path.name for path in (tmp_path / "snapshots").iterdir())
-    # Nothing at 1/32 and 1/16, where no step was made yet; then the last checkpoint at every mark.
-    assert kept == ["000010", "000020", "000030", "000040", "000050"]
+    # Nothing new at 1/32, where no step was made yet; then the last checkpoint at every mark.
+    assert kept == ["000000", "000010", "000020", "000030", "000040", "000050"]
 
 
 def test_a_picture_needs_its_section_only(tmp_path):
