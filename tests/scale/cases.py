@@ -38,9 +38,10 @@ PICTURE = Image.fromarray(np.random.default_rng(0).integers(0, 255, (32, 32, 3),
 
 
 def nano_shaped(pipeline: Any = ATIWanImageToVideoPipeline, width: int = 128) -> Any:
-    """nano in its shape with two heads instead of six, and attention that has something to say."""
+    """nano in its shape, with less of everything and attention that has something to say."""
     generator = torch.Generator().manual_seed(1)
-    codec = BlockCodec.fit([torch.rand(1, 3, 5, 32, 32, generator=generator) * 2 - 1], 12)
+    video = torch.rand(1, 3, 5, 32, 32, generator=generator) * 2 - 1
+    codec = BlockCodec.fit([video], 12, wavelengths=(64.0,))
     transformer = build_transformer(codec, width=width, layers=2)
     for parameter in transformer.parameters():
         parameter.data.add_(torch.randn(parameter.shape, generator=generator) * 0.02)

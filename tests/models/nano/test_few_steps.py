@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 
 import motionloom as ml
 from motionloom.errors import CheckpointError, InputError
+from motionloom.methods.ati import ati
+from motionloom.methods.wan_move import wan_move
 from motionloom.models.catalog import find_model
 from motionloom.models.nano.build import build_scheduler
 from motionloom.models.nano.facts import default_steps, distilled_steps, guidance, takes_last_image
@@ -179,6 +181,41 @@ def test_what_training_json_says():
 def test_guidance_that_no_method_takes_is_refused(told: Any):
     with pytest.raises(CheckpointError, match=r"training\.json: found .* under guidance"):
         guidance({"guidance": told})
+
+
+@pytest.mark.parametrize(
+    ("method", "own", "changed"),
+    [
+        ("ati", {"temperature": 99.0, "top_k": 3, "grid": "centres"}, {"top_k": 5}),
+        ("wan_move", {"pooling": "average", "collision": "last"}, {"collision": "first"}),
+    ],
+)
+def test_what_a_folder_was_trained_with_is_what_its_method_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, own: dict[str, Any], changed: dict[str, Any]
+):
+    shipped = find_model("nano").folder
+    assert shipped is not None
+    folder = tmp_path / "model"
+    shutil.copytree(shipped, folder)
+    facts = json.loads((folder / "training.json").read_text())
+    (folder / "training.json").write_text(json.dumps({**facts, "guidance": {method: own}}))
+    kernel = {"ati": ati, "wan_move": wan_move}[method]
+    seen: list[dict[str, Any]] = []
+    guide = kernel.guide
+
+    def spy(*args: Any, **kwargs: Any) -> Any:
+        seen.append(kwargs)
+        return guide(*args, **kwargs)
+
+    monkeypatch.setattr(kernel, "guide", spy)
+    model: Any = ml.load(folder, method=method)
+    generate(model, 1)
+    generate(model, 1, options=changed)
+    wanted = dict(own)
+    if method == "ati":
+        wanted["temperature"] *= (8 / 32) ** 2  # as wide in cells as at the native 128 pixels
+    for told, expected in zip(seen, (wanted, {**wanted, **changed}), strict=True):
+        assert {name: told[name] for name in own} == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("method", ["ati", pytest.param("wan_move", marks=pytest.mark.slow)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import torch
 from diffusers.models.transformers.transformer_wan import WanTransformer3DModel
 
@@ -91,6 +92,32 @@ def test_the_type_of_the_answer_is_that_of_the_stock_network():
     with torch.no_grad():
         named, plain = (model(x, torch.tensor([500.0]), text, return_dict=how) for how in (True, False))
     assert torch.equal(named.sample, plain[0])
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_sixteen_bits_keep_places_to_a_fraction_of_a_pixel(tmp_path: Path, dtype: torch.dtype):
+    """What is copied passes through turns and sums: rounding must not move it."""
+    model = network(seed=3)
+    model.save_pretrained(tmp_path)
+    short = NanoTransformer.from_pretrained(tmp_path, torch_dtype=dtype).eval()
+    size = (4 * ROWS, 4 * COLUMNS)
+    centres = cell_centres(ROWS, COLUMNS)
+    wanted = centres + torch.tensor([1.3, -0.7])
+    condition = told(1.0)
+    condition[:, -CODES:] = phases(wanted, size).movedim(-1, 0)[None, :, None]
+    noisy, text = noise(2, CHANNELS, 3, ROWS, COLUMNS), torch.zeros(1, 1, TEXT_DIM)
+    x, t = torch.cat([noisy, condition], 1), torch.tensor([900.0, 300.0])
+    with torch.no_grad():
+        exact = model(x, t, text, return_dict=False)[0]
+        found = short(x.to(dtype), t, text.to(dtype), return_dict=False)[0]
+        with torch.autocast("cpu", torch.bfloat16):
+            mixed = model(x, t, text, return_dict=False)[0].float()
+    assert found.dtype == dtype
+    assert places(exact[:, -CODES:].movedim(1, -1), centres, size)[0].sub(wanted).norm(dim=-1).median() < 1
+    for other in (found.float(), mixed):
+        moved, right = (places(each[:, -CODES:].movedim(1, -1), centres, size)[0] for each in (other, exact))
+        assert (moved - right).norm(dim=-1).median() < 0.1
+        assert (other - exact).square().mean() < 1e-3 * exact.square().mean()
 
 
 def test_saved_and_loaded_as_a_part_of_a_folder(tmp_path: Path):
