@@ -11,17 +11,14 @@ from __future__ import annotations
 
 import math
 from numbers import Integral, Real
-from typing import Literal, get_args
+from typing import get_args
 
 import torch
 from torch import Tensor
 from torch.nn.functional import grid_sample
 
 from motionloom.errors import InputError
-
-MaskMode = Literal["reference", "max", "keep"]
-Grid = Literal["reference", "centres"]
-GRIDS: tuple[Grid, ...] = ("reference", "centres")
+from motionloom.methods.choices import Grid, MaskMode
 
 TEMPERATURE = 220.0  # patch_motion's default: sigma is 1.41 cells where the short edge has 60
 TOP_K = 2  # patch_motion's default
@@ -135,7 +132,7 @@ def patch(
         raise InputError(f"top_k: found {top_k!r}, expected a whole number, 1 or more")
     if mask_mode not in get_args(MaskMode):
         raise InputError(f"mask_mode: found {mask_mode!r}, expected 'reference', 'max' or 'keep'")
-    if grid not in GRIDS:
+    if grid not in get_args(Grid):
         raise InputError(f"grid: found {grid!r}, expected 'reference' or 'centres'")
     points_BFN2, visible_BFN = _per_sample(condition, points, visible, time_stride)
     B, C, T, H, W = condition.shape

@@ -11,6 +11,7 @@ from torch import Tensor
 from motionloom.methods.adaptive import Adaptive
 from motionloom.methods.ati import ati
 from motionloom.methods.branches import MOTION_GUIDANCE_SCALE, CfgMode
+from motionloom.methods.choices import Grid, MaskMode
 from motionloom.methods.guidance import TrackConditionedPipeline
 from motionloom.tracks.tracks import Tracks
 
@@ -31,8 +32,8 @@ class ATIWanImageToVideoPipeline(TrackConditionedPipeline):
         fusion_weight: float | None = None,
         temperature: float = ati.TEMPERATURE,
         top_k: int = ati.TOP_K,
-        mask_mode: Literal["auto", "reference", "max", "keep"] = "auto",
-        grid: ati.Grid = "reference",
+        mask_mode: Literal["auto"] | MaskMode = "auto",
+        grid: Grid = "reference",
         strict_reference: bool = False,
         **kwargs: Any,
     ) -> Any:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from motionloom.errors import InputError
+from motionloom.methods.choices import Pooling
 from motionloom.methods.wan_move import wan_move
 
 
@@ -54,7 +55,7 @@ def guide(
     *,
     strength: float = 1.0,
     seed: int = 0,
-    pooling: wan_move.Pooling = "sample",
+    pooling: Pooling = "sample",
 ) -> Tensor:
     """A denoiser's input with the first frame's latent copied along the tracks.
 

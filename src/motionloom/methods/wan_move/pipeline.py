@@ -9,6 +9,7 @@ from torch import Tensor
 
 from motionloom.methods.adaptive import Adaptive
 from motionloom.methods.branches import MOTION_GUIDANCE_SCALE, CfgMode
+from motionloom.methods.choices import Collision, Pooling
 from motionloom.methods.guidance import TrackConditionedPipeline
 from motionloom.methods.wan_move import wan_move
 from motionloom.tracks.tracks import Tracks
@@ -28,8 +29,8 @@ class WanMoveImageToVideoPipeline(TrackConditionedPipeline):
         motion_guidance_scale: float = MOTION_GUIDANCE_SCALE,
         adaptive: Adaptive = None,
         fusion_weight: float | None = None,
-        pooling: wan_move.Pooling = "sample",
-        collision: wan_move.Collision = "random",
+        pooling: Pooling = "sample",
+        collision: Collision = "random",
         collision_seed: int = 0,
         legacy_hidden_source: bool = False,
         **kwargs: Any,

@@ -11,16 +11,13 @@ from __future__ import annotations
 
 import math
 from numbers import Integral
-from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from motionloom.errors import InputError
-
-Pooling = Literal["sample", "average", "window"]
-Collision = Literal["random", "last", "first", "nearest"]
+from motionloom.methods.choices import Collision, Pooling
 
 STRIDES = (4, 8, 8)  # time, height, width of the Wan VAE
 

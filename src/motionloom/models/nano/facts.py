@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from motionloom.errors import CheckpointError
+from motionloom.methods.choices import Collision, Grid, Pooling
 from motionloom.models.nano.guidance import GUIDANCE, UNSAID, Guidance
 
 _TAKEN: Mapping[str, Mapping[str, Callable[[Any], bool]]] = {
     "ati": {
         "temperature": lambda value: type(value) in (int, float) and 0 < value < float("inf"),
         "top_k": lambda value: type(value) is int and value >= 1,
-        "grid": lambda value: value in ("reference", "centres"),
+        "grid": lambda value: value in get_args(Grid),
     },
     "wan_move": {
-        "pooling": lambda value: value in ("sample", "average", "window"),
-        "collision": lambda value: value in ("random", "last", "first", "nearest"),
+        "pooling": lambda value: value in get_args(Pooling),
+        "collision": lambda value: value in get_args(Collision),
     },
 }
 
