@@ -103,7 +103,7 @@ class Nano:
         vae = self.models["ati"].pipeline.vae
         video = torch.from_numpy(case.frames).permute(3, 0, 1, 2)[None].to(vae.dtype) / 127.5 - 1
         decoded = to_video(vae, with_provenance(vae, to_latents(vae, video), *case.origin))
-        return ((decoded[0].float() + 1) * 127.5).round().byte().permute(1, 2, 3, 0).numpy()
+        return ((decoded[0].float() + 1) * 127.5).round().clamp(0, 255).byte().permute(1, 2, 3, 0).numpy()
 
     def seconds(self, case: Case, steps: int, repeats: int) -> float:
         """Median time of a whole call with ATI, after one that is not counted."""

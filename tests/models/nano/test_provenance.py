@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from motionloom.models.nano.codec import BlockCodec
+from motionloom.models.nano.deblocking import deblocked
 from motionloom.models.nano.provenance import WAVELENGTHS, WHISPER, cell_centres, compensate, phases, places
 from motionloom.prepare.procedural import render, sample_scene
 from motionloom.prepare.procedural.sources import sources
@@ -39,7 +40,17 @@ def smooth_picture(seed: int = 0) -> torch.Tensor:
 def shifted(picture: torch.Tensor, by: torch.Tensor) -> torch.Tensor:
     y, x = torch.meshgrid(torch.arange(SIZE[0]) + 0.5, torch.arange(SIZE[1]) + 0.5, indexing="ij")
     grid = (torch.stack([x, y], -1) - by) / torch.tensor([SIZE[1], SIZE[0]]) * 2 - 1
-    return torch.nn.functional.grid_sample(picture, grid[None], align_corners=False, padding_mode="border")
+    sampled = torch.nn.functional.grid_sample
+    return sampled(picture, grid[None], mode="bicubic", align_corners=False, padding_mode="border")
+
+
+def test_fine_stripes_keep_their_contrast_between_pixels():
+    across = torch.cos((torch.arange(SIZE[1]) + 0.5) * torch.pi / 2)  # four pixels long; straight lines would keep 0.7
+    first = across.expand(1, 3, *SIZE)
+    moved = (cell_centres(12, 16) + torch.tensor([0.5, 0.0])).expand(1, 1, -1, -1, -1)
+    pictures, _ = compensate(first, moved, torch.ones(1, 1, 12, 16))
+    inner = pictures[0, 0, 1:3, 8:-8, 8:-8].mean(0)  # the places hold between these two
+    assert 0.85 < float(inner.std() / first.std()) < 1.05
 
 
 def test_cells_that_keep_their_place_keep_the_picture():
@@ -123,7 +134,9 @@ def test_the_encoder_knows_the_first_frame_alone_and_the_rest_is_blocks(codec: B
     plain = BlockCodec(z_dim=24)
     plain.basis.data.copy_(codec.basis)
     plain.mean.data.copy_(codec.mean)
-    assert torch.equal(codec.pictures(codes), plain.pictures(codes[:, :24]))
+    blocks = plain.pictures(codes[:, :24])
+    assert torch.equal(codec.pictures(codes)[:, :, :1], blocks[:, :, :1])
+    assert torch.equal(codec.pictures(codes)[:, :, 1:], deblocked(blocks[:, :, 1:], 4))
     codec.save_pretrained(tmp_path)
     assert torch.equal(BlockCodec.from_pretrained(tmp_path).codes(video), codes)
 

@@ -8,7 +8,7 @@ a first-frame code copied along a track then means the same thing in a later lat
 
 Further channels may say which place of the first frame a cell shows (`motionloom.models.nano.provenance`). The encoder
 knows that of the first frame, and finds it in a video; of frames without a picture it whispers that cells stay where
-they are. What the latents tell is decoded by moving the first frame. Elsewhere the blocks are decoded.
+they are. What the latents tell is decoded by moving the first frame. Elsewhere the blocks are decoded, and deblocked.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from diffusers.models.modeling_utils import ModelMixin
 
 from motionloom.errors import InputError
 from motionloom.models.nano import provenance
+from motionloom.models.nano.deblocking import deblocked
 from motionloom.models.nano.motion_search import is_video, search
 
 BLOCK = provenance.CELL  # pixels in height and width, and frames, of one block
@@ -148,10 +149,12 @@ class BlockCodec(ModelMixin, ConfigMixin):
         video = _all_pictures(blocks @ self.basis + self.mean)
         if not self.wavelengths or z.shape[2] == 1:
             return video, None, 0.0
+        video = torch.cat([video[:, :, :1], deblocked(video[:, :, 1:], BLOCK)], dim=2)
         size = video.shape[-2], video.shape[-1]
         centres = provenance.cell_centres(*z.shape[-2:], device=z.device)
         found, length = provenance.places(phases[:, 1:].float(), centres, size, self.wavelengths)
-        return video, *provenance.compensate(video[:, :, 0].float(), found, length)
+        moved, share = provenance.compensate(video[:, :, 0].float(), found, length)
+        return video, moved.clamp(-1, 1), share
 
     def _serves(self, codes: torch.Tensor, clip: torch.Tensor) -> torch.Tensor:
         """bool [n, h, w]: cells of codes [C, 1 + n, h, w] that show the clip [3, 1 + 4n, H, W] well by moving the first

@@ -203,7 +203,8 @@ def _splat(first: Tensor, now: Tensor, places: Tensor, slopes: Tensor, sure: Ten
     weight = (1 - apart.abs() / CELL).clamp_min(0).prod(-1) * sure[:, None] * inside
     source = places[:, None] + torch.einsum("nij,npj->npi", slopes, apart)
     grid = torch.stack([source[..., 0] / width, source[..., 1] / height], dim=-1) * 2 - 1
-    colour = F.grid_sample(first[None], grid[None], padding_mode="border", align_corners=False)[0]  # [3, N, 64]
+    # Between pixels by cubics: straight lines would blur what moves.
+    colour = F.grid_sample(first[None], grid[None], mode="bicubic", padding_mode="border", align_corners=False)[0]
     index = (pixel[..., 1] * width + pixel[..., 0]).clamp(0, height * width - 1).flatten()
     parts = (torch.cat([colour * weight, weight[None]]).flatten(1) * _PARTS).round().long()
     total = torch.zeros(4, height * width, dtype=torch.long, device=first.device).index_add_(1, index, parts)
