@@ -22,7 +22,7 @@ TITLES = {
 
 
 def curves(points: Sequence[Point], metrics: Sequence[str], path: Path, *, x_title: str, mark: float | None = None):
-    """One panel for each metric, a line for each series over a logarithmic axis.
+    """One panel for each metric, a line for each series over a logarithmic axis; numbers, and more than one where one is 0.
 
     Args:
         mark: value of x that is drawn as a line down: what is in use.
@@ -40,8 +40,12 @@ def curves(points: Sequence[Point], metrics: Sequence[str], path: Path, *, x_tit
             axis.fill_between(x, low, high, color=colour, alpha=0.12, linewidth=0)
         if mark is not None:
             axis.axvline(mark, color="#888888", linewidth=0.8, linestyle=":")
-        axis.set(xscale="log", xlabel=x_title, ylabel=TITLES.get(metric, metric))
+        axis.set(xlabel=x_title, ylabel=TITLES.get(metric, metric))
         ticks = sorted({float(point["x"]) for point in points})
+        if ticks[0] > 0:
+            axis.set_xscale("log")
+        else:  # where it begins at nothing, up to the first step it is linear
+            axis.set_xscale("symlog", linthresh=ticks[1], linscale=0.4)
         if len(ticks) <= 10:
             axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
             axis.minorticks_off()

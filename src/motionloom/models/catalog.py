@@ -86,7 +86,7 @@ def _nano() -> ModelCard:
         guidance=guidance(facts, folder),
         takes_last_image=takes_last_image(facts),
         size_on_disk=sum(path.stat().st_size for path in files),
-        memory=900_000_000,
+        memory=600_000_000,
         folder=folder,
         installed=bool(files),
     )
