@@ -2,8 +2,8 @@
 
 Cases: held-out procedural clips, and photographs (never trained on) moved as layers by the same generator, so that
 every clip has exact tracks and a true video. Each model gets the first frame and 16 tracks. The result is tracked with
-the package's offline tracker; lengths are in pixels of the clip. "latents" is the true video out of exact latents: a
-latent frame says where things are once in four frames, and no network can say it more often.
+the package's offline tracker; lengths are in pixels of the clip. "latents" is what the network is trained to make: the
+true video out of latents that say exactly where everything comes from, which a latent frame does once in four frames.
 
     python benchmarks/nano.py [--json FILE] [--model nano --model FOLDER ...] [--steps 1 2 4 20] [--size 128|256]
                                [--clips N] [--photographs N] [--anchors N] [--tracks N] [--style natural|simple]
@@ -98,8 +98,7 @@ class Nano:
 
     @torch.no_grad()
     def through_latents(self, case: Case) -> Frames:
-        """The true video out of its own latents, which say exactly where everything comes from: the best clip that a
-        network could make with this codec."""
+        """The true video out of the latents that training shows: what a network without error would make."""
         vae = self.models["ati"].pipeline.vae
         video = torch.from_numpy(case.frames).permute(3, 0, 1, 2)[None].to(vae.dtype) / 127.5 - 1
         decoded = to_video(vae, with_provenance(vae, to_latents(vae, video), *case.origin))
