@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields, replace
+from functools import cached_property, partial
 from importlib import resources
 from pathlib import Path
 from typing import Literal
@@ -25,7 +26,7 @@ from motionloom.tracks.tracks import Tracks
 from motionloom.train.nano import VALIDATION_SEED
 
 Kind = Literal["procedural", "photograph"]
-Origin = tuple[torch.Tensor, torch.Tensor]
+Origin = Callable[[], tuple[torch.Tensor, torch.Tensor]]
 
 SIZE = (128, 128)
 FRAMES, FPS = 17, 8.0
@@ -48,17 +49,21 @@ class Case:
         frames: uint8 [T, H, W, 3]; seen: bool [T, H, W], which pixels the first frame shows.
         tracks: what a model is told.
         several: whether at least two things move, each in its own way (the picture as a whole is one).
-        origin: where in the first frame the cells of nano's latents come from, and whether it shows them; see
-            `motionloom.prepare.procedural.sources`.
     """
 
     def __init__(
         self, name: str, video: torch.Tensor, seen: torch.Tensor, tracks: Tracks, several: bool, origin: Origin
     ) -> None:
-        self.name, self.tracks, self.several, self.origin = name, tracks, several, origin
+        self.name, self.tracks, self.several, self._origin = name, tracks, several, origin
         self.frames = _bytes(video)
         self.seen: NDArray[np.bool_] = seen.numpy()
         self._found: Tracks | None = None
+
+    @cached_property
+    def origin(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Where in the first frame the cells of nano's latents come from, and whether it shows them; see
+        `motionloom.prepare.procedural.sources`."""
+        return self._origin()
 
     @property
     def found(self) -> Tracks:
@@ -109,7 +114,7 @@ def make_cases(
                 continue
             alone = _one(scene, clip)
             video, seen = render(alone, size)[0], visible_before(alone, size)[0]
-            origin = sources(alone, size, block=BLOCK)
+            origin = partial(sources, alone, size, block=BLOCK)
             cases.append(Case(f"{kind} {indices[clip]}", video, seen, tracks, _several(everywhere[clip]), origin))
             if len(cases) == count:
                 return cases

@@ -22,7 +22,8 @@ TITLES = {
 
 
 def curves(points: Sequence[Point], metrics: Sequence[str], path: Path, *, x_title: str, mark: float | None = None):
-    """One panel for each metric, a line for each series over a logarithmic axis; numbers, and more than one where one is 0.
+    """One panel for each metric, a line for each series over a logarithmic axis, which is linear below
+    the smallest x where one is 0.
 
     Args:
         mark: value of x that is drawn as a line down: what is in use.
@@ -45,7 +46,7 @@ def curves(points: Sequence[Point], metrics: Sequence[str], path: Path, *, x_tit
         if ticks[0] > 0:
             axis.set_xscale("log")
         else:  # where it begins at nothing, up to the first step it is linear
-            axis.set_xscale("symlog", linthresh=ticks[1], linscale=0.4)
+            axis.set_xscale("symlog", linthresh=ticks[1] if len(ticks) > 1 else 1, linscale=0.4)
         if len(ticks) <= 10:
             axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
             axis.minorticks_off()

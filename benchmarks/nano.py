@@ -91,18 +91,19 @@ class Nano:
     @torch.no_grad()
     def codec_psnr(self, case: Case) -> float:
         """What encoding and decoding alone leaves of a true video, dB, without the first frame."""
-        video = torch.from_numpy(case.frames).permute(3, 0, 1, 2)[None].float() / 127.5 - 1
+        video = _as_video(case)
         vae = self.models["ati"].pipeline.vae
-        decoded = vae.decode(vae.encode(video.to(vae.dtype)).latent_dist.mode()).sample.float()
+        decoded = vae.decode(vae.encode(video.to(vae.device, vae.dtype)).latent_dist.mode()).sample.float().cpu()
         return float(-10 * torch.log10(((decoded - video)[:, :, 1:] / 2).square().mean()))
 
     @torch.no_grad()
     def through_latents(self, case: Case) -> Frames:
         """The true video out of the latents that training shows: what a network without error would make."""
         vae = self.models["ati"].pipeline.vae
-        video = torch.from_numpy(case.frames).permute(3, 0, 1, 2)[None].to(vae.dtype) / 127.5 - 1
-        decoded = to_video(vae, with_provenance(vae, to_latents(vae, video), *case.origin))
-        return ((decoded[0].float() + 1) * 127.5).round().clamp(0, 255).byte().permute(1, 2, 3, 0).numpy()
+        video = _as_video(case).to(vae.device, vae.dtype)
+        places, seen = (part.to(vae.device) for part in case.origin)
+        decoded = to_video(vae, with_provenance(vae, to_latents(vae, video), places, seen)).float().cpu()
+        return ((decoded[0] + 1) * 127.5).round().clamp(0, 255).byte().permute(1, 2, 3, 0).numpy()
 
     def seconds(self, case: Case, steps: int, repeats: int) -> float:
         """Median time of a whole call with ATI, after one that is not counted."""
@@ -112,6 +113,11 @@ class Nano:
             self.make(case.frames[0], case.tracks, "ati", steps)
             taken.append(time.perf_counter() - started)
         return statistics.median(taken[1:])
+
+
+def _as_video(case: Case) -> torch.Tensor:
+    """[1, 3, T, H, W] in [-1, 1]."""
+    return torch.from_numpy(case.frames).permute(3, 0, 1, 2)[None].float() / 127.5 - 1
 
 
 def run(

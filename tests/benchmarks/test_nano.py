@@ -17,6 +17,7 @@ from _nano_cases import AnchorCase, make_anchors, make_cases
 from _nano_measures import difference, drift, interval, measured, ratio
 from _nano_pictures import MOMENTS, write_sheet
 from _nano_tables import goals
+from nano import Nano
 
 from motionloom.media import read_image
 from motionloom.tracks.tracks import Tracks
@@ -209,6 +210,34 @@ def test_weights_are_kept_when_shares_of_the_budget_are_spent(tmp_path):
     kept = sorted(path.name for path in (tmp_path / "snapshots").iterdir())
     # Nothing new at 1/32, where no step was made yet; then the last checkpoint at every mark.
     assert kept == ["000000", "000010", "000020", "000030", "000040", "000050"]
+
+
+@pytest.mark.slow
+def test_latents_as_in_training_show_what_moves_steadily():
+    nano = Nano("nano", "nano")
+    case = make_cases("procedural", 1, 6, SIZE, "simple")[0]
+    made = nano.through_latents(case)
+    assert made.dtype == np.uint8
+    assert made.shape == case.frames.shape
+    seen = case.seen[1:]
+    error = (made[1:].astype(float) - case.frames[1:])[seen]
+    still = (case.frames[:1].astype(float) - case.frames[1:])[seen]
+    assert np.square(error).mean() < 0.2 * np.square(still).mean()
+    assert nano.codec_psnr(case) > 25
+    places, shown = case.origin
+    assert places.shape == (1, 4, 16, 16, 2)
+    assert shown.shape == (1, 4, 16, 16)
+
+
+@pytest.mark.parametrize("steps", [[0], [0, 83, 2711]])
+def test_curves_may_begin_at_nothing(tmp_path, steps):
+    point = {name: {"mean": 1.0, "low": 0.5, "high": 2.0} for name in ("epe", "psnr_all")}
+    nano_ablations.draw("training", {"points": [{"series": "ati", "x": x, **point} for x in steps]}, tmp_path)
+    picture = read_image(tmp_path / "nano_ablations_training.png").astype(int)
+    half = picture.shape[1] // 2
+    blue = (np.abs(picture[: int(0.8 * len(picture)), :half] - [0x00, 0x72, 0xB2]).max(-1) < 8).any(0).nonzero()[0]
+    assert len(blue) > 3  # the points are within the picture
+    assert (blue.max() - blue.min() > half / 3) == (len(steps) > 1)
 
 
 def test_a_picture_needs_its_section_only(tmp_path):

@@ -3,7 +3,7 @@
 What is shown is the clip as the model expects it to be at that step (the predicted clean sample), where the scheduler
 tells; in the first steps that is a blur, not noise. Latents become colours by the linear map that does it best for the
 photograph, whose latents and pixels are both known: least squares over its latent cells. Text-to-video models, which
-have none, code a small chart of colours instead. nano's codec is linear itself and decoded exactly.
+have none, code a small chart of colours instead. nano's own decoder is quick enough to be used as it is.
 
 Nothing here touches the latents, a random generator or the order of steps: the clip is the same, bit for bit.
 """
@@ -168,7 +168,7 @@ class PreviewFrames:
         return np.clip(np.rint(colours * 255), 0, 255).astype(np.uint8)
 
     def _decoded(self, codec: Any, latents: Tensor) -> NDArray[np.uint8]:
-        """A frame of the last of some latent frames, with a codec whose decoder costs next to nothing."""
+        """A frame of the last of some latent frames, with a codec whose decoder is quick."""
         shape = (1, -1, 1, 1, 1)
         mean = torch.tensor(codec.config.latents_mean).view(shape)
         std = torch.tensor(codec.config.latents_std).view(shape)

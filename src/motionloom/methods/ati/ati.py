@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn.functional import grid_sample
 
 from motionloom.errors import InputError
-from motionloom.methods.choices import Grid, MaskMode
+from motionloom.methods.ati.choices import Grid, MaskMode
 
 TEMPERATURE = 220.0  # patch_motion's default: sigma is 1.41 cells where the short edge has 60
 TOP_K = 2  # patch_motion's default
@@ -165,9 +165,12 @@ def patch(
     else:
         mask = condition[:, :time_stride]
         out[:, :time_stride, 0] = mask[:, :, 0]
-        known = mask[:, :, 1:].amax(1, keepdim=True) >= 1
-        raised = torch.maximum(mask[:, :, 1:].float(), total)
-        out[:, :time_stride, 1:] = torch.where(known, mask[:, :, 1:].float(), raised) if mask_mode == "keep" else raised
+        given = mask[:, :, 1:].float()
+        known = given.amax(1, keepdim=True) >= 1
+        told = torch.maximum(given, total)
+        if mask_mode == "keep":
+            told = torch.where(known, given, told)
+        out[:, :time_stride, 1:] = told
         out[:, time_stride:, 1:] = torch.where(known, latents[:, :, 1:], moved)
     return out
 

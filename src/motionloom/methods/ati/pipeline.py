@@ -10,8 +10,8 @@ from torch import Tensor
 
 from motionloom.methods.adaptive import Adaptive
 from motionloom.methods.ati import ati
+from motionloom.methods.ati.choices import Grid, MaskMode
 from motionloom.methods.branches import MOTION_GUIDANCE_SCALE, CfgMode
-from motionloom.methods.choices import Grid, MaskMode
 from motionloom.methods.guidance import TrackConditionedPipeline
 from motionloom.tracks.tracks import Tracks
 

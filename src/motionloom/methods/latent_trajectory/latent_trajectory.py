@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from motionloom.errors import InputError
-from motionloom.methods.choices import Pooling
 from motionloom.methods.wan_move import wan_move
+from motionloom.methods.wan_move.choices import Pooling
 
 
 @dataclass(frozen=True)

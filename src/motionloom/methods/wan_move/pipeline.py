@@ -9,9 +9,9 @@ from torch import Tensor
 
 from motionloom.methods.adaptive import Adaptive
 from motionloom.methods.branches import MOTION_GUIDANCE_SCALE, CfgMode
-from motionloom.methods.choices import Collision, Pooling
 from motionloom.methods.guidance import TrackConditionedPipeline
 from motionloom.methods.wan_move import wan_move
+from motionloom.methods.wan_move.choices import Collision, Pooling
 from motionloom.tracks.tracks import Tracks
 
 

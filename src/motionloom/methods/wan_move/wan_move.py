@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from motionloom.errors import InputError
-from motionloom.methods.choices import Collision, Pooling
+from motionloom.methods.wan_move.choices import Collision, Pooling
 
 STRIDES = (4, 8, 8)  # time, height, width of the Wan VAE
 

@@ -1,4 +1,4 @@
-"""The codec of nano: a closed-form linear autoencoder with the interface and latent layout of ``AutoencoderKLWan``.
+"""The codec of nano: a closed-form autoencoder with the interface and latent layout of ``AutoencoderKLWan``.
 
 A block of 4 frames x 4 x 4 pixels becomes one latent vector by an orthonormal basis fitted to moving images (principal
 components). The first frame is coded alone, as the block in which it stands still for four frames, in the same basis:
@@ -8,7 +8,7 @@ a first-frame code copied along a track then means the same thing in a later lat
 
 Further channels may say which place of the first frame a cell shows (`motionloom.models.nano.provenance`). The encoder
 knows that of the first frame, and finds it in a video; of frames without a picture it whispers that cells stay where
-they are. What the latents tell is decoded by moving the first frame. Elsewhere the blocks are decoded, and deblocked.
+they are. What the latents tell is decoded by moving the first frame; elsewhere the blocks are shown, deblocked.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ class BlockCodec(ModelMixin, ConfigMixin):
     """Linear block codec. ``encode`` and ``decode`` take and return what ``AutoencoderKLWan``'s do.
 
     Args:
-        z_dim: latent channels C: those of the blocks, at most 192 (then the code is lossless), and four more for each
+        z_dim: latent channels C: those of the blocks, at most 192 (then their code is lossless), and four more for each
             wavelength.
         latents_mean, latents_std: C numbers each; pipelines feed (latent - mean) / std to the transformer. The
             standard deviations are tempered (see `BlockCodec.fit`), so that coarse channels stay larger than fine ones.
-        wavelengths: of the provenance, in pixels, longest first; none for blocks alone.
+        wavelengths: of the provenance, in pixels, longest first; none for blocks alone, which are decoded as they are.
         scale_factor_spatial, scale_factor_temporal: 4 and 4, read by the pipelines.
     """
 
@@ -144,7 +144,9 @@ class BlockCodec(ModelMixin, ConfigMixin):
         return torch.cat([video[:, :, :1], (rest + (moved - rest) * share).to(video)], dim=2)
 
     def _decoded(self, z: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | float]:
-        """The video of the blocks; the frames after the first made by moving it, if latents tell, and their shares."""
+        """Of latents [B, C, 1 + n, h, w], all in [-1, 1]: the video [B, 3, 1 + 4n, H, W] of the blocks, deblocked where
+        latents tell; the frames after the first made by moving it [B, 3, 4n, H, W], if latents tell; their shares
+        [B, 1, 4n, H, W]."""
         blocks, phases = z.permute(0, 2, 3, 4, 1).split([len(self.basis), z.shape[1] - len(self.basis)], dim=-1)
         video = _all_pictures(blocks @ self.basis + self.mean)
         if not self.wavelengths or z.shape[2] == 1:

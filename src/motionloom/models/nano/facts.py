@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, get_args
 
 from motionloom.errors import CheckpointError
-from motionloom.methods.choices import Collision, Grid, Pooling
+from motionloom.methods.ati.choices import Grid
+from motionloom.methods.wan_move.choices import Collision, Pooling
 from motionloom.models.nano.guidance import GUIDANCE, UNSAID, Guidance
 
 _TAKEN: Mapping[str, Mapping[str, Callable[[Any], bool]]] = {
