@@ -73,3 +73,69 @@ def test_refuses_nonsense():
         dense_tracks([], 4.0)
     with pytest.raises(InputError, match="spacing"):
         dense_tracks([moving_square()], 0.0)
+
+
+def scaled(last: tuple[float, float], frames: int = 5) -> Tracks:
+    """Nine tracks that go away from the middle of 32 x 48 pixels until they are ``last`` times as far from it, across
+    and down."""
+    start = np.stack(np.meshgrid([12.0, 24.0, 36.0], [8.0, 16.0, 24.0]), -1).reshape(-1, 2)
+    middle = np.array([24.0, 16.0])
+    factor = 1 + np.linspace(0, 1, frames)[:, None, None] * (np.array(last) - 1)
+    points = middle + factor * (start - middle)
+    return Tracks(points, np.ones(points.shape[:2], bool), (32, 48), 8.0)
+
+
+@pytest.mark.parametrize("last", [(3.0, 3.0), (2.0, 2.0), (2.9, 1.0)])
+def test_what_grows_leaves_no_cell_without_a_track(last: tuple[float, float]):
+    found = dense_tracks([Layer(scaled(last), None, False, "background", 0)], 4.0)
+    y, x = np.mgrid[2:32:4, 2:48:4]
+    cells = np.stack([x.ravel(), y.ravel()], -1)
+    for frame in range(5):
+        seen = found.points[frame, found.visible[frame]]
+        nearest = np.linalg.norm(cells[:, None] - seen, axis=-1).min(1)
+        assert nearest.max() < 4.3  # where it has grown by 1.5 and not more, half a diagonal of 6 pixels
+    assert found.num_tracks > len(cells)
+    # Those of the grid come first; the others are seen when it is large, and do not crowd before.
+    np.testing.assert_allclose(found.points[0, : len(cells)], cells)
+    assert not found.visible[1, len(cells) :].any()
+    assert found.visible[-1, len(cells) :].any()
+
+
+@pytest.mark.parametrize("last", [(1.0, 1.0), (0.4, 0.4), (1.4, 1.4)])
+def test_what_rests_shrinks_or_hardly_grows_needs_no_more(last: tuple[float, float]):
+    found = dense_tracks([Layer(scaled(last), None, False, "background", 0)], 4.0)
+    assert found.num_tracks == 8 * 12
+
+
+def test_layers_that_part_are_not_bridged():
+    """Half of the picture goes to the right: between both halves nothing of either is to be seen, whether they are
+    layers or not."""
+    region = np.zeros((32, 48), bool)
+    region[:, 24:] = True
+    still = Tracks(np.full((5, 1, 2), 8.0), np.ones((5, 1), bool), (32, 48), 8.0)
+    goes = np.repeat(np.array([[[30.0, 16.0]]]), 5, 0)
+    goes[:, 0, 0] += np.arange(5) * 4
+    moving = Tracks(goes, np.ones((5, 1), bool), (32, 48), 8.0)
+    layers = [Layer(still, None, False, "background", 0), Layer(moving, region, True, "half", 1)]
+    assert dense_tracks(layers, 4.0).num_tracks == 8 * 12
+    both = Tracks(np.concatenate([still.points, goes], 1), np.ones((5, 2), bool), (32, 48), 8.0)
+    assert dense_tracks([Layer(both, None, False, "background", 0)], 4.0).num_tracks == 8 * 12
+
+
+def test_a_region_that_grows_is_filled_alone():
+    square = moving_square(dx=0)
+    middle = square.tracks.points.mean(1, keepdims=True)
+    factor = np.linspace(1, 2.5, 5)[:, None, None]
+    grown = Tracks(middle + factor * (square.tracks.points - middle), square.tracks.visible, SIZE, 8.0)
+    layers = [Layer(still_corners(), None, False, "background", 0), Layer(grown, square.region, True, "square", 1)]
+    found = dense_tracks(layers, 4.0)
+    more = found.points[0, 8 * 12 :]
+    assert len(more) == 3 * 4 * (3 * 3 - 1)
+    assert ((more > [8, 8]) & (more < [20, 24])).all()
+
+
+def test_cells_that_the_border_cuts_get_no_track_outside():
+    tracks = scaled((3.0, 3.0))
+    found = dense_tracks([Layer(tracks, None, False, "background", 0)], 7.0)
+    assert (found.points[0] >= 0).all()
+    assert (found.points[0] < [48, 32]).all()
