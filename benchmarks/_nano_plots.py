@@ -48,9 +48,22 @@ def curves(points: Sequence[Point], metrics: Sequence[str], path: Path, *, x_tit
         else:  # where it begins at nothing, up to the first step it is linear
             axis.set_xscale("symlog", linthresh=ticks[1] if len(ticks) > 1 else 1, linscale=0.4)
         if len(ticks) <= 10:
-            axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+            axis.set_xticks(ticks, _labels(ticks))
             axis.minorticks_off()
     _save(figure, axes, path)
+
+
+def _labels(ticks: Sequence[float]) -> list[str]:
+    """Of the ticks of a logarithmic axis; empty where they would lie over the one that follows."""
+    positive = [tick for tick in ticks if tick > 0]
+    wide = 0.03 * np.log(positive[-1] / positive[0]) if positive else 0.0  # a letter, as a share of the axis
+    labels, following = [], np.inf
+    for tick in reversed(ticks):
+        label = f"{tick:g}"
+        free = tick == 0 or np.log(following / tick) >= wide * len(label)
+        labels.append(label if free else "")
+        following = tick if free else following
+    return labels[::-1]
 
 
 def bars(points: Sequence[Point], metrics: Sequence[str], path: Path, *, x_title: str) -> None:

@@ -117,7 +117,8 @@ def received(
             tracks = dense_tracks(layers, spacing)
             if tracks.num_tracks:
                 notes.append(
-                    f"The motion is spread over the picture first: {tracks.num_tracks} tracks, one for each {each}."
+                    f"The motion is spread over the picture first: {tracks.num_tracks} tracks, one for each {each}, "
+                    "more in a zoom."
                 )
         count = tracks.num_tracks if seen.dense else count
         grid = latent_grid(tracks, seen.method, seen.shape, settings.options, trained=card.guidance)
