@@ -78,7 +78,7 @@ PUBLISHED = {
 NANO = Clocks(0.95, 0.9875)
 NANO_STEPS = 80
 """nano holds to its own condition so firmly that it needs a late start: of 80 steps the last 4 are run, from sigma
-0.51, and the mask joins at 0.20. Measured by ``benchmarks/time_to_move.py`` with its first weights."""
+0.51, and the mask joins at 0.20. Measured by ``benchmarks/time_to_move.py``."""
 
 
 @dataclass(frozen=True)
