@@ -102,6 +102,7 @@ def videos(count: int, seed: int = 0, noise: float = 0.0, blur: float = 0.0) -> 
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("look", [lambda clip: appearance(clip[::8]), lambda clip: spectrum(clip)[None]])
 @pytest.mark.parametrize("worse", ["noise", "blur"])
 def test_distances_grow_with_distortion(look, worse):

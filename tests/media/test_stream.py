@@ -38,6 +38,7 @@ def test_frames_by_number_are_those_of_the_clip(video):
         assert np.array_equal(frames.read(start, stop), expected[start:stop]), (start, stop)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backwards", [False, True])
 @pytest.mark.parametrize("overlap", [0, 1])
 def test_windows_cover_everything_in_both_directions(video, backwards, overlap):

@@ -54,6 +54,7 @@ def test_every_file_is_written(today: dict[str, Any]) -> None:
     assert sorted(today) == sorted(NAMES) == sorted(path.name for path in maker.FOLDER.glob("*.json"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_vectors_are_up_to_date(name: str, today: dict[str, Any]) -> None:
     problem = difference(stored(name), json.loads(json.dumps(today[name])), name)

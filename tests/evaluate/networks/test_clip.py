@@ -58,6 +58,7 @@ def test_the_published_folder_opens(tmp_path, folder):
     np.testing.assert_allclose(theirs.images(frames), ours.images(frames), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_other_folders_are_refused(tmp_path, folder):
     with pytest.raises(CheckpointError, match=r"found no config\.json"):
         ClipEncoder(tmp_path / "nowhere")

@@ -40,6 +40,7 @@ def test_every_part_of_the_index_has_a_configuration_its_class_takes(architectur
                 assert found == value, (part, key)
 
 
+@pytest.mark.slow
 def test_sizes_of_the_published_models() -> None:
     parameters = {}
     for architecture in ARCHITECTURES:

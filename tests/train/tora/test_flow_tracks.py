@@ -52,6 +52,7 @@ def test_a_grid_goes_row_by_row_from_its_offset():
         grid((5, 7), spacing=0)
 
 
+@pytest.mark.slow
 @given(st.integers(0, 2**32), st.integers(1, 40), st.integers(1, 40), st.integers(1, 16))
 def test_starts_are_different_places_that_move(seed, height, width, spacing):
     rng = np.random.default_rng(seed)

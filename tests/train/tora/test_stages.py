@@ -90,6 +90,7 @@ def test_only_the_adapter_changes_and_it_changes_in_both_stages(tmp_path, vae):
     assert len((tmp_path / "log.jsonl").read_text().splitlines()) == 6
 
 
+@pytest.mark.slow
 def test_a_resumed_training_is_the_uninterrupted_one(tmp_path, vae):
     def stopping(at):
         def on_progress(facts):
