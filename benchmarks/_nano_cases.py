@@ -55,7 +55,7 @@ class Case:
         self, name: str, video: torch.Tensor, seen: torch.Tensor, tracks: Tracks, several: bool, origin: Origin
     ) -> None:
         self.name, self.tracks, self.several, self._origin = name, tracks, several, origin
-        self.frames = _bytes(video)
+        self.frames = as_bytes(video)
         self.seen: NDArray[np.bool_] = seen.numpy()
         self._found: Tracks | None = None
 
@@ -135,7 +135,7 @@ def make_anchors(kind: Kind, count: int, size: tuple[int, int] = SIZE, style: St
                 if found is None or not left[sort]:
                     continue
                 left[sort] -= 1
-                frames = _bytes(render(_one(scene, clip), size)[0])
+                frames = as_bytes(render(_one(scene, clip), size)[0])
                 if sort == "held":
                     frames = np.repeat(frames[:1], FRAMES, axis=0)
                 cases.append(AnchorCase(f"{kind} {indices[clip]}, {sort}", sort, frames, *found))
@@ -169,7 +169,7 @@ def _one(scene: Scene, clip: int) -> Scene:
     return replace(scene, **{each.name: getattr(scene, each.name)[[clip]] for each in fields(scene)})
 
 
-def _bytes(video: torch.Tensor) -> NDArray[np.uint8]:
+def as_bytes(video: torch.Tensor) -> NDArray[np.uint8]:
     """[T, 3, H, W] in [0, 1] to [T, H, W, 3]."""
     return (video.permute(0, 2, 3, 1).numpy() * 255).round().astype(np.uint8)
 

@@ -22,8 +22,9 @@ TITLES = {
 
 
 def curves(points: Sequence[Point], metrics: Sequence[str], path: Path, *, x_title: str, mark: float | None = None):
-    """One panel for each metric, a line for each series over a logarithmic axis, which is linear below
-    the smallest x where one is 0.
+    """One panel for each metric, a line for each series over a logarithmic axis.
+
+    Where an x is 0 the axis is linear up to the smallest other one.
 
     Args:
         mark: value of x that is drawn as a line down: what is in use.

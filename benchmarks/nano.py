@@ -30,7 +30,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from _nano_cases import FPS, FRAMES, Case, Kind, make_anchors, make_cases
+from _nano_cases import FPS, FRAMES, Case, Kind, as_bytes, make_anchors, make_cases
 from _nano_measures import FOLLOWING, LIKENESS, LOOKS, Row, difference, drift, interval, measured, ratio
 from _nano_pictures import write_sheet, write_video
 from _nano_tables import goals, show
@@ -103,7 +103,7 @@ class Nano:
         video = _as_video(case).to(vae.device, vae.dtype)
         places, seen = (part.to(vae.device) for part in case.origin)
         decoded = to_video(vae, with_provenance(vae, to_latents(vae, video), places, seen)).float().cpu()
-        return ((decoded[0] + 1) * 127.5).round().clamp(0, 255).byte().permute(1, 2, 3, 0).numpy()
+        return as_bytes((decoded[0].transpose(0, 1) + 1) / 2)
 
     def seconds(self, case: Case, steps: int, repeats: int) -> float:
         """Median time of a whole call with ATI, after one that is not counted."""
